@@ -1,0 +1,286 @@
+/*
+ * The rollout's state machine. One pure function, rollout_step(): no I/O, no clock, no allocation. The engine feeds it
+ * events and carries out the effects it asks for, in this order: make everything durable, then send.
+ *
+ *   pending ──> preparing ──> progressing <──> paused
+ *                  │              │  │
+ *                  │              │  └──> promoting ──> baking ──> succeeded
+ *                  v              v                        │           │ (rollback)
+ *               failed       rolling-back <────────────────┴───────────┘
+ *                                 │
+ *                                 v
+ *                            rolled-back          blocked: from anywhere a foreign write is seen
+ *
+ * How a write is made safe (invariants 1, 2, 5, 7):
+ *  - A write's target is recorded in the state (`asked`) before it is asked for; the engine persists the state first.
+ *  - Each write carries the RevisionId that the decision was made on.
+ *  - An answer that never came, or a 412, is looked up with EFFECT_READ_ALIAS. A live alias that equals any recorded
+ *    target is ours to go on from, however late it landed; anything else is foreign, and the rollout is blocked.
+ *  - The way home (all traffic to stable) is a recorded target from the first record on.
+ *
+ * Stale answers (whose seq is not the one waited for) are counted in `stale` and change nothing else.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "core/alias.h"
+#include "core/spec.h"
+#include "core/verdict.h"
+
+enum rollout_phase {
+	PHASE_PENDING,
+	PHASE_PREPARING,
+	PHASE_PROGRESSING,
+	PHASE_PAUSED,
+	PHASE_PROMOTING,
+	PHASE_BAKING,
+	PHASE_SUCCEEDED,
+	PHASE_ROLLING_BACK,
+	PHASE_ROLLED_BACK,
+	PHASE_FAILED,
+	PHASE_BLOCKED,
+};
+
+/* Why a paused rollout is paused; bits, as several can hold at once. */
+enum rollout_pause {
+	PAUSE_OPERATOR = 1,
+	PAUSE_APPROVAL = 2,
+	PAUSE_HOLD_LIMIT = 4,
+	PAUSE_FAILURE = 8, /* on_failure: pause */
+};
+
+/* What the rollout waits for from outside. */
+enum rollout_wait { WAIT_NOTHING, WAIT_PREPARE, WAIT_READ, WAIT_WRITE };
+
+/* Where the rollout is heading. */
+enum rollout_goal { GOAL_FORWARD, GOAL_HOME };
+
+#define CODE_HASH_SIZE 65
+
+/*
+ * The whole state: plain data, no pointers, copied and persisted as a whole. Times in wall milliseconds are records;
+ * bakes are counted on boot_ms (baked_ms plus what passed since bake_mark_boot_ms).
+ */
+struct rollout {
+	enum rollout_phase phase;
+	enum rollout_goal goal;
+	uint32_t pause;          /* enum rollout_pause bits */
+	uint32_t step;           /* index into spec->steps; n_steps: the promotion */
+	bool applied;            /* the current step's weight is known to hold */
+	bool moved;              /* a write that moves traffic was ever asked for */
+	bool advance;            /* an operator's promote: take the next step now */
+	bool full;               /* an operator's promote --full: go to 100 % now */
+	bool superseded;
+	bool quarantine;         /* this rollback's version is to be quarantined */
+	bool take_over;          /* an operator resumed or rolled back a blocked rollout: accept what the alias holds */
+
+	uint64_t stable;
+	uint64_t canary;
+	char stable_hash[CODE_HASH_SIZE]; /* CodeSha256, as AWS gives it (base64) */
+	char canary_hash[CODE_HASH_SIZE];
+
+	struct alias_target live;     /* what the alias held when last seen */
+	char revision[REVISION_SIZE]; /* its RevisionId then */
+	uint64_t asked[2];            /* recorded intents: bit i: the weight of step i; bit n_steps: all traffic to the
+	                               * canary. The way home is recorded from the first record on, without a bit. */
+	struct alias_target adopted;  /* what an operator let us take over; version 0: nothing */
+
+	enum rollout_wait wait;
+	uint64_t seq;         /* of the request waited for; grows by one with each request */
+	uint32_t attempts;    /* failed tries of what is being done now */
+	int64_t retry_boot_ms;/* when to try again; 0: not waiting to */
+	uint64_t stale;
+
+	int64_t created_unix_ms;
+	int64_t first_traffic_unix_ms; /* when the canary first got traffic; 0: never */
+	int64_t step_from_unix_ms;     /* when the current weight landed */
+	int64_t promoted_unix_ms;
+	int64_t ended_unix_ms;
+	int64_t baked_ms;          /* bake of the current step done before the mark */
+	int64_t bake_mark_boot_ms; /* valid while baking is counted */
+	bool baking_counts;        /* the mark is set */
+	int64_t held_ms;           /* how long the step has been held for want of a verdict, before the mark */
+	bool holding;
+
+	int64_t read_through_unix_ms; /* metrics are complete up to here */
+	int64_t alarms_read_unix_ms;
+	enum alarm_state alarms[LIMIT_METRICS];
+	int64_t next_poll_unix_ms;    /* 0: none planned */
+	bool poll_pending;
+	int64_t prepare_until_boot_ms;
+
+	enum verdict verdict;
+	enum verdict_gap gap;
+	char why[LIMIT_REASON];    /* the last verdict's sentence */
+	char reason[LIMIT_REASON]; /* why the phase is what it is */
+	char trouble[LIMIT_REASON];/* what keeps going wrong now, e.g. AccessDenied; "" when nothing does */
+};
+
+enum rollout_event_kind {
+	EVENT_START,      /* the engine lets a pending rollout go: nothing else lives on its alias */
+	EVENT_RESUMED,    /* loaded from the store after a restart */
+	EVENT_PREPARED,   /* answers EFFECT_PREPARE */
+	EVENT_ALIAS_READ, /* answers EFFECT_READ_ALIAS */
+	EVENT_WRITTEN,    /* answers EFFECT_WRITE_ALIAS */
+	EVENT_POLLED,     /* answers EFFECT_POLL; the samples were merged already */
+	EVENT_TIMER,      /* the time asked for by EFFECT_TIMER came, or earlier */
+	EVENT_COMMAND,
+	EVENT_SUPERSEDED, /* new content for the same name was accepted */
+};
+
+enum rollout_command {
+	COMMAND_PAUSE,
+	COMMAND_RESUME,
+	COMMAND_PROMOTE,
+	COMMAND_PROMOTE_FULL,
+	COMMAND_ROLLBACK,
+};
+
+/* How a call ended, as far as the state machine must know. */
+enum call_outcome {
+	CALL_OK,
+	CALL_CONFLICT,   /* 412: the revision was not the live one; nothing was changed */
+	CALL_NOT_FOUND,  /* alias, version or function is not there */
+	CALL_REFUSED,    /* AWS says no and will say no again */
+	CALL_UNAVAILABLE,/* certainly not applied; trying again later may work (throttled, no connection, no rights) */
+	CALL_UNKNOWN,    /* sent, and no usable answer: it may have been applied, now or later */
+};
+
+/* What EFFECT_PREPARE found out about one version. */
+struct version_info {
+	enum { VERSION_ABSENT, VERSION_PENDING, VERSION_READY, VERSION_BROKEN } state;
+	char hash[CODE_HASH_SIZE];
+	char detail[LIMIT_REASON]; /* why it is broken, in AWS's words */
+};
+
+struct rollout_event {
+	enum rollout_event_kind kind;
+	struct instant now;
+	uint64_t entropy; /* 64 random bits, for jitter */
+	uint64_t seq;     /* of the answered request */
+	union {
+		struct {
+			bool same_boot; /* boot_ms of the record is comparable with now */
+		} resumed;
+		struct {
+			enum call_outcome outcome;
+			struct alias_view alias;
+			uint64_t canary;              /* the version that the plan asked for, `latest` resolved */
+			struct version_info canary_info;
+			struct version_info stable_info;
+			bool same_role;               /* execution role and dead-letter target are the same */
+			bool quarantined;             /* the canary's code hash is, for this alias */
+			const enum alarm_state *alarms; /* one for each metric */
+			char error[LIMIT_REASON];
+		} prepared;
+		struct {
+			enum call_outcome outcome;
+			struct alias_view alias; /* when CALL_OK */
+			char error[LIMIT_REASON];
+		} alias; /* EVENT_ALIAS_READ and EVENT_WRITTEN */
+		struct {
+			bool complete;                /* every series was read without gaps */
+			int64_t through_unix_ms;      /* up to here */
+			const enum alarm_state *alarms; /* NULL: could not be read */
+			char error[LIMIT_REASON];     /* why it is not complete */
+		} polled;
+		struct {
+			enum rollout_command command;
+			char by[64];                  /* "uid 1000", for the record */
+			char reason[LIMIT_REASON];
+		} command;
+	};
+};
+
+enum rollout_effect_kind {
+	EFFECT_PREPARE,     /* read alias, versions, alarms; answer with EVENT_PREPARED */
+	EFFECT_READ_ALIAS,
+	EFFECT_WRITE_ALIAS,
+	EFFECT_CANCEL,      /* drop the request `seq` if it has not been sent; it is answered in any case */
+	EFFECT_POLL,        /* read metrics from from_unix_ms to through_unix_ms, and the alarms */
+	EFFECT_TIMER,       /* wake me at boot_ms; replaces the earlier one; INT64_MAX: no timer */
+	EFFECT_ANNOUNCE,    /* an event for the record, the log and whoever watches */
+	EFFECT_QUARANTINE,  /* the canary's code hash, for this alias */
+	EFFECT_ENDED,       /* the alias is free for another rollout */
+};
+
+/* Kinds of announced events; the names are part of the interface (docs). */
+enum announce_kind {
+	ANNOUNCE_PHASE,    /* the phase changed */
+	ANNOUNCE_WEIGHT,   /* a weight landed */
+	ANNOUNCE_INTENT,   /* a weight is about to be asked for */
+	ANNOUNCE_VERDICT,  /* the verdict changed */
+	ANNOUNCE_COMMAND,  /* an operator's command was taken */
+	ANNOUNCE_TROUBLE,  /* something keeps the rollout from going on */
+	ANNOUNCE_RECOVERED,/* the trouble is over, or a lost answer was found */
+	ANNOUNCE_FOREIGN,  /* somebody else's write was seen */
+};
+
+struct rollout_effect {
+	enum rollout_effect_kind kind;
+	uint64_t seq;
+	union {
+		struct {
+			struct alias_target target;
+			char revision[REVISION_SIZE];
+			bool home; /* goes before every other waiting call, and is retried without budget */
+		} write;
+		struct {
+			int64_t from_unix_ms;    /* aligned to the period */
+			int64_t through_unix_ms; /* aligned to the period, exclusive */
+		} poll;
+		struct {
+			int64_t boot_ms;
+		} timer;
+		struct {
+			enum announce_kind kind;
+			char text[LIMIT_REASON];
+		} announce;
+	};
+};
+
+struct rollout_effects {
+	struct rollout_effect items[LIMIT_EFFECTS];
+	size_t len;
+};
+
+/* Answers to a command. */
+enum rollout_answer {
+	ANSWER_DONE,
+	ANSWER_ALREADY,  /* nothing to do: it is so already */
+	ANSWER_REFUSED,  /* not in this phase; the text says what can be done */
+};
+
+/* A new rollout in `pending`. Nothing is asked for until EVENT_START. */
+void rollout_init(struct rollout *r, const struct rollout_spec *spec, struct instant now);
+
+/*
+ * Takes one event. `samples` are all the counts known. Effects are appended to `ret` in the order in which they are to
+ * be carried out; everything in *r that changed must be durable before any of them leaves the process.
+ * For EVENT_COMMAND, ret_answer and ret_text (LIMIT_REASON) say what became of it; both may be NULL otherwise.
+ */
+void rollout_step(const struct rollout_spec *spec, struct rollout *r, const struct samples *samples,
+                  const struct rollout_event *event, struct rollout_effects *ret, enum rollout_answer *ret_answer,
+                  char *ret_text);
+
+bool rollout_ended(const struct rollout *r);    /* succeeded, rolled-back or failed */
+bool rollout_owns_alias(const struct rollout *r); /* no other rollout may start on its alias */
+/* How long the current weight has baked, and how long it must. 0 when it does not bake. */
+int64_t rollout_baked_ms(const struct rollout *r, int64_t now_boot_ms);
+int64_t rollout_bake_ms(const struct rollout_spec *spec, const struct rollout *r);
+/* The earliest time the next step can come if all passes (wall ms); 0 when no step is waited for. */
+int64_t rollout_next_step_unix_ms(const struct rollout_spec *spec, const struct rollout *r, struct instant now);
+/* The canary's share now, in basis points. */
+uint32_t rollout_weight_bp(const struct rollout *r);
+
+const char *rollout_phase_name(enum rollout_phase p);
+bool rollout_phase_from_name(const char *name, enum rollout_phase *ret);
+const char *rollout_command_name(enum rollout_command c);
+const char *rollout_announce_name(enum announce_kind k);
+/* "operator", "approval", "hold-limit", "failure", joined by '+'; "" when none. */
+void rollout_pause_format(uint32_t pause, char out[static 48]);

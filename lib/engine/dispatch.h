@@ -1,0 +1,51 @@
+/*
+ * The way out: a queue of AWS calls with a token bucket for each service's quota, account and region, priorities,
+ * retries, signing. Knows nothing of rollouts.
+ *
+ *  - Rollback writes (PRIORITY_HOME) go before every other waiting call of the same bucket, then what they need to be
+ *    decided (PRIORITY_LOOKUP), then the rest in order of arrival.
+ *  - A call is built anew for each try, then signed with the keys and the time of that moment.
+ *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
+ *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; CloudWatch GetMetricData;
+ *    CloudWatch DescribeAlarms; API Gateway. Rates from the configuration; GetFunction ten times the Lambda rate,
+ *    DescribeAlarms at most 5 a second.
+ */
+#pragma once
+
+#include "engine/engine.h"
+
+enum dispatch_priority { PRIORITY_HOME, PRIORITY_LOOKUP, PRIORITY_NORMAL, PRIORITY_COUNT };
+
+struct dispatch_call {
+	enum engine_operation operation;
+	const char *account; /* copied */
+	const char *region;  /* copied */
+	enum dispatch_priority priority;
+	bool safe;   /* a repeat cannot apply anything twice */
+	bool exempt; /* from the retry budget and the limit on attempts: a rollback's write */
+	/* Fills an unsigned request in the arena; called before each try. Returns 0 or a negative errno. */
+	int (*build)(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret);
+	/* Exactly once, never before dispatch_submit returns: a 2xx response, or an error (the other one is NULL). */
+	void (*done)(void *arg, const struct http_response *response, const struct aws_error *error);
+	void *arg;
+};
+
+struct dispatch;
+
+struct dispatch *dispatch_new(const struct engine_config *config, const struct ports *ports);
+/* Answers everything that is still waiting with AWS_NO_CONNECTION "shut down"; calls in flight must have been answered
+ * by the transport before. NULL is fine. */
+void dispatch_free(struct dispatch *d);
+
+/* Returns a ticket, never 0. When LIMIT_CALLS_QUEUED is reached, a call of PRIORITY_NORMAL is answered with
+ * AWS_THROTTLED naming the limit. */
+uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call);
+/* A call that waits in the queue (first try or between tries) is taken out and answered by the next dispatch_run with
+ * AWS_NO_CONNECTION, code "Cancelled". One in flight goes on. Returns whether it was taken out. */
+bool dispatch_cancel(struct dispatch *d, uint64_t ticket);
+/* Sends what the buckets allow now, at most LIMIT_CALLS_IN_FLIGHT at a time; PRIORITY_HOME has four places of its own. */
+void dispatch_run(struct dispatch *d);
+/* When dispatch_run has something to do again (boot_ms); INT64_MAX: only after an answer. */
+int64_t dispatch_next_ms(const struct dispatch *d);
+bool dispatch_idle(const struct dispatch *d);
+void dispatch_stats(const struct dispatch *d, struct engine_stats *ret); /* adds its part */

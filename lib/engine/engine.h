@@ -1,0 +1,111 @@
+/*
+ * The engine: runs rollouts. It feeds events to the core's state machines, gathers the effects of one turn, makes the
+ * turn durable in one transaction, and only then sends calls and publishes events.
+ *
+ * Single-threaded; every function is called from the loop's thread. Nothing calls back before engine_turn().
+ */
+#pragma once
+
+#include "control/forms.h"
+#include "engine/ports.h"
+#include "plan/plan.h"
+
+struct engine;
+
+struct engine_config {
+	const char *region;          /* of plans and accounts that name none; borrowed for the engine's life */
+	double lambda_rps;
+	double cloudwatch_rps;
+	double apigateway_rps;
+	int64_t call_timeout_ms;     /* of one try; default 10 s when 0 */
+	bool mark;
+	char boot_id[40];            /* of this boot of the host: records of another boot do not compare boot_ms */
+	const char *(*account_region)(void *ctx, const char *account); /* NULL result: no region of its own */
+	bool (*account_known)(void *ctx, const char *account);
+	void *account_ctx;
+};
+
+/* The store stays the caller's and must outlive the engine. Loads what is live; a record that cannot be read is parked
+ * and shown. Returns 0 or what the store returned. */
+must_use int engine_new(const struct engine_config *config, const struct ports *ports, struct store *store,
+                        struct engine **ret);
+void engine_free(struct engine *e); /* NULL is fine */
+define_cleanup(struct engine *, engine_free);
+
+/* Processes all that is due, commits, sends. Called by wake_at's timer, and by the owner after each batch of engine_…
+ * calls or transport answers. */
+void engine_turn(struct engine *e);
+
+/* No new work that moves forward; rollbacks and answers go on. engine_idle: nothing in flight and nothing undurable. */
+void engine_drain(struct engine *e);
+bool engine_idle(const struct engine *e);
+
+/* --- plans --- */
+
+enum intake_result {
+	INTAKE_STARTED,    /* a new rollout was accepted (durably once engine_turn returned) */
+	INTAKE_SUPERSEDES, /* accepted; an earlier rollout of the name goes home first */
+	INTAKE_UNCHANGED,  /* this content was taken in before; nothing happens */
+	INTAKE_REFUSED,    /* ret_text says why */
+};
+
+/* Takes over the plan in every case. `source`: a file's name, or "submit". `hash`: of the source's bytes. The outcome
+ * is durable when the function returns (it makes a turn), or it is INTAKE_REFUSED. */
+enum intake_result engine_take_plan(struct engine *e, struct plan *plan, const char *source, const char *hash,
+                                    const char *by, char ret_text[static LIMIT_REASON]);
+
+/* --- commands: durable when the function returns --- */
+
+enum engine_answer {
+	ENGINE_DONE,
+	ENGINE_ALREADY,
+	ENGINE_REFUSED,
+	ENGINE_NO_SUCH,      /* no rollout of that name */
+	ENGINE_UNAVAILABLE,  /* could not be made durable */
+};
+
+enum engine_answer engine_command(struct engine *e, const char *name, enum rollout_command command, const char *by,
+                                  const char *reason, char ret_text[static LIMIT_REASON]);
+/* A new attempt of the name's last plan, its quarantine lifted. */
+enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
+                                char ret_text[static LIMIT_REASON]);
+
+/* --- views --- */
+
+typedef void (*engine_view_cb)(void *ctx, const struct view_rollout *v);
+/* Live rollouts and the last ended one of each other name. Returns 0 or the store's error. */
+must_use int engine_each(struct engine *e, engine_view_cb cb, void *ctx);
+/* The name's live or last rollout. Returns false when there is none. */
+bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ctx);
+must_use int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engine_view_cb cb, void *ctx);
+
+/* --- counters, for /metrics and the tests --- */
+
+struct engine_stats {
+	uint64_t live;
+	uint64_t by_phase[PHASE_BLOCKED + 1];
+	uint64_t calls[8];          /* by enum engine_operation */
+	uint64_t call_errors;
+	uint64_t throttled;
+	uint64_t retries;
+	uint64_t stale_answers;
+	uint64_t turns;
+	uint64_t commits;
+	uint64_t commit_failures;
+	uint64_t calls_queued;
+	uint64_t calls_in_flight;
+	uint64_t metrics_queried;   /* as CloudWatch bills them */
+};
+
+enum engine_operation {
+	OPERATION_GET_ALIAS,
+	OPERATION_UPDATE_ALIAS,
+	OPERATION_GET_FUNCTION,
+	OPERATION_LIST_VERSIONS,
+	OPERATION_GET_METRIC_DATA,
+	OPERATION_DESCRIBE_ALARMS,
+	OPERATION_COUNT,
+};
+
+const char *engine_operation_name(enum engine_operation o); /* "GetAlias", … */
+void engine_stats(const struct engine *e, struct engine_stats *ret);
