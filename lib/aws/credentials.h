@@ -10,16 +10,16 @@ typedef const char *(*credentials_lookup)(void *ctx, const char *name); /* geten
 
 enum credentials_result {
 	CREDENTIALS_FOUND = 0,
-	CREDENTIALS_NONE = 1,    /* this source has none: ask the next */
-	CREDENTIALS_BROKEN = 2,  /* it has some, but unusable: an error, not silently passed over */
+	CREDENTIALS_NONE = 1,	/* this source has none: ask the next */
+	CREDENTIALS_BROKEN = 2, /* it has some, but unusable: an error, not silently passed over */
 };
 
 /* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION. */
 must_use int credentials_from_env(credentials_lookup lookup, void *ctx, struct aws_credentials *ret, char *ret_error,
-                                  size_t error_size);
+				  size_t error_size);
 /* One profile of a credentials file's text. */
 must_use int credentials_from_file_text(const char *text, size_t len, const char *profile, struct aws_credentials *ret,
-                                        char *ret_error, size_t error_size);
+					char *ret_error, size_t error_size);
 /*
  * The chain as far as it goes: an explicitly named profile (from rolloutd.yaml; NULL: none) skips the environment;
  * else environment, then the shared credentials file (AWS_SHARED_CREDENTIALS_FILE, or $HOME/.aws/credentials) with
@@ -27,4 +27,4 @@ must_use int credentials_from_file_text(const char *text, size_t len, const char
  * sources that were tried.
  */
 must_use int credentials_resolve(credentials_lookup lookup, void *ctx, const char *profile, struct aws_credentials *ret,
-                                 char *ret_source, char *ret_error, size_t error_size);
+				 char *ret_source, char *ret_error, size_t error_size);

@@ -9,8 +9,8 @@ enum aws_service { AWS_LAMBDA, AWS_CLOUDWATCH, AWS_APIGATEWAY, AWS_STS, AWS_N_SE
 
 struct aws_endpoint {
 	char scheme[8];
-	char host[256];     /* with the port when it is not the scheme's own */
-	char base_path[128];/* "" or "/prefix" without a final slash */
+	char host[256];	     /* with the port when it is not the scheme's own */
+	char base_path[128]; /* "" or "/prefix" without a final slash */
 };
 
 const char *endpoint_signing_name(enum aws_service s); /* "lambda", "monitoring", "apigateway", "sts" */
@@ -19,6 +19,6 @@ const char *endpoint_service_name(enum aws_service s); /* for people and the con
 /* Returns 0, or 1 with ret_error when an AWS_ENDPOINT_URL is unusable: not http or https, http to another host than
  * loopback, or with a query, user name or fragment. */
 must_use int endpoint_resolve(credentials_lookup lookup, void *ctx, enum aws_service service, const char *region,
-                              struct aws_endpoint *ret, char *ret_error, size_t error_size);
+			      struct aws_endpoint *ret, char *ret_error, size_t error_size);
 /* AWS_REGION, then AWS_DEFAULT_REGION; NULL: neither. */
 const char *endpoint_region_from_env(credentials_lookup lookup, void *ctx);

@@ -11,24 +11,24 @@
 
 enum aws_error_class {
 	AWS_OK,
-	AWS_THROTTLED,    /* 429, Throttling…: not applied; slow down */
-	AWS_TRANSIENT,    /* 500, 502, 503, 504, RequestTimeout: may have been applied */
-	AWS_NOT_FOUND,    /* 404 ResourceNotFoundException */
-	AWS_CONFLICT,     /* 409 ResourceConflictException */
-	AWS_PRECONDITION, /* 412 PreconditionFailedException */
-	AWS_DENIED,       /* 403 AccessDenied…: rights are missing */
-	AWS_CREDENTIALS,  /* keys unknown, expired, or the signature does not match */
-	AWS_SKEW,         /* the host's clock is off */
-	AWS_INVALID,      /* 400 …: AWS will say no again */
-	AWS_MALFORMED,    /* an answer that is not what the protocol allows: outcome unknown */
-	AWS_NO_CONNECTION,/* never reached the service: not applied (made by the transport) */
-	AWS_NO_ANSWER,    /* sent, and no complete answer: outcome unknown (made by the transport) */
+	AWS_THROTTLED,	   /* 429, Throttling…: not applied; slow down */
+	AWS_TRANSIENT,	   /* 500, 502, 503, 504, RequestTimeout: may have been applied */
+	AWS_NOT_FOUND,	   /* 404 ResourceNotFoundException */
+	AWS_CONFLICT,	   /* 409 ResourceConflictException */
+	AWS_PRECONDITION,  /* 412 PreconditionFailedException */
+	AWS_DENIED,	   /* 403 AccessDenied…: rights are missing */
+	AWS_CREDENTIALS,   /* keys unknown, expired, or the signature does not match */
+	AWS_SKEW,	   /* the host's clock is off */
+	AWS_INVALID,	   /* 400 …: AWS will say no again */
+	AWS_MALFORMED,	   /* an answer that is not what the protocol allows: outcome unknown */
+	AWS_NO_CONNECTION, /* never reached the service: not applied (made by the transport) */
+	AWS_NO_ANSWER,	   /* sent, and no complete answer: outcome unknown (made by the transport) */
 };
 
 struct aws_error {
 	enum aws_error_class class;
-	int status;            /* HTTP; 0 when there was no answer */
-	int64_t retry_after_ms;/* the service's own hint; 0: none */
+	int status;		/* HTTP; 0 when there was no answer */
+	int64_t retry_after_ms; /* the service's own hint; 0: none */
 	char code[96];
 	char message[LIMIT_REASON]; /* printable */
 };

@@ -19,7 +19,7 @@ void retry_budget_init(struct retry_budget *b);
 
 struct retry_state {
 	unsigned attempt; /* tries made so far */
-	unsigned paid;    /* tokens taken for the last retry */
+	unsigned paid;	  /* tokens taken for the last retry */
 };
 
 /*
@@ -27,6 +27,6 @@ struct retry_state {
  * anything twice (reads always; writes only when the error says that nothing was applied). `exempt`: see above.
  */
 int64_t retry_next_ms(struct retry_budget *b, struct retry_state *s, const struct aws_error *e, bool safe, bool exempt,
-                      uint64_t entropy);
+		      uint64_t entropy);
 /* After a success: refunds. */
 void retry_succeeded(struct retry_budget *b, const struct retry_state *s);

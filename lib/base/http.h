@@ -41,7 +41,7 @@ struct http_response {
 	size_t body_len;
 };
 
-void http_request_add_header(struct http_request *r, const char *name, const char *value); /* borrows both */
+void http_request_add_header(struct http_request *r, const char *name, const char *value);   /* borrows both */
 const char *http_header_find(const struct http_header *headers, size_t n, const char *name); /* NULL if absent */
 
 /* The response headers that a transport must hand up; the others may be dropped. NULL ends the list. */

@@ -5,43 +5,43 @@
 #pragma once
 
 /* plans and configuration */
-#define LIMIT_PLAN_BYTES (64 * 1024)
-#define LIMIT_CONFIG_BYTES (64 * 1024)
-#define LIMIT_YAML_DEPTH 16
-#define LIMIT_YAML_NODES 4096
-#define LIMIT_DIAGNOSTICS 64          /* further ones are counted */
-#define LIMIT_PLAN_FILES 20000        /* in plans_dir */
-#define LIMIT_STEPS 100
-#define LIMIT_METRICS 16              /* of one plan's analysis */
-#define LIMIT_NAME 63                 /* of a plan */
-#define LIMIT_FUNCTION_NAME 140       /* name or ARN, as Lambda's model says */
-#define LIMIT_ALIAS_NAME 128
-#define LIMIT_ALARM_NAME 255
-#define LIMIT_BAKE_MS (14LL * 24 * 3600 * 1000) /* CloudWatch keeps 60 s points for 15 days */
-#define LIMIT_DURATION_MS (365LL * 24 * 3600 * 1000)
+#define LIMIT_PLAN_BYTES    (64 * 1024)
+#define LIMIT_CONFIG_BYTES  (64 * 1024)
+#define LIMIT_YAML_DEPTH    16
+#define LIMIT_YAML_NODES    4096
+#define LIMIT_DIAGNOSTICS   64	  /* further ones are counted */
+#define LIMIT_PLAN_FILES    20000 /* in plans_dir */
+#define LIMIT_STEPS	    100
+#define LIMIT_METRICS	    16	/* of one plan's analysis */
+#define LIMIT_NAME	    63	/* of a plan */
+#define LIMIT_FUNCTION_NAME 140 /* name or ARN, as Lambda's model says */
+#define LIMIT_ALIAS_NAME    128
+#define LIMIT_ALARM_NAME    255
+#define LIMIT_BAKE_MS	    (14LL * 24 * 3600 * 1000) /* CloudWatch keeps 60 s points for 15 days */
+#define LIMIT_DURATION_MS   (365LL * 24 * 3600 * 1000)
 
 /* rollouts */
-#define LIMIT_ROLLOUTS 20000          /* live at the same time */
-#define LIMIT_EFFECTS 16              /* of one step of the state machine */
-#define LIMIT_REASON 256              /* text of a reason, with its NUL */
-#define LIMIT_PERIODS 20160           /* samples kept of one rollout: 14 days of 60 s */
+#define LIMIT_ROLLOUTS 20000 /* live at the same time */
+#define LIMIT_EFFECTS  16    /* of one step of the state machine */
+#define LIMIT_REASON   256   /* text of a reason, with its NUL */
+#define LIMIT_PERIODS  20160 /* samples kept of one rollout: 14 days of 60 s */
 
 /* AWS */
 #define LIMIT_AWS_RESPONSE_BYTES (8 * 1024 * 1024)
-#define LIMIT_AWS_REQUEST_BYTES (1024 * 1024)
-#define LIMIT_JSON_DEPTH 32
-#define LIMIT_METRIC_QUERIES 500      /* of one GetMetricData call: AWS's own limit */
-#define LIMIT_PAGES 100               /* NextToken pages of one logical call */
-#define LIMIT_CREDENTIALS_FILE (256 * 1024)
-#define LIMIT_CALLS_QUEUED 65536
-#define LIMIT_CALLS_IN_FLIGHT 64
+#define LIMIT_AWS_REQUEST_BYTES	 (1024 * 1024)
+#define LIMIT_JSON_DEPTH	 32
+#define LIMIT_METRIC_QUERIES	 500 /* of one GetMetricData call: AWS's own limit */
+#define LIMIT_PAGES		 100 /* NextToken pages of one logical call */
+#define LIMIT_CREDENTIALS_FILE	 (256 * 1024)
+#define LIMIT_CALLS_QUEUED	 65536
+#define LIMIT_CALLS_IN_FLIGHT	 64
 
 /* control socket */
-#define LIMIT_CONTROL_REQUEST_BYTES (64 * 1024)
-#define LIMIT_CONTROL_CONNECTIONS 32
+#define LIMIT_CONTROL_REQUEST_BYTES	  (64 * 1024)
+#define LIMIT_CONTROL_CONNECTIONS	  32
 #define LIMIT_CONTROL_CONNECTIONS_PER_UID 16
-#define LIMIT_CONTROL_TIMEOUT_MS 5000
-#define LIMIT_EVENTS_PAGE 1000        /* events of one answer */
+#define LIMIT_CONTROL_TIMEOUT_MS	  5000
+#define LIMIT_EVENTS_PAGE		  1000 /* events of one answer */
 
 /* store */
 #define LIMIT_RECORD_BYTES (256 * 1024)

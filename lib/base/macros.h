@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define must_use __attribute__((warn_unused_result))
+#define must_use			  __attribute__((warn_unused_result))
 #define printf_like(fmt_index, first_arg) __attribute__((format(printf, fmt_index, first_arg)))
-#define array_len(a) (sizeof(a) / sizeof((a)[0]))
+#define array_len(a)			  (sizeof(a) / sizeof((a)[0]))
 
 /* Runs `fn(&variable)` when the variable leaves its scope. */
 #define cleanup(fn) __attribute__((cleanup(fn)))

@@ -13,4 +13,4 @@ struct prng {
 void prng_init(struct prng *p, uint64_t seed);
 uint64_t prng_next(struct prng *p);
 uint64_t prng_below(struct prng *p, uint64_t bound); /* uniform in 0 … bound-1; bound >= 1; without modulo bias */
-double prng_unit(struct prng *p);                    /* uniform in [0, 1) */
+double prng_unit(struct prng *p);		     /* uniform in [0, 1) */

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#define SHA256_BYTES 32
+#define SHA256_BYTES	32
 #define SHA256_HEX_SIZE 65 /* with the NUL */
 
 void sha256_bytes(const void *data, size_t len, unsigned char out[static SHA256_BYTES]);

@@ -24,7 +24,7 @@ void text_format_span(int64_t ms, char out[static 32]);
 must_use int text_parse_percent_bp(const char *s, uint32_t *ret_bp);
 /* "1%", "0.05%": at most four decimals. Gives parts per million, 0 … 1000000. */
 must_use int text_parse_percent_ppm(const char *s, uint32_t *ret_ppm);
-void text_format_bp(uint32_t bp, char out[static 16]);   /* "12.5%" */
+void text_format_bp(uint32_t bp, char out[static 16]);	 /* "12.5%" */
 void text_format_ppm(uint32_t ppm, char out[static 16]); /* "0.05%" */
 
 /* ISO 8601 in UTC: "2026-11-22T22:10:05.123Z"; and the form that SigV4 wants: "20261122T221005Z". */
@@ -33,8 +33,8 @@ void text_format_amz_date(int64_t unix_ms, char out[static 17]);
 /* Reads "2026-11-22T22:10:05Z" and the same with fractions; to milliseconds since the epoch. */
 must_use int text_parse_utc(const char *s, int64_t *ret_unix_ms);
 
-bool text_is_utf8(const char *s, size_t len);             /* valid UTF-8 without NUL */
-bool text_is_name(const char *s, size_t max_len);         /* [a-z0-9-]{1,max_len}, not starting or ending with '-' */
+bool text_is_utf8(const char *s, size_t len);	  /* valid UTF-8 without NUL */
+bool text_is_name(const char *s, size_t max_len); /* [a-z0-9-]{1,max_len}, not starting or ending with '-' */
 bool text_starts_with(const char *s, const char *prefix);
 bool text_ends_with(const char *s, const char *suffix);
 

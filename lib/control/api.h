@@ -12,18 +12,18 @@
 #include "core/rollout.h"
 
 enum control_route {
-	CONTROL_LIST,       /* GET  /v1/rollouts */
-	CONTROL_STATUS,     /* GET  /v1/rollouts/NAME */
-	CONTROL_COMMAND,    /* POST /v1/rollouts/NAME/{pause,resume,promote,rollback} */
-	CONTROL_RETRY,      /* POST /v1/rollouts/NAME/retry */
-	CONTROL_HISTORY,    /* GET  /v1/history?name=NAME */
-	CONTROL_SUBMIT,     /* POST /v1/plans            body: the YAML */
-	CONTROL_VALIDATE,   /* POST /v1/plans/validate   body: the YAML */
-	CONTROL_EVENTS,     /* GET  /v1/events?name=&after=&limit=&follow=1 */
-	CONTROL_RELOAD,     /* POST /v1/reload */
-	CONTROL_VERSION,    /* GET  /v1/version */
-	CONTROL_METRICS,    /* GET  /metrics */
-	CONTROL_HEALTH,     /* GET  /healthz */
+	CONTROL_LIST,	  /* GET  /v1/rollouts */
+	CONTROL_STATUS,	  /* GET  /v1/rollouts/NAME */
+	CONTROL_COMMAND,  /* POST /v1/rollouts/NAME/{pause,resume,promote,rollback} */
+	CONTROL_RETRY,	  /* POST /v1/rollouts/NAME/retry */
+	CONTROL_HISTORY,  /* GET  /v1/history?name=NAME */
+	CONTROL_SUBMIT,	  /* POST /v1/plans            body: the YAML */
+	CONTROL_VALIDATE, /* POST /v1/plans/validate   body: the YAML */
+	CONTROL_EVENTS,	  /* GET  /v1/events?name=&after=&limit=&follow=1 */
+	CONTROL_RELOAD,	  /* POST /v1/reload */
+	CONTROL_VERSION,  /* GET  /v1/version */
+	CONTROL_METRICS,  /* GET  /metrics */
+	CONTROL_HEALTH,	  /* GET  /healthz */
 };
 
 struct control_request {
@@ -31,23 +31,23 @@ struct control_request {
 	char name[LIMIT_NAME + 1];    /* "" when none */
 	enum rollout_command command; /* CONTROL_COMMAND */
 	char reason[LIMIT_REASON];
-	uint64_t after;               /* events */
+	uint64_t after; /* events */
 	unsigned limit;
 	bool follow;
 };
 
 enum control_result {
 	CONTROL_OK = 0,
-	CONTROL_BAD_REQUEST = 1,  /* 400, ret_error says why */
-	CONTROL_NO_ROUTE = 2,     /* 404 */
-	CONTROL_BAD_METHOD = 3,   /* 405 */
+	CONTROL_BAD_REQUEST = 1, /* 400, ret_error says why */
+	CONTROL_NO_ROUTE = 2,	 /* 404 */
+	CONTROL_BAD_METHOD = 3,	 /* 405 */
 };
 
 /* `query` gives a query argument's decoded value or NULL. The body of a command is empty or
  * {"reason": TEXT, "full": BOOL}; unknown and duplicate keys are refused. */
 must_use int control_parse(const char *method, const char *path, const char *(*query)(void *ctx, const char *key),
-                           void *ctx, const char *body, size_t body_len, struct control_request *ret, char *ret_error,
-                           size_t error_size);
+			   void *ctx, const char *body, size_t body_len, struct control_request *ret, char *ret_error,
+			   size_t error_size);
 bool control_route_may_change(enum control_route r); /* needs the right to command */
 bool control_route_submits(enum control_route r);    /* needs the right to submit */
 /* The path of a request, for the client: "/v1/rollouts/hello-prod/pause". */

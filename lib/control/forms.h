@@ -22,12 +22,12 @@ struct view_rollout {
 	const char *account;
 	const char *region;
 	const char *plan_hash;
-	const char *source;       /* file name or "submit"; "" when not known any more */
+	const char *source; /* file name or "submit"; "" when not known any more */
 	const struct rollout_spec *spec;
 	const struct rollout *state; /* phase, step, weights, verdict, reasons */
 	struct instant now;
 	struct verdict_result verdict; /* counts */
-	const char *unreadable;   /* a record that could not be read: why; NULL otherwise (then only name is valid) */
+	const char *unreadable; /* a record that could not be read: why; NULL otherwise (then only name is valid) */
 };
 
 /* A file that is wrong: shown in `list`. */
@@ -41,4 +41,4 @@ json_t *form_file(const struct view_file *v);
 /* {"error": {"code": CODE, "message": TEXT}} */
 json_t *form_error(const char *code, const char *message);
 json_t *form_event(uint64_t id, const char *name, uint64_t rollout_id, int64_t unix_ms, const char *kind,
-                   const char *phase, const char *text, const char *by);
+		   const char *phase, const char *text, const char *by);

@@ -16,14 +16,14 @@
 /* The traffic an alias sends: all to `version`, but `weight_bp` basis points of it to `extra`. */
 struct alias_target {
 	uint64_t version;
-	uint64_t extra;     /* VERSION_LATEST when weight_bp is 0 */
+	uint64_t extra;	    /* VERSION_LATEST when weight_bp is 0 */
 	uint32_t weight_bp; /* 0 … 10000; 0: no routing configuration at all */
 };
 
 /* An alias as AWS answered. */
 struct alias_view {
 	struct alias_target target;
-	bool odd;                     /* more entries, a zero weight left over, or finer than a basis point: not expressible as a target */
+	bool odd; /* more entries, a zero weight left over, or finer than a basis point: not expressible as a target */
 	char revision[REVISION_SIZE]; /* RevisionId */
 };
 

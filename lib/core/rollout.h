@@ -69,15 +69,15 @@ enum rollout_goal { GOAL_FORWARD, GOAL_HOME };
 struct rollout {
 	enum rollout_phase phase;
 	enum rollout_goal goal;
-	uint32_t pause;          /* enum rollout_pause bits */
-	uint32_t step;           /* index into spec->steps; n_steps: the promotion */
-	bool applied;            /* the current step's weight is known to hold */
-	bool moved;              /* a write that moves traffic was ever asked for */
-	bool advance;            /* an operator's promote: take the next step now */
-	bool full;               /* an operator's promote --full: go to 100 % now */
+	uint32_t pause; /* enum rollout_pause bits */
+	uint32_t step;	/* index into spec->steps; n_steps: the promotion */
+	bool applied;	/* the current step's weight is known to hold */
+	bool moved;	/* a write that moves traffic was ever asked for */
+	bool advance;	/* an operator's promote: take the next step now */
+	bool full;	/* an operator's promote --full: go to 100 % now */
 	bool superseded;
-	bool quarantine;         /* this rollback's version is to be quarantined */
-	bool take_over;          /* an operator resumed or rolled back a blocked rollout: accept what the alias holds */
+	bool quarantine; /* this rollback's version is to be quarantined */
+	bool take_over;	 /* an operator resumed or rolled back a blocked rollout: accept what the alias holds */
 
 	uint64_t stable;
 	uint64_t canary;
@@ -86,14 +86,14 @@ struct rollout {
 
 	struct alias_target live;     /* what the alias held when last seen */
 	char revision[REVISION_SIZE]; /* its RevisionId then */
-	uint64_t asked[2];            /* recorded intents: bit i: the weight of step i; bit n_steps: all traffic to the
+	uint64_t asked[2];	      /* recorded intents: bit i: the weight of step i; bit n_steps: all traffic to the
 	                               * canary. The way home is recorded from the first record on, without a bit. */
 	struct alias_target adopted;  /* what an operator let us take over; version 0: nothing */
 
 	enum rollout_wait wait;
-	uint64_t seq;         /* of the request waited for; grows by one with each request */
-	uint32_t attempts;    /* failed tries of what is being done now */
-	int64_t retry_boot_ms;/* when to try again; 0: not waiting to */
+	uint64_t seq;	       /* of the request waited for; grows by one with each request */
+	uint32_t attempts;     /* failed tries of what is being done now */
+	int64_t retry_boot_ms; /* when to try again; 0: not waiting to */
 	uint64_t stale;
 
 	int64_t created_unix_ms;
@@ -101,34 +101,34 @@ struct rollout {
 	int64_t step_from_unix_ms;     /* when the current weight landed */
 	int64_t promoted_unix_ms;
 	int64_t ended_unix_ms;
-	int64_t baked_ms;          /* bake of the current step done before the mark */
+	int64_t baked_ms;	   /* bake of the current step done before the mark */
 	int64_t bake_mark_boot_ms; /* valid while baking is counted */
-	bool baking_counts;        /* the mark is set */
-	int64_t held_ms;           /* how long the step has been held for want of a verdict, before the mark */
+	bool baking_counts;	   /* the mark is set */
+	int64_t held_ms;	   /* how long the step has been held for want of a verdict, before the mark */
 	bool holding;
 
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;
 	enum alarm_state alarms[LIMIT_METRICS];
-	int64_t next_poll_unix_ms;    /* 0: none planned */
+	int64_t next_poll_unix_ms; /* 0: none planned */
 	bool poll_pending;
 	int64_t prepare_until_boot_ms;
 
 	enum verdict verdict;
 	enum verdict_gap gap;
-	char why[LIMIT_REASON];    /* the last verdict's sentence */
-	char reason[LIMIT_REASON]; /* why the phase is what it is */
-	char trouble[LIMIT_REASON];/* what keeps going wrong now, e.g. AccessDenied; "" when nothing does */
+	char why[LIMIT_REASON];	    /* the last verdict's sentence */
+	char reason[LIMIT_REASON];  /* why the phase is what it is */
+	char trouble[LIMIT_REASON]; /* what keeps going wrong now, e.g. AccessDenied; "" when nothing does */
 };
 
 enum rollout_event_kind {
-	EVENT_START,      /* the engine lets a pending rollout go: nothing else lives on its alias */
-	EVENT_RESUMED,    /* loaded from the store after a restart */
-	EVENT_PREPARED,   /* answers EFFECT_PREPARE */
+	EVENT_START,	  /* the engine lets a pending rollout go: nothing else lives on its alias */
+	EVENT_RESUMED,	  /* loaded from the store after a restart */
+	EVENT_PREPARED,	  /* answers EFFECT_PREPARE */
 	EVENT_ALIAS_READ, /* answers EFFECT_READ_ALIAS */
-	EVENT_WRITTEN,    /* answers EFFECT_WRITE_ALIAS */
-	EVENT_POLLED,     /* answers EFFECT_POLL; the samples were merged already */
-	EVENT_TIMER,      /* the time asked for by EFFECT_TIMER came, or earlier */
+	EVENT_WRITTEN,	  /* answers EFFECT_WRITE_ALIAS */
+	EVENT_POLLED,	  /* answers EFFECT_POLL; the samples were merged already */
+	EVENT_TIMER,	  /* the time asked for by EFFECT_TIMER came, or earlier */
 	EVENT_COMMAND,
 	EVENT_SUPERSEDED, /* new content for the same name was accepted */
 };
@@ -144,11 +144,11 @@ enum rollout_command {
 /* How a call ended, as far as the state machine must know. */
 enum call_outcome {
 	CALL_OK,
-	CALL_CONFLICT,   /* 412: the revision was not the live one; nothing was changed */
-	CALL_NOT_FOUND,  /* alias, version or function is not there */
-	CALL_REFUSED,    /* AWS says no and will say no again */
-	CALL_UNAVAILABLE,/* certainly not applied; trying again later may work (throttled, no connection, no rights) */
-	CALL_UNKNOWN,    /* sent, and no usable answer: it may have been applied, now or later */
+	CALL_CONFLICT,	  /* 412: the revision was not the live one; nothing was changed */
+	CALL_NOT_FOUND,	  /* alias, version or function is not there */
+	CALL_REFUSED,	  /* AWS says no and will say no again */
+	CALL_UNAVAILABLE, /* certainly not applied; trying again later may work (throttled, no connection, no rights) */
+	CALL_UNKNOWN,	  /* sent, and no usable answer: it may have been applied, now or later */
 };
 
 /* What EFFECT_PREPARE found out about one version. */
@@ -162,7 +162,7 @@ struct rollout_event {
 	enum rollout_event_kind kind;
 	struct instant now;
 	uint64_t entropy; /* 64 random bits, for jitter */
-	uint64_t seq;     /* of the answered request */
+	uint64_t seq;	  /* of the answered request */
 	union {
 		struct {
 			bool same_boot; /* boot_ms of the record is comparable with now */
@@ -170,11 +170,11 @@ struct rollout_event {
 		struct {
 			enum call_outcome outcome;
 			struct alias_view alias;
-			uint64_t canary;              /* the version that the plan asked for, `latest` resolved */
+			uint64_t canary; /* the version that the plan asked for, `latest` resolved */
 			struct version_info canary_info;
 			struct version_info stable_info;
-			bool same_role;               /* execution role and dead-letter target are the same */
-			bool quarantined;             /* the canary's code hash is, for this alias */
+			bool same_role;			/* execution role and dead-letter target are the same */
+			bool quarantined;		/* the canary's code hash is, for this alias */
 			const enum alarm_state *alarms; /* one for each metric */
 			char error[LIMIT_REASON];
 		} prepared;
@@ -184,41 +184,41 @@ struct rollout_event {
 			char error[LIMIT_REASON];
 		} alias; /* EVENT_ALIAS_READ and EVENT_WRITTEN */
 		struct {
-			bool complete;                /* every series was read without gaps */
-			int64_t through_unix_ms;      /* up to here */
+			bool complete;			/* every series was read without gaps */
+			int64_t through_unix_ms;	/* up to here */
 			const enum alarm_state *alarms; /* NULL: could not be read */
-			char error[LIMIT_REASON];     /* why it is not complete */
+			char error[LIMIT_REASON];	/* why it is not complete */
 		} polled;
 		struct {
 			enum rollout_command command;
-			char by[64];                  /* "uid 1000", for the record */
+			char by[64]; /* "uid 1000", for the record */
 			char reason[LIMIT_REASON];
 		} command;
 	};
 };
 
 enum rollout_effect_kind {
-	EFFECT_PREPARE,     /* read alias, versions, alarms; answer with EVENT_PREPARED */
+	EFFECT_PREPARE, /* read alias, versions, alarms; answer with EVENT_PREPARED */
 	EFFECT_READ_ALIAS,
 	EFFECT_WRITE_ALIAS,
-	EFFECT_CANCEL,      /* drop the request `seq` if it has not been sent; it is answered in any case */
-	EFFECT_POLL,        /* read metrics from from_unix_ms to through_unix_ms, and the alarms */
-	EFFECT_TIMER,       /* wake me at boot_ms; replaces the earlier one; INT64_MAX: no timer */
-	EFFECT_ANNOUNCE,    /* an event for the record, the log and whoever watches */
-	EFFECT_QUARANTINE,  /* the canary's code hash, for this alias */
-	EFFECT_ENDED,       /* the alias is free for another rollout */
+	EFFECT_CANCEL,	   /* drop the request `seq` if it has not been sent; it is answered in any case */
+	EFFECT_POLL,	   /* read metrics from from_unix_ms to through_unix_ms, and the alarms */
+	EFFECT_TIMER,	   /* wake me at boot_ms; replaces the earlier one; INT64_MAX: no timer */
+	EFFECT_ANNOUNCE,   /* an event for the record, the log and whoever watches */
+	EFFECT_QUARANTINE, /* the canary's code hash, for this alias */
+	EFFECT_ENDED,	   /* the alias is free for another rollout */
 };
 
 /* Kinds of announced events; the names are part of the interface (docs). */
 enum announce_kind {
-	ANNOUNCE_PHASE,    /* the phase changed */
-	ANNOUNCE_WEIGHT,   /* a weight landed */
-	ANNOUNCE_INTENT,   /* a weight is about to be asked for */
-	ANNOUNCE_VERDICT,  /* the verdict changed */
-	ANNOUNCE_COMMAND,  /* an operator's command was taken */
-	ANNOUNCE_TROUBLE,  /* something keeps the rollout from going on */
-	ANNOUNCE_RECOVERED,/* the trouble is over, or a lost answer was found */
-	ANNOUNCE_FOREIGN,  /* somebody else's write was seen */
+	ANNOUNCE_PHASE,	    /* the phase changed */
+	ANNOUNCE_WEIGHT,    /* a weight landed */
+	ANNOUNCE_INTENT,    /* a weight is about to be asked for */
+	ANNOUNCE_VERDICT,   /* the verdict changed */
+	ANNOUNCE_COMMAND,   /* an operator's command was taken */
+	ANNOUNCE_TROUBLE,   /* something keeps the rollout from going on */
+	ANNOUNCE_RECOVERED, /* the trouble is over, or a lost answer was found */
+	ANNOUNCE_FOREIGN,   /* somebody else's write was seen */
 };
 
 struct rollout_effect {
@@ -231,7 +231,7 @@ struct rollout_effect {
 			bool home; /* goes before every other waiting call, and is retried without budget */
 		} write;
 		struct {
-			int64_t from_unix_ms;    /* aligned to the period */
+			int64_t from_unix_ms;	 /* aligned to the period */
 			int64_t through_unix_ms; /* aligned to the period, exclusive */
 		} poll;
 		struct {
@@ -252,8 +252,8 @@ struct rollout_effects {
 /* Answers to a command. */
 enum rollout_answer {
 	ANSWER_DONE,
-	ANSWER_ALREADY,  /* nothing to do: it is so already */
-	ANSWER_REFUSED,  /* not in this phase; the text says what can be done */
+	ANSWER_ALREADY, /* nothing to do: it is so already */
+	ANSWER_REFUSED, /* not in this phase; the text says what can be done */
 };
 
 /* A new rollout in `pending`. Nothing is asked for until EVENT_START. */
@@ -265,10 +265,10 @@ void rollout_init(struct rollout *r, const struct rollout_spec *spec, struct ins
  * For EVENT_COMMAND, ret_answer and ret_text (LIMIT_REASON) say what became of it; both may be NULL otherwise.
  */
 void rollout_step(const struct rollout_spec *spec, struct rollout *r, const struct samples *samples,
-                  const struct rollout_event *event, struct rollout_effects *ret, enum rollout_answer *ret_answer,
-                  char *ret_text);
+		  const struct rollout_event *event, struct rollout_effects *ret, enum rollout_answer *ret_answer,
+		  char *ret_text);
 
-bool rollout_ended(const struct rollout *r);    /* succeeded, rolled-back or failed */
+bool rollout_ended(const struct rollout *r);	  /* succeeded, rolled-back or failed */
 bool rollout_owns_alias(const struct rollout *r); /* no other rollout may start on its alias */
 /* How long the current weight has baked, and how long it must. 0 when it does not bake. */
 int64_t rollout_baked_ms(const struct rollout *r, int64_t now_boot_ms);

@@ -21,9 +21,9 @@ enum verdict { VERDICT_UNDECIDED, VERDICT_PASS, VERDICT_FAIL };
 enum verdict_gap {
 	VERDICT_GAP_NONE,
 	VERDICT_GAP_NOT_SETTLED, /* the window's periods are not old enough yet */
-	VERDICT_GAP_FEW,         /* fewer invocations than asked for */
-	VERDICT_GAP_NO_DATA,     /* settled, read, and empty */
-	VERDICT_GAP_UNREADABLE,  /* CloudWatch could not be read up to here */
+	VERDICT_GAP_FEW,	 /* fewer invocations than asked for */
+	VERDICT_GAP_NO_DATA,	 /* settled, read, and empty */
+	VERDICT_GAP_UNREADABLE,	 /* CloudWatch could not be read up to here */
 };
 
 /* Counts of one version in one metric period. `seen` false: the metric has no datapoint, which is not the same as 0. */
@@ -60,26 +60,26 @@ enum alarm_state { ALARM_UNKNOWN, ALARM_OK, ALARM_INSUFFICIENT, ALARM_ALARM, ALA
 struct verdict_question {
 	const struct spec_analysis *analysis;
 	const struct samples *samples;
-	const enum alarm_state *alarms;  /* one for each metric of the analysis; ALARM_UNKNOWN for the others */
-	int64_t alarms_read_unix_ms;     /* when they were read; 0: never */
+	const enum alarm_state *alarms; /* one for each metric of the analysis; ALARM_UNKNOWN for the others */
+	int64_t alarms_read_unix_ms;	/* when they were read; 0: never */
 	int64_t now_unix_ms;
-	int64_t rollout_from_unix_ms;    /* since when the canary has had traffic */
-	int64_t step_from_unix_ms;       /* since when the current weight holds */
-	int64_t step_until_unix_ms;      /* end of its bake; data beyond it counts as well */
-	int64_t read_through_unix_ms;    /* CloudWatch answered completely for everything before this */
-	int64_t promoted_unix_ms;        /* when the canary got all traffic; 0: not yet. Periods that start later are
+	int64_t rollout_from_unix_ms;  /* since when the canary has had traffic */
+	int64_t step_from_unix_ms;     /* since when the current weight holds */
+	int64_t step_until_unix_ms;    /* end of its bake; data beyond it counts as well */
+	int64_t read_through_unix_ms;  /* CloudWatch answered completely for everything before this */
+	int64_t promoted_unix_ms;      /* when the canary got all traffic; 0: not yet. Periods that start later are
 	                                  * read from the alias's own series where the version has none. */
-	uint64_t step_min_invocations;   /* the step's own; 0: none */
+	uint64_t step_min_invocations; /* the step's own; 0: none */
 };
 
 struct verdict_result {
 	enum verdict verdict;
 	enum verdict_gap gap;
-	size_t metric;             /* index of the metric that decided, or n_metrics for the step's own minimum */
+	size_t metric;		   /* index of the metric that decided, or n_metrics for the step's own minimum */
 	struct counts canary_step; /* settled counts in the step's window */
 	struct counts canary_all;  /* settled counts of the whole rollout */
 	struct counts stable_all;
-	char why[LIMIT_REASON];    /* a whole sentence with its numbers */
+	char why[LIMIT_REASON]; /* a whole sentence with its numbers */
 };
 
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret);
@@ -89,5 +89,5 @@ int64_t verdict_period_end(int64_t until_unix_ms, int64_t period_ms);
 /* When the evidence for a window that ends at `until` is complete and settled. */
 int64_t verdict_settled_at(int64_t until_unix_ms, const struct spec_analysis *a);
 
-const char *verdict_name(enum verdict v);         /* "pass" "fail" "undecided" */
+const char *verdict_name(enum verdict v);	  /* "pass" "fail" "undecided" */
 const char *verdict_gap_name(enum verdict_gap g); /* "none" "not-settled" "few" "no-data" "unreadable" */

@@ -13,13 +13,13 @@
 struct engine;
 
 struct engine_config {
-	const char *region;          /* of plans and accounts that name none; borrowed for the engine's life */
+	const char *region; /* of plans and accounts that name none; borrowed for the engine's life */
 	double lambda_rps;
 	double cloudwatch_rps;
 	double apigateway_rps;
-	int64_t call_timeout_ms;     /* of one try; default 10 s when 0 */
+	int64_t call_timeout_ms; /* of one try; default 10 s when 0 */
 	bool mark;
-	char boot_id[40];            /* of this boot of the host: records of another boot do not compare boot_ms */
+	char boot_id[40]; /* of this boot of the host: records of another boot do not compare boot_ms */
 	const char *(*account_region)(void *ctx, const char *account); /* NULL result: no region of its own */
 	bool (*account_known)(void *ctx, const char *account);
 	void *account_ctx;
@@ -28,7 +28,7 @@ struct engine_config {
 /* The store stays the caller's and must outlive the engine. Loads what is live; a record that cannot be read is parked
  * and shown. Returns 0 or what the store returned. */
 must_use int engine_new(const struct engine_config *config, const struct ports *ports, struct store *store,
-                        struct engine **ret);
+			struct engine **ret);
 void engine_free(struct engine *e); /* NULL is fine */
 define_cleanup(struct engine *, engine_free);
 
@@ -43,16 +43,16 @@ bool engine_idle(const struct engine *e);
 /* --- plans --- */
 
 enum intake_result {
-	INTAKE_STARTED,    /* a new rollout was accepted (durably once engine_turn returned) */
+	INTAKE_STARTED,	   /* a new rollout was accepted (durably once engine_turn returned) */
 	INTAKE_SUPERSEDES, /* accepted; an earlier rollout of the name goes home first */
 	INTAKE_UNCHANGED,  /* this content was taken in before; nothing happens */
-	INTAKE_REFUSED,    /* ret_text says why */
+	INTAKE_REFUSED,	   /* ret_text says why */
 };
 
 /* Takes over the plan in every case. `source`: a file's name, or "submit". `hash`: of the source's bytes. The outcome
  * is durable when the function returns (it makes a turn), or it is INTAKE_REFUSED. */
 enum intake_result engine_take_plan(struct engine *e, struct plan *plan, const char *source, const char *hash,
-                                    const char *by, char ret_text[static LIMIT_REASON]);
+				    const char *by, char ret_text[static LIMIT_REASON]);
 
 /* --- commands: durable when the function returns --- */
 
@@ -60,15 +60,15 @@ enum engine_answer {
 	ENGINE_DONE,
 	ENGINE_ALREADY,
 	ENGINE_REFUSED,
-	ENGINE_NO_SUCH,      /* no rollout of that name */
-	ENGINE_UNAVAILABLE,  /* could not be made durable */
+	ENGINE_NO_SUCH,	    /* no rollout of that name */
+	ENGINE_UNAVAILABLE, /* could not be made durable */
 };
 
 enum engine_answer engine_command(struct engine *e, const char *name, enum rollout_command command, const char *by,
-                                  const char *reason, char ret_text[static LIMIT_REASON]);
+				  const char *reason, char ret_text[static LIMIT_REASON]);
 /* A new attempt of the name's last plan, its quarantine lifted. */
 enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
-                                char ret_text[static LIMIT_REASON]);
+				char ret_text[static LIMIT_REASON]);
 
 /* --- views --- */
 
@@ -84,7 +84,7 @@ must_use int engine_each_attempt(struct engine *e, const char *name, unsigned li
 struct engine_stats {
 	uint64_t live;
 	uint64_t by_phase[PHASE_BLOCKED + 1];
-	uint64_t calls[8];          /* by enum engine_operation */
+	uint64_t calls[8]; /* by enum engine_operation */
 	uint64_t call_errors;
 	uint64_t throttled;
 	uint64_t retries;
@@ -94,7 +94,7 @@ struct engine_stats {
 	uint64_t commit_failures;
 	uint64_t calls_queued;
 	uint64_t calls_in_flight;
-	uint64_t metrics_queried;   /* as CloudWatch bills them */
+	uint64_t metrics_queried; /* as CloudWatch bills them */
 };
 
 enum engine_operation {

@@ -12,15 +12,15 @@
 #include "store/store.h"
 
 enum transport_result {
-	TRANSPORT_ANSWERED,      /* a complete response */
+	TRANSPORT_ANSWERED,	 /* a complete response */
 	TRANSPORT_NO_CONNECTION, /* the request certainly was not sent */
-	TRANSPORT_NO_ANSWER,     /* it may have been sent */
+	TRANSPORT_NO_ANSWER,	 /* it may have been sent */
 };
 
 /* Called exactly once for each submit, never before submit returns. The response is borrowed during the call; `error`
  * is a sentence when nothing was answered. */
 typedef void (*transport_cb)(void *arg, enum transport_result result, const struct http_response *response,
-                             const char *error);
+			     const char *error);
 
 struct ports {
 	void *ctx;
@@ -31,10 +31,11 @@ struct ports {
 	/* The request is copied or sent before it returns. */
 	void (*send)(void *ctx, const struct http_request *request, int64_t timeout_ms, transport_cb cb, void *arg);
 	/* Keys of an account; 0, or 1 with a sentence that names what was tried. The caller deinits *ret. */
-	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error, size_t error_size);
+	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
+			   size_t error_size);
 	/* Endpoint of a service; 0, or 1 with a sentence. */
-	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret, char *ret_error,
-	                size_t error_size);
+	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
+			char *ret_error, size_t error_size);
 	/* An event is durable now: to the log and to whoever follows. Borrowed during the call. */
 	void (*published)(void *ctx, const struct store_event *event);
 	/* Something about the engine itself that belongs into the log only. */

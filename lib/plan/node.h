@@ -15,7 +15,7 @@ struct node {
 	unsigned line; /* from 1 */
 	unsigned column;
 	const char *text; /* scalar: its text */
-	bool plain;       /* scalar: written without quotes */
+	bool plain;	  /* scalar: written without quotes */
 	const char *key;  /* when it is a mapping's value */
 	unsigned key_line;
 	unsigned key_column;

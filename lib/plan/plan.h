@@ -12,18 +12,18 @@ enum plan_version_kind { PLAN_VERSION_NUMBER, PLAN_VERSION_LATEST };
 struct plan {
 	struct arena *arena;
 	const char *name;
-	const char *function;      /* bare name */
-	const char *function_arn;  /* as written when an ARN was given; else NULL */
+	const char *function;	  /* bare name */
+	const char *function_arn; /* as written when an ARN was given; else NULL */
 	const char *alias;
-	const char *region;        /* NULL: from the account, the configuration or the environment; an ARN's own region */
-	const char *account;       /* "default" when the plan names none */
+	const char *region;  /* NULL: from the account, the configuration or the environment; an ARN's own region */
+	const char *account; /* "default" when the plan names none */
 	enum plan_version_kind version_kind;
-	uint64_t version;          /* when a number */
-	const char *strategy;      /* as written; NULL when steps were given or nothing */
+	uint64_t version;     /* when a number */
+	const char *strategy; /* as written; NULL when steps were given or nothing */
 	struct rollout_spec spec;
-	const char *normalized;    /* the plan again as one YAML flow document (JSON), every default written out; loading
+	const char *normalized; /* the plan again as one YAML flow document (JSON), every default written out; loading
 	                            * it gives an equal plan with the same hash */
-	char hash[65];             /* SHA-256 of `normalized` */
+	char hash[65];		/* SHA-256 of `normalized` */
 };
 
 /* Loads one document. NULL when there are errors; warnings may come with a plan. The caller frees with plan_free. */

@@ -15,4 +15,4 @@ enum strategy_result {
 };
 
 must_use int strategy_parse(struct arena *a, const char *name, struct spec_step **ret_steps, size_t *ret_n,
-                            char *ret_error, size_t error_size);
+			    char *ret_error, size_t error_size);

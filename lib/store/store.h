@@ -17,25 +17,25 @@
 #include "base/macros.h"
 
 enum store_result {
-	STORE_LOCKED = 1,    /* another daemon owns this state */
-	STORE_CORRUPT = 2,   /* not a database of ours, or damaged */
-	STORE_NEWER = 3,     /* written by a newer schema than this program knows */
-	STORE_CONFLICT = 4,  /* compare-and-set: the record is not at the expected revision */
+	STORE_LOCKED = 1,   /* another daemon owns this state */
+	STORE_CORRUPT = 2,  /* not a database of ours, or damaged */
+	STORE_NEWER = 3,    /* written by a newer schema than this program knows */
+	STORE_CONFLICT = 4, /* compare-and-set: the record is not at the expected revision */
 	STORE_NOT_FOUND = 5,
 };
 
 struct store;
 
 struct store_rollout {
-	uint64_t id;         /* given by the store at insertion, rising */
-	const char *name;    /* the plan's name */
-	uint64_t attempt;    /* 1, 2, … for each name */
+	uint64_t id;	       /* given by the store at insertion, rising */
+	const char *name;      /* the plan's name */
+	uint64_t attempt;      /* 1, 2, … for each name */
 	const char *alias_key; /* account/region/function/alias */
-	bool live;           /* not ended */
-	uint64_t revision;   /* grows by one with each put */
-	const char *plan;    /* normalised text */
+	bool live;	       /* not ended */
+	uint64_t revision;     /* grows by one with each put */
+	const char *plan;      /* normalised text */
 	const char *plan_hash;
-	const char *record;  /* JSON of the state, with its own version number */
+	const char *record; /* JSON of the state, with its own version number */
 	int64_t created_unix_ms;
 	int64_t updated_unix_ms;
 };
@@ -49,35 +49,35 @@ struct store_intent {
 };
 
 struct store_event {
-	uint64_t id;          /* given by the store, rising */
-	uint64_t rollout_id;  /* 0: about no rollout (the daemon, a file) */
-	const char *name;     /* plan name; "" when none */
+	uint64_t id;	     /* given by the store, rising */
+	uint64_t rollout_id; /* 0: about no rollout (the daemon, a file) */
+	const char *name;    /* plan name; "" when none */
 	int64_t unix_ms;
 	const char *kind;
-	const char *phase;    /* after the event; "" when none */
+	const char *phase; /* after the event; "" when none */
 	const char *text;
-	const char *by;       /* who commanded: "uid=1000 pid=77"; "" otherwise */
+	const char *by; /* who commanded: "uid=1000 pid=77"; "" otherwise */
 };
 
 struct store_sample {
 	uint64_t rollout_id;
 	int64_t start_unix_ms;
-	int64_t counts[6];    /* canary invocations, errors; stable …; alias …; -1: no datapoint */
+	int64_t counts[6]; /* canary invocations, errors; stable …; alias …; -1: no datapoint */
 };
 
 struct store_source {
-	const char *source;   /* a file's name within plans_dir, or "submit:NAME" */
-	const char *hash;     /* SHA-256 of the bytes that were taken in */
-	const char *name;     /* the plan's name */
+	const char *source; /* a file's name within plans_dir, or "submit:NAME" */
+	const char *hash;   /* SHA-256 of the bytes that were taken in */
+	const char *name;   /* the plan's name */
 };
 
 /* Opens or makes the database file, takes ownership (an flock beside it) and migrates the schema. */
 must_use int store_open_sqlite(const char *path, struct store **ret);
 /* The same interface in memory, for tests and the simulator. */
 struct store *store_open_memory(void);
-void store_close(struct store *s);            /* NULL is fine; aborts an open transaction */
+void store_close(struct store *s);		     /* NULL is fine; aborts an open transaction */
 const char *store_error_text(const struct store *s); /* of the last failure; s NULL: of the last failed open */
-uint64_t store_epoch(const struct store *s);  /* grows with each opening */
+uint64_t store_epoch(const struct store *s);	     /* grows with each opening */
 
 must_use int store_begin(struct store *s);
 must_use int store_commit(struct store *s);
@@ -91,7 +91,7 @@ must_use int store_put_event(struct store *s, const struct store_event *e, uint6
 must_use int store_put_sample(struct store *s, const struct store_sample *x); /* replaces */
 must_use int store_put_source(struct store *s, const struct store_source *x); /* replaces */
 must_use int store_put_quarantine(struct store *s, const char *alias_key, const char *code_hash, const char *reason,
-                                  int64_t unix_ms);
+				  int64_t unix_ms);
 must_use int store_drop_quarantine(struct store *s, const char *alias_key, const char *code_hash);
 /* Bounds the history: drops ended rollouts (with intents, events, samples) updated before that time, keeping at least
  * the newest `keep` of each name, and events about no rollout older than it. */
@@ -103,11 +103,13 @@ typedef int (*store_rollout_cb)(void *ctx, const struct store_rollout *r);
 typedef int (*store_event_cb)(void *ctx, const struct store_event *e);
 typedef int (*store_sample_cb)(void *ctx, const struct store_sample *x);
 typedef int (*store_source_cb)(void *ctx, const struct store_source *x);
-must_use int store_each_live(struct store *s, store_rollout_cb cb, void *ctx);          /* by id */
-must_use int store_each_latest(struct store *s, store_rollout_cb cb, void *ctx);        /* newest attempt of each name */
-must_use int store_each_of_name(struct store *s, const char *name, unsigned limit, store_rollout_cb cb, void *ctx); /* newest first; name NULL: all */
+must_use int store_each_live(struct store *s, store_rollout_cb cb, void *ctx);	 /* by id */
+must_use int store_each_latest(struct store *s, store_rollout_cb cb, void *ctx); /* newest attempt of each name */
+must_use int store_each_of_name(struct store *s, const char *name, unsigned limit, store_rollout_cb cb,
+				void *ctx); /* newest first; name NULL: all */
 /* Events with id > after, oldest first; or, with after == 0, the newest `limit`, oldest first. name NULL: all. */
-must_use int store_each_event(struct store *s, const char *name, uint64_t after, unsigned limit, store_event_cb cb, void *ctx);
+must_use int store_each_event(struct store *s, const char *name, uint64_t after, unsigned limit, store_event_cb cb,
+			      void *ctx);
 must_use int store_each_sample(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx);
 must_use int store_each_source(struct store *s, store_source_cb cb, void *ctx);
 /* STORE_NOT_FOUND when it is not quarantined. */
