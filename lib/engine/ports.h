@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "aws/endpoint.h"
+#include "aws/error.h"
 #include "base/clock.h"
 #include "base/http.h"
 #include "store/store.h"
