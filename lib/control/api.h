@@ -16,7 +16,7 @@ enum control_route {
 	CONTROL_STATUS,	  /* GET  /v1/rollouts/NAME */
 	CONTROL_COMMAND,  /* POST /v1/rollouts/NAME/{pause,resume,promote,rollback} */
 	CONTROL_RETRY,	  /* POST /v1/rollouts/NAME/retry */
-	CONTROL_HISTORY,  /* GET  /v1/history?name=NAME */
+	CONTROL_HISTORY,  /* GET  /v1/history?name=NAME&limit= */
 	CONTROL_SUBMIT,	  /* POST /v1/plans            body: the YAML */
 	CONTROL_VALIDATE, /* POST /v1/plans/validate   body: the YAML */
 	CONTROL_EVENTS,	  /* GET  /v1/events?name=&after=&limit=&follow=1 */
@@ -26,13 +26,26 @@ enum control_route {
 	CONTROL_HEALTH,	  /* GET  /healthz */
 };
 
+/* One line of the table. `path` is as in docs/openapi.yaml: "/v1/rollouts/{name}/pause". */
+struct control_entry {
+	enum control_route route;
+	const char *method;
+	const char *path;
+	enum rollout_command command; /* CONTROL_COMMAND */
+};
+
+const struct control_entry *control_table(size_t *ret_n);
+
+#define CONTROL_EVENTS_DEFAULT	100 /* `limit` when a request names none */
+#define CONTROL_HISTORY_DEFAULT 20
+
 struct control_request {
 	enum control_route route;
 	char name[LIMIT_NAME + 1];    /* "" when none */
 	enum rollout_command command; /* CONTROL_COMMAND */
-	char reason[LIMIT_REASON];
-	uint64_t after; /* events */
-	unsigned limit;
+	char reason[LIMIT_REASON];    /* printable */
+	uint64_t after;		      /* events */
+	unsigned limit;		      /* events and history: 1 … LIMIT_EVENTS_PAGE */
 	bool follow;
 };
 
@@ -40,7 +53,7 @@ enum control_result {
 	CONTROL_OK = 0,
 	CONTROL_BAD_REQUEST = 1, /* 400, ret_error says why */
 	CONTROL_NO_ROUTE = 2,	 /* 404 */
-	CONTROL_BAD_METHOD = 3,	 /* 405 */
+	CONTROL_BAD_METHOD = 3,	 /* 405; ret_error names the one that is allowed */
 };
 
 /* `query` gives a query argument's decoded value or NULL. The body of a command is empty or
@@ -50,5 +63,6 @@ must_use int control_parse(const char *method, const char *path, const char *(*q
 			   size_t error_size);
 bool control_route_may_change(enum control_route r); /* needs the right to command */
 bool control_route_submits(enum control_route r);    /* needs the right to submit */
-/* The path of a request, for the client: "/v1/rollouts/hello-prod/pause". */
+/* The path of a request, for the client: "/v1/rollouts/hello-prod/pause". History and events get "?name=…" when a name
+ * is given; other arguments are the caller's to append. */
 void control_format_path(enum control_route r, const char *name, const char *verb, struct buf *out);
