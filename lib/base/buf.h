@@ -15,9 +15,11 @@ struct buf {
 	size_t cap;
 	size_t max; /* largest len allowed */
 	bool overflow;
+	bool secret; /* growing leaves no copy of the bytes in the heap */
 };
 
-#define BUF_INIT(max_len) ((struct buf){.max = (max_len)})
+#define BUF_INIT(max_len)	 ((struct buf){.max = (max_len)})
+#define BUF_INIT_SECRET(max_len) ((struct buf){.max = (max_len), .secret = true})
 
 void buf_deinit(struct buf *b);		   /* frees; leaves an empty buf with the same max */
 void buf_wipe(struct buf *b);		   /* overwrites the bytes, then buf_deinit: for secrets */
@@ -31,6 +33,6 @@ void buf_add_text(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) printf_like(2, 3);
 void buf_add_u64(struct buf *b, uint64_t v);		/* decimal */
-void buf_add_json_string(struct buf *b, const char *s); /* quoted and escaped, as RFC 8259 wants it */
+void buf_add_json_string(struct buf *b, const char *s); /* quoted, escaped (RFC 8259); broken UTF-8: U+FFFD */
 /* Percent-encodes everything but A-Za-z0-9-._~ with uppercase hex; '/' is kept when keep_slash. */
 void buf_add_uri(struct buf *b, const char *s, size_t len, bool keep_slash);

@@ -13,7 +13,7 @@
 void *mem_alloc(size_t size);		    /* zeroed; size 0 gives a valid pointer; free() it */
 void *mem_realloc(void *old, size_t size);  /* the new part is not zeroed */
 void *mem_array(size_t count, size_t size); /* zeroed; aborts on overflow of count * size */
-void *mem_grow(void *array, size_t *cap, size_t need, size_t size); /* doubles *cap until >= need */
+void *mem_grow(void *array, size_t *cap, size_t need, size_t size); /* doubles *cap until >= need; zeroes the new */
 char *mem_strdup(const char *s);				    /* NULL gives NULL */
 char *mem_strndup(const char *s, size_t len);			    /* always NUL-terminated */
 char *mem_printf(const char *fmt, ...) printf_like(1, 2);

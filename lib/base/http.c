@@ -1,0 +1,46 @@
+#include "base/http.h"
+
+#include "base/error.h"
+
+/* Names of headers are ASCII; strcasecmp would ask the locale. */
+static unsigned char lower(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static bool equal_names(const char *a, const char *b)
+{
+	for (; *a && lower(*a) == lower(*b); a++)
+		b++;
+	return lower(*a) == lower(*b);
+}
+
+void http_request_add_header(struct http_request *r, const char *name, const char *value)
+{
+	require(r->n_headers < HTTP_HEADERS_MAX);
+	r->headers[r->n_headers++] = (struct http_header){.name = name, .value = value};
+}
+
+const char *http_header_find(const struct http_header *headers, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (equal_names(headers[i].name, name))
+			return headers[i].value;
+	return NULL;
+}
+
+const char *const http_response_headers_kept[] = {
+    "x-amzn-errortype",
+    "x-amzn-query-error",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "retry-after",
+    "x-amz-retry-after",
+    "date",
+    "content-type",
+    "location",
+    "x-amz-executed-version",
+    "x-amz-function-error",
+    "x-amz-log-result",
+    NULL,
+};
