@@ -142,9 +142,9 @@ void text_format_span(int64_t ms, char out[static 32])
 	while (ms < units[first].ms)
 		first++;
 	long long major = ms / units[first].ms;
-	long long minor = units[first].ms > MS_PER_SECOND ? ms % units[first].ms / units[first + 1].ms : 0;
+	int minor = units[first].ms > MS_PER_SECOND ? (int)(ms % units[first].ms / units[first + 1].ms) : 0;
 	if (minor > 0)
-		snprintf(out, 32, "%lld%s %lld%s", major, units[first].name, minor, units[first + 1].name);
+		snprintf(out, 32, "%lld%s %d%s", major, units[first].name, minor, units[first + 1].name);
 	else
 		snprintf(out, 32, "%lld%s", major, units[first].name);
 }
