@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/macros.h"
 #include "core/alias.h"
 #include "core/spec.h"
 #include "core/verdict.h"
@@ -61,6 +62,7 @@ enum rollout_wait { WAIT_NOTHING, WAIT_PREPARE, WAIT_READ, WAIT_WRITE };
 enum rollout_goal { GOAL_FORWARD, GOAL_HOME };
 
 #define CODE_HASH_SIZE 65
+#define ASKED_HOME     127 /* above LIMIT_STEPS */
 
 /*
  * The whole state: plain data, no pointers, copied and persisted as a whole. Times in wall milliseconds are records;
@@ -69,53 +71,62 @@ enum rollout_goal { GOAL_FORWARD, GOAL_HOME };
 struct rollout {
 	enum rollout_phase phase;
 	enum rollout_goal goal;
-	uint32_t pause; /* enum rollout_pause bits */
-	uint32_t step;	/* index into spec->steps; n_steps: the promotion */
-	bool applied;	/* the current step's weight is known to hold */
-	bool moved;	/* a write that moves traffic was ever asked for */
-	bool advance;	/* an operator's promote: take the next step now */
-	bool full;	/* an operator's promote --full: go to 100 % now */
-	bool superseded;
+	uint32_t pause;	 /* enum rollout_pause bits */
+	uint32_t step;	 /* index into spec->steps; n_steps: the promotion */
+	bool applied;	 /* the current step's weight is known to hold */
+	bool look;	 /* the alias must be read before anything else is decided */
+	bool advance;	 /* an operator's promote: take the next step now */
+	bool full;	 /* an operator's promote --full: go to 100 % now */
+	bool superseded; /* newer content of the plan waits for this one's end */
 	bool quarantine; /* this rollback's version is to be quarantined */
-	bool take_over;	 /* an operator resumed or rolled back a blocked rollout: accept what the alias holds */
+	bool take_over;	 /* an operator resumed or rolled back a blocked rollout: go on from what the alias holds */
+	bool reopened;	 /* a succeeded rollout is being rolled back, and its alias was not looked at yet */
+	bool prepared;	 /* stable, canary and live are known */
+	bool unsure;	 /* a write's outcome is unknown: it may still land until the RevisionId changes */
+	bool cancelled;	 /* the write that is waited for was called back */
+	bool finishing;	 /* the final bake is over, the alias is read once more */
 
 	uint64_t stable;
 	uint64_t canary;
 	char stable_hash[CODE_HASH_SIZE]; /* CodeSha256, as AWS gives it (base64) */
 	char canary_hash[CODE_HASH_SIZE];
 
-	struct alias_target live;     /* what the alias held when last seen */
+	struct alias_target live;     /* what the alias was last seen to hold */
 	char revision[REVISION_SIZE]; /* its RevisionId then */
-	uint64_t asked[2];	      /* recorded intents: bit i: the weight of step i; bit n_steps: all traffic to the
-	                               * canary. The way home is recorded from the first record on, without a bit. */
-	struct alias_target adopted;  /* what an operator let us take over; version 0: nothing */
+	/*
+	 * Intents recorded since `live` was confirmed, whose outcome is not known: bit i is the weight of step i, bit
+	 * n_steps all traffic to the canary, bit ASKED_HOME all traffic to the stable version. Writes that are older
+	 * than the confirmation carry an older RevisionId and can never land.
+	 */
+	uint64_t asked[2];
 
 	enum rollout_wait wait;
 	uint64_t seq;	       /* of the request waited for; grows by one with each request */
 	uint32_t attempts;     /* failed tries of what is being done now */
 	int64_t retry_boot_ms; /* when to try again; 0: not waiting to */
-	uint64_t stale;
+	uint64_t stale;	       /* answers that came for an older request */
 
 	int64_t created_unix_ms;
 	int64_t first_traffic_unix_ms; /* when the canary first got traffic; 0: never */
 	int64_t step_from_unix_ms;     /* when the current weight landed */
 	int64_t promoted_unix_ms;
 	int64_t ended_unix_ms;
-	int64_t baked_ms;	   /* bake of the current step done before the mark */
-	int64_t bake_mark_boot_ms; /* valid while baking is counted */
-	bool baking_counts;	   /* the mark is set */
-	int64_t held_ms;	   /* how long the step has been held for want of a verdict, before the mark */
-	bool holding;
+	int64_t baked_ms;	   /* time at the current weight, up to the mark */
+	int64_t bake_mark_boot_ms; /* the mark; meaningful while `applied` */
+	int64_t
+	    hold_from_baked_ms; /* how long it had baked when it began to be held for want of a verdict; -1: it is not */
+	int64_t prepare_ms;	/* spent waiting for the version to become ready */
 
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;
 	enum alarm_state alarms[LIMIT_METRICS];
-	int64_t next_poll_unix_ms; /* 0: none planned */
+	int64_t next_poll_unix_ms; /* 0: plan one */
 	bool poll_pending;
-	int64_t prepare_until_boot_ms;
+	uint64_t poll_seq;
 
 	enum verdict verdict;
 	enum verdict_gap gap;
+	bool allowed;		    /* the evidence lets the weight rise */
 	char why[LIMIT_REASON];	    /* the last verdict's sentence */
 	char reason[LIMIT_REASON];  /* why the phase is what it is */
 	char trouble[LIMIT_REASON]; /* what keeps going wrong now, e.g. AccessDenied; "" when nothing does */
@@ -270,9 +281,14 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 
 bool rollout_ended(const struct rollout *r);	  /* succeeded, rolled-back or failed */
 bool rollout_owns_alias(const struct rollout *r); /* no other rollout may start on its alias */
+/* Pending, not held back by an operator's pause or `start: manual`: EVENT_START may be sent. */
+bool rollout_may_start(const struct rollout_spec *spec, const struct rollout *r);
 /* How long the current weight has baked, and how long it must. 0 when it does not bake. */
 int64_t rollout_baked_ms(const struct rollout *r, int64_t now_boot_ms);
 int64_t rollout_bake_ms(const struct rollout_spec *spec, const struct rollout *r);
+/* The question whose answer is the verdict on this rollout now. Borrows all. */
+void rollout_question(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
+		      struct instant now, struct verdict_question *ret);
 /* The earliest time the next step can come if all passes (wall ms); 0 when no step is waited for. */
 int64_t rollout_next_step_unix_ms(const struct rollout_spec *spec, const struct rollout *r, struct instant now);
 /* The canary's share now, in basis points. */

@@ -75,6 +75,7 @@ struct verdict_question {
 struct verdict_result {
 	enum verdict verdict;
 	enum verdict_gap gap;
+	bool min_met;		   /* the step's own min_invocations are reached */
 	size_t metric;		   /* index of the metric that decided, or n_metrics for the step's own minimum */
 	struct counts canary_step; /* settled counts in the step's window */
 	struct counts canary_all;  /* settled counts of the whole rollout */

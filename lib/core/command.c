@@ -1,0 +1,228 @@
+/*
+ * An operator's commands. Each answers with a whole sentence: what was done, or why not and what can be done instead.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "core/step.h"
+
+struct answer {
+	struct turn *t;
+	char *text; /* LIMIT_REASON */
+};
+
+static enum rollout_answer printf_like(3, 4)
+    answer_with(struct answer *a, enum rollout_answer answer, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(a->text, LIMIT_REASON, fmt, args);
+	va_end(args);
+	return answer;
+}
+
+/* "pause by uid=1000 pid=77: reason" becomes part of the record. */
+static void announce_command(struct turn *t)
+{
+	const char *reason = t->event->command.reason;
+
+	turn_announce(t, ANNOUNCE_COMMAND, "%s by %s%s%.160s", rollout_command_name(t->event->command.command),
+		      t->event->command.by, reason[0] ? ": " : "", reason);
+}
+
+static void describe(const struct turn *t, const char *what, char *out)
+{
+	const char *reason = t->event->command.reason;
+
+	(void)snprintf(out, LIMIT_REASON, "%s by %s%s%.160s", what, t->event->command.by, reason[0] ? ": " : "",
+		       reason);
+}
+
+static enum rollout_answer refuse_ended(struct answer *a)
+{
+	return answer_with(a, ANSWER_REFUSED, "it has ended (%s): drop a new plan, or `rolloutctl retry`",
+			   rollout_phase_name(a->t->r->phase));
+}
+
+static enum rollout_answer take_pause(struct answer *a)
+{
+	struct rollout *r = a->t->r;
+	char reason[LIMIT_REASON];
+
+	if (rollout_ended(r))
+		return refuse_ended(a);
+	if (r->goal == GOAL_HOME)
+		return answer_with(a, ANSWER_REFUSED, "it is rolling back, which nothing pauses");
+	if (r->phase == PHASE_BLOCKED)
+		return answer_with(a, ANSWER_REFUSED, "it is blocked: nothing is written until `resume` or `rollback`");
+	if (r->pause & PAUSE_OPERATOR)
+		return answer_with(a, ANSWER_ALREADY, "it is paused already");
+	announce_command(a->t);
+	describe(a->t, "paused", reason);
+	r->pause |= PAUSE_OPERATOR;
+	if (r->phase == PHASE_PENDING || r->phase == PHASE_PREPARING)
+		turn_set_phase(a->t, r->phase, reason);
+	else
+		turn_set_phase(a->t, turn_forward_phase(a->t), reason);
+	return answer_with(a, ANSWER_DONE, "paused: the weight stays where it is, and the canary is still watched");
+}
+
+/* The operator lets a blocked rollout go on from what the alias holds now. */
+static enum rollout_answer resume_blocked(struct answer *a)
+{
+	struct rollout *r = a->t->r;
+	bool untouched = r->first_traffic_unix_ms == 0 && !r->unsure && r->goal == GOAL_FORWARD;
+
+	announce_command(a->t);
+	r->attempts = 0;
+	r->pause &= ~(uint32_t)PAUSE_OPERATOR;
+	if (r->superseded)
+		r->goal = GOAL_HOME;
+	if (untouched && !r->superseded) {
+		r->prepared = false;
+		turn_set_phase(a->t, PHASE_PREPARING, "resumed");
+		return answer_with(a, ANSWER_DONE, "looks at the alias again");
+	}
+	r->take_over = true;
+	r->look = true;
+	turn_set_phase(a->t, r->goal == GOAL_HOME ? PHASE_ROLLING_BACK : turn_forward_phase(a->t), "resumed");
+	return answer_with(a, ANSWER_DONE, "goes on from what the alias holds now");
+}
+
+static enum rollout_answer take_resume(struct answer *a)
+{
+	struct rollout *r = a->t->r;
+
+	if (rollout_ended(r))
+		return refuse_ended(a);
+	if (r->phase == PHASE_BLOCKED)
+		return resume_blocked(a);
+	if ((r->pause & PAUSE_FAILURE) && r->verdict == VERDICT_FAIL)
+		return answer_with(a, ANSWER_REFUSED, "the canary fails (%.150s): only `rollback` leads on from here",
+				   r->why);
+	if ((r->pause & ~(uint32_t)PAUSE_APPROVAL) == 0) {
+		if (r->pause & PAUSE_APPROVAL)
+			return answer_with(a, ANSWER_REFUSED, "it waits for approval: `promote` takes the next step");
+		return answer_with(a, ANSWER_ALREADY, "it is not paused");
+	}
+	announce_command(a->t);
+	r->pause &= (uint32_t)PAUSE_APPROVAL;
+	r->hold_from_baked_ms = -1;
+	if (r->phase == PHASE_PENDING || r->phase == PHASE_PREPARING)
+		turn_set_phase(a->t, r->phase, "resumed");
+	else
+		turn_set_phase(a->t, turn_forward_phase(a->t),
+			       r->pause ? "waits for approval: `rolloutctl promote` takes the next step" : "resumed");
+	return answer_with(a, ANSWER_DONE, r->pause ? "resumed; it still waits for approval: `promote`" : "resumed");
+}
+
+static enum rollout_answer promote_pending(struct answer *a, bool full)
+{
+	struct rollout *r = a->t->r;
+
+	if (!a->t->spec->start_manual && !full && !(r->pause & PAUSE_OPERATOR))
+		return answer_with(a, ANSWER_ALREADY, "it starts by itself as soon as its alias is free");
+	announce_command(a->t);
+	r->pause = 0;
+	r->advance = true;
+	r->full = full;
+	(void)text_copy(r->reason, sizeof(r->reason), "starts as soon as its alias is free");
+	return answer_with(a, ANSWER_DONE, "it starts as soon as its alias is free");
+}
+
+static enum rollout_answer take_promote(struct answer *a, bool full)
+{
+	struct rollout *r = a->t->r;
+
+	if (rollout_ended(r))
+		return refuse_ended(a);
+	if (r->goal == GOAL_HOME)
+		return answer_with(a, ANSWER_REFUSED, "it is rolling back, which nothing stops");
+	if (r->phase == PHASE_BLOCKED)
+		return answer_with(a, ANSWER_REFUSED, "it is blocked: `resume` or `rollback` first");
+	if (r->verdict == VERDICT_FAIL)
+		return answer_with(a, ANSWER_REFUSED, "the canary fails (%.150s): only `rollback` leads on from here",
+				   r->why);
+	if (r->phase == PHASE_PENDING)
+		return promote_pending(a, full);
+	if (!r->applied && !full && r->pause == 0)
+		return answer_with(a, ANSWER_ALREADY, "the next weight is being applied right now");
+	announce_command(a->t);
+	r->pause = 0;
+	r->hold_from_baked_ms = -1;
+	r->full = full;
+	r->advance = r->applied;
+	if (!r->applied && full && r->prepared && r->wait != WAIT_WRITE)
+		r->step = (uint32_t)a->t->spec->n_steps;
+	turn_set_phase(a->t, turn_forward_phase(a->t), full ? "promoted to 100% by hand" : "promoted by hand");
+	return answer_with(a, ANSWER_DONE, full ? "goes to 100%% now" : "takes the next step now");
+}
+
+/* A succeeded rollout goes back to its former version, if the alias is still as it was left. */
+static enum rollout_answer reopen(struct answer *a, const char *reason)
+{
+	struct rollout *r = a->t->r;
+
+	if (r->stable == r->canary)
+		return answer_with(a, ANSWER_REFUSED, "it changed nothing: there is no former version to go back to");
+	r->goal = GOAL_HOME;
+	r->reopened = true;
+	r->look = true;
+	r->quarantine = true;
+	r->ended_unix_ms = 0;
+	r->attempts = 0;
+	announce_command(a->t);
+	turn_set_phase(a->t, PHASE_ROLLING_BACK, reason);
+	return answer_with(a, ANSWER_DONE, "sends all traffic back to version %llu", (unsigned long long)r->stable);
+}
+
+static enum rollout_answer take_rollback(struct answer *a)
+{
+	struct rollout *r = a->t->r;
+	char reason[LIMIT_REASON];
+
+	describe(a->t, "rolled back", reason);
+	if (r->phase == PHASE_SUCCEEDED)
+		return reopen(a, reason);
+	if (rollout_ended(r))
+		return answer_with(a, ANSWER_ALREADY, "it has ended already (%s)", rollout_phase_name(r->phase));
+	if (r->phase == PHASE_ROLLING_BACK) {
+		r->retry_boot_ms = 0;
+		return answer_with(a, ANSWER_ALREADY, "it is rolling back already");
+	}
+	announce_command(a->t);
+	if (r->phase == PHASE_PENDING) {
+		turn_end(a->t, PHASE_FAILED, reason);
+		return answer_with(a, ANSWER_DONE, "dropped before it started");
+	}
+	if (r->phase == PHASE_BLOCKED) {
+		r->take_over = true;
+		r->look = true;
+	}
+	traffic_go_home(a->t, reason, r->first_traffic_unix_ms != 0 && !r->superseded);
+	if (rollout_ended(r))
+		return answer_with(a, ANSWER_DONE, "ended; no traffic had been moved");
+	return answer_with(a, ANSWER_DONE, "sends all traffic to version %llu", (unsigned long long)r->stable);
+}
+
+enum rollout_answer command_take(struct turn *t, char *ret_text)
+{
+	struct answer a = {t, ret_text};
+
+	ret_text[0] = '\0';
+	switch (t->event->command.command) {
+	case COMMAND_PAUSE:
+		return take_pause(&a);
+	case COMMAND_RESUME:
+		return take_resume(&a);
+	case COMMAND_PROMOTE:
+		return take_promote(&a, false);
+	case COMMAND_PROMOTE_FULL:
+		return take_promote(&a, true);
+	case COMMAND_ROLLBACK:
+		break;
+	}
+	return take_rollback(&a);
+}

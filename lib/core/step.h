@@ -1,0 +1,54 @@
+/*
+ * Inside the state machine only: what step.c, traffic.c, watch.c and command.c share. See rollout.h.
+ */
+#pragma once
+
+#include "core/rollout.h"
+
+/* One call of rollout_step. */
+struct turn {
+	const struct rollout_spec *spec;
+	struct rollout *r;
+	const struct samples *samples;
+	const struct rollout_event *event;
+	struct rollout_effects *effects;
+	struct instant now;
+};
+
+/* step.c */
+struct rollout_effect *turn_effect(struct turn *t, enum rollout_effect_kind kind);
+void turn_announce(struct turn *t, enum announce_kind kind, const char *fmt, ...) printf_like(3, 4);
+/* Changes the phase, says so, and drops what belonged to the old one. `reason` becomes r->reason. */
+void turn_set_phase(struct turn *t, enum rollout_phase phase, const char *reason);
+void turn_trouble(struct turn *t, const char *fmt, ...) printf_like(2, 3);
+void turn_recovered(struct turn *t);
+/* Tries again later what is being done now: capped full jitter, shorter on the way home. */
+void turn_retry_later(struct turn *t);
+/* Does whatever the state asks for next, if nothing is being waited for. */
+void turn_proceed(struct turn *t);
+/* The phase of a rollout that goes forward, from step, pause and applied. */
+enum rollout_phase turn_forward_phase(const struct turn *t);
+/* Ends the rollout in that phase. */
+void turn_end(struct turn *t, enum rollout_phase phase, const char *reason);
+
+/* traffic.c */
+struct alias_target traffic_wanted(const struct rollout_spec *spec, const struct rollout *r);
+void traffic_prepare(struct turn *t);
+void traffic_prepared(struct turn *t);
+void traffic_look(struct turn *t); /* asks for the alias */
+void traffic_looked(struct turn *t);
+void traffic_write(struct turn *t); /* asks for the wanted target, or finds that it holds already */
+void traffic_written(struct turn *t);
+/* All traffic to stable, before anything else. Ends the rollout at once when nothing was moved or asked for. */
+void traffic_go_home(struct turn *t, const char *reason, bool quarantine);
+
+/* watch.c */
+void watch_begin(struct turn *t); /* a weight has just landed */
+void watch_poll(struct turn *t);  /* reads metrics, if it is time; whatever else is waited for */
+void watch_polled(struct turn *t);
+void watch_decide(struct turn *t);		  /* on or back, if it is time */
+void watch_mark(struct turn *t);		  /* moves the bake's mark to now */
+int64_t watch_next_boot_ms(const struct turn *t); /* when the watch wants to be woken */
+
+/* command.c */
+enum rollout_answer command_take(struct turn *t, char *ret_text);

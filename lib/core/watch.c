@@ -1,0 +1,347 @@
+/*
+ * Watching a weight: when to read metrics, how long it has baked, whether to go on, hold or go home.
+ *
+ * Bakes and holds are counted on CLOCK_BOOTTIME, so that a jump of the wall clock never shortens one; metric periods
+ * are wall time, as CloudWatch's are. Polls of all rollouts with the same `every` and `settle` fall on the same
+ * instants, so that the engine can put them into one call.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/step.h"
+
+/* Lambda stamps a metric with the invocation's start, and an invocation may last 15 minutes: so far back every poll
+ * reads again what it has read before. Datapoints cost nothing, only metrics do. */
+#define REREAD_MS (20 * MS_PER_MINUTE)
+
+#define METRICS_TROUBLE "metrics: "
+
+static int64_t floor_to(int64_t value, int64_t unit)
+{
+	int64_t rest = value % unit;
+
+	return value - (rest < 0 ? rest + unit : rest);
+}
+
+static bool is_watched(const struct rollout *r)
+{
+	return r->first_traffic_unix_ms != 0 && r->goal == GOAL_FORWARD && !rollout_ended(r) &&
+	       r->phase != PHASE_BLOCKED && r->phase != PHASE_PENDING;
+}
+
+static int64_t step_until(const struct turn *t)
+{
+	return t->r->step_from_unix_ms + rollout_bake_ms(t->spec, t->r);
+}
+
+void rollout_question(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
+		      struct instant now, struct verdict_question *ret)
+{
+	*ret = (struct verdict_question){
+	    .analysis = &spec->analysis,
+	    .samples = samples,
+	    .alarms = r->alarms,
+	    .alarms_read_unix_ms = r->alarms_read_unix_ms,
+	    .now_unix_ms = now.unix_ms,
+	    .rollout_from_unix_ms = r->first_traffic_unix_ms,
+	    .step_from_unix_ms = r->step_from_unix_ms,
+	    .step_until_unix_ms = r->step_from_unix_ms + rollout_bake_ms(spec, r),
+	    .read_through_unix_ms = r->read_through_unix_ms,
+	    .promoted_unix_ms = r->promoted_unix_ms,
+	    .step_min_invocations =
+		r->step < spec->n_steps ? spec->steps[r->step].min_invocations : spec->final_min_invocations,
+	};
+}
+
+void watch_mark(struct turn *t)
+{
+	t->r->baked_ms = rollout_baked_ms(t->r, t->now.boot_ms);
+	t->r->bake_mark_boot_ms = t->now.boot_ms;
+}
+
+static void plan_poll(struct turn *t)
+{
+	const struct spec_analysis *a = &t->spec->analysis;
+	int64_t now = t->now.unix_ms;
+	int64_t tick = floor_to(now - a->settle_ms, a->every_ms) + a->every_ms + a->settle_ms;
+	int64_t settled = verdict_settled_at(step_until(t), a);
+
+	t->r->next_poll_unix_ms = settled > now && settled < tick ? settled : tick;
+}
+
+void watch_begin(struct turn *t)
+{
+	struct rollout *r = t->r;
+
+	r->step_from_unix_ms = t->now.unix_ms;
+	r->baked_ms = 0;
+	r->bake_mark_boot_ms = t->now.boot_ms;
+	r->hold_from_baked_ms = -1;
+	r->advance = false;
+	r->full = r->full && r->step < t->spec->n_steps;
+	r->allowed = false;
+	r->finishing = false;
+	r->verdict = VERDICT_UNDECIDED;
+	r->gap = VERDICT_GAP_NOT_SETTLED;
+	r->why[0] = '\0';
+	if (r->first_traffic_unix_ms == 0) {
+		r->first_traffic_unix_ms = t->now.unix_ms;
+		r->read_through_unix_ms = floor_to(t->now.unix_ms, t->spec->analysis.period_ms);
+	}
+	if (r->step == t->spec->n_steps)
+		r->promoted_unix_ms = t->now.unix_ms;
+	plan_poll(t);
+}
+
+/* The wall clock went back: what lies in the future did not happen yet. */
+static void follow_clock(struct turn *t)
+{
+	struct rollout *r = t->r;
+	const struct spec_analysis *a = &t->spec->analysis;
+	int64_t now = t->now.unix_ms;
+
+	if (r->step_from_unix_ms > now)
+		r->step_from_unix_ms = now;
+	if (r->first_traffic_unix_ms > now)
+		r->first_traffic_unix_ms = now;
+	if (r->promoted_unix_ms > now)
+		r->promoted_unix_ms = now;
+	if (r->read_through_unix_ms > now)
+		r->read_through_unix_ms = floor_to(now, a->period_ms);
+	if (r->next_poll_unix_ms > now + a->every_ms + a->settle_ms)
+		r->next_poll_unix_ms = 0;
+}
+
+void watch_poll(struct turn *t)
+{
+	struct rollout *r = t->r;
+	const struct spec_analysis *a = &t->spec->analysis;
+	struct rollout_effect *e;
+	int64_t through, from;
+
+	if (!is_watched(r) || r->poll_pending)
+		return;
+	follow_clock(t);
+	if (r->next_poll_unix_ms == 0)
+		plan_poll(t);
+	if (t->now.unix_ms < r->next_poll_unix_ms)
+		return;
+	through = floor_to(t->now.unix_ms - a->settle_ms, a->period_ms);
+	from = through - REREAD_MS < r->read_through_unix_ms ? through - REREAD_MS : r->read_through_unix_ms;
+	if (from < r->first_traffic_unix_ms)
+		from = r->first_traffic_unix_ms;
+	r->poll_pending = true;
+	e = turn_effect(t, EFFECT_POLL);
+	e->seq = ++r->poll_seq;
+	e->poll.from_unix_ms = floor_to(from, a->period_ms);
+	e->poll.through_unix_ms = through;
+	plan_poll(t);
+}
+
+static bool evidence_allows(const struct turn *t, const struct verdict_result *v)
+{
+	if (v->verdict == VERDICT_PASS)
+		return true;
+	if (v->verdict == VERDICT_FAIL || !v->min_met)
+		return false;
+	return t->spec->analysis.no_data == SPEC_NO_DATA_PASS &&
+	       (v->gap == VERDICT_GAP_NO_DATA || v->gap == VERDICT_GAP_FEW);
+}
+
+static bool evidence_fails(const struct turn *t, const struct verdict_result *v)
+{
+	return v->verdict == VERDICT_FAIL ||
+	       (v->gap == VERDICT_GAP_NO_DATA && t->spec->analysis.no_data == SPEC_NO_DATA_ROLLBACK);
+}
+
+static void pause_for(struct turn *t, enum rollout_pause bit, const char *reason)
+{
+	struct rollout *r = t->r;
+
+	r->pause |= bit;
+	if (r->wait == WAIT_WRITE && !r->cancelled) {
+		r->cancelled = true;
+		turn_effect(t, EFFECT_CANCEL)->seq = r->seq;
+	}
+	turn_set_phase(t, PHASE_PAUSED, reason);
+}
+
+static void react_to_failure(struct turn *t, const char *why)
+{
+	char reason[LIMIT_REASON];
+
+	(void)text_copy(reason, sizeof(reason), why);
+	if (t->spec->on_failure == SPEC_ROLLBACK)
+		traffic_go_home(t, reason, true);
+	else if (!(t->r->pause & PAUSE_FAILURE))
+		pause_for(t, PAUSE_FAILURE, reason);
+}
+
+static void judge(struct turn *t)
+{
+	struct rollout *r = t->r;
+	struct verdict_question q;
+	struct verdict_result v;
+
+	rollout_question(t->spec, r, t->samples, t->now, &q);
+	verdict_judge(&q, &v);
+	if (v.verdict != r->verdict || v.gap != r->gap)
+		turn_announce(t, ANNOUNCE_VERDICT, "%s: %.230s", verdict_name(v.verdict), v.why);
+	r->verdict = v.verdict;
+	r->gap = v.gap;
+	(void)text_copy(r->why, sizeof(r->why), v.why);
+	r->allowed = r->applied && evidence_allows(t, &v);
+	if (r->allowed)
+		r->hold_from_baked_ms = -1;
+	if (evidence_fails(t, &v))
+		react_to_failure(t, v.why);
+}
+
+static void read_trouble(struct turn *t)
+{
+	struct rollout *r = t->r;
+
+	if (!t->event->polled.complete) {
+		turn_trouble(t, METRICS_TROUBLE "%.240s", t->event->polled.error);
+	} else if (text_starts_with(r->trouble, METRICS_TROUBLE)) {
+		turn_announce(t, ANNOUNCE_RECOVERED, "over: %.240s", r->trouble);
+		r->trouble[0] = '\0';
+	}
+}
+
+void watch_polled(struct turn *t)
+{
+	struct rollout *r = t->r;
+
+	if (!r->poll_pending || t->event->seq != r->poll_seq) {
+		r->stale++;
+		return;
+	}
+	r->poll_pending = false;
+	if (!is_watched(r))
+		return;
+	watch_mark(t);
+	if (t->event->polled.complete && t->event->polled.through_unix_ms > r->read_through_unix_ms)
+		r->read_through_unix_ms = t->event->polled.through_unix_ms;
+	if (t->event->polled.alarms) {
+		memcpy(r->alarms, t->event->polled.alarms, t->spec->analysis.n_metrics * sizeof(r->alarms[0]));
+		r->alarms_read_unix_ms = t->now.unix_ms;
+	}
+	read_trouble(t);
+	judge(t);
+}
+
+/* Metrics have not been readable for so long that not even the current weight can be judged. */
+static bool is_dark(const struct turn *t)
+{
+	const struct spec_analysis *a = &t->spec->analysis;
+
+	return t->now.unix_ms - t->r->read_through_unix_ms > 2 * a->period_ms + a->settle_ms + 2 * a->every_ms;
+}
+
+static void hold(struct turn *t, int64_t baked)
+{
+	struct rollout *r = t->r;
+	char span[32], reason[LIMIT_REASON];
+
+	if (r->hold_from_baked_ms < 0)
+		r->hold_from_baked_ms = baked;
+	if (baked - r->hold_from_baked_ms < t->spec->analysis.hold_limit_ms)
+		return;
+	text_format_span(t->spec->analysis.hold_limit_ms, span);
+	(void)snprintf(reason, sizeof(reason), "no verdict for %s: %.200s", span, r->why);
+	if (t->spec->analysis.on_hold_limit == SPEC_ROLLBACK)
+		traffic_go_home(t, reason, false);
+	else
+		pause_for(t, PAUSE_HOLD_LIMIT, reason);
+}
+
+static void advance(struct turn *t)
+{
+	struct rollout *r = t->r;
+	uint32_t end = (uint32_t)t->spec->n_steps;
+
+	if (r->step == end) {
+		if (!r->finishing) {
+			r->finishing = true;
+			r->look = true;
+			traffic_look(t);
+		} else {
+			turn_end(t, PHASE_SUCCEEDED, "");
+		}
+		return;
+	}
+	r->step = r->full ? end : r->step + 1;
+	r->applied = false;
+	r->allowed = false;
+	turn_set_phase(t, turn_forward_phase(t), "");
+	traffic_write(t);
+}
+
+static bool needs_evidence(const struct turn *t)
+{
+	const struct rollout *r = t->r;
+
+	if (r->advance || r->full)
+		return false;
+	return t->spec->analysis.pace == SPEC_PACE_EVIDENCE || r->step + 1 >= t->spec->n_steps ||
+	       t->spec->steps[r->step].min_invocations > 0;
+}
+
+static void decide_after_bake(struct turn *t, int64_t baked)
+{
+	struct rollout *r = t->r;
+	bool by_hand = r->advance || r->full;
+
+	if (needs_evidence(t) && !r->allowed) {
+		if (t->now.unix_ms >= verdict_settled_at(step_until(t), &t->spec->analysis))
+			hold(t, baked);
+		return;
+	}
+	if (!by_hand && r->step < t->spec->n_steps && t->spec->steps[r->step].approve) {
+		pause_for(t, PAUSE_APPROVAL, "waits for approval: `rolloutctl promote` takes the next step");
+		return;
+	}
+	advance(t);
+}
+
+void watch_decide(struct turn *t)
+{
+	struct rollout *r = t->r;
+	int64_t baked = rollout_baked_ms(r, t->now.boot_ms);
+
+	if (r->applied && r->goal == GOAL_FORWARD && r->pause == 0) {
+		if (baked >= rollout_bake_ms(t->spec, r) || r->advance || r->full)
+			decide_after_bake(t, baked);
+		else if (is_dark(t))
+			hold(t, baked);
+	}
+}
+
+int64_t watch_next_boot_ms(const struct turn *t)
+{
+	const struct rollout *r = t->r;
+	int64_t at = INT64_MAX;
+	int64_t baked = rollout_baked_ms(r, t->now.boot_ms);
+	int64_t left = rollout_bake_ms(t->spec, r) - baked;
+
+	if (!is_watched(r))
+		return at;
+	if (!r->poll_pending) {
+		int64_t wait = r->next_poll_unix_ms - t->now.unix_ms;
+
+		at = t->now.boot_ms + (wait > 0 ? wait : 0);
+	}
+	if (r->applied && r->pause == 0) {
+		if (left > 0 && t->now.boot_ms + left < at)
+			at = t->now.boot_ms + left;
+		if (r->hold_from_baked_ms >= 0) {
+			int64_t end = r->hold_from_baked_ms + t->spec->analysis.hold_limit_ms - baked;
+
+			if (end > 0 && t->now.boot_ms + end < at)
+				at = t->now.boot_ms + end;
+		}
+	}
+	return at;
+}
