@@ -1,59 +1,76 @@
-# rolloutd: see README.md. Objects live in build/$(MODE)/; MODE is release, debug, asan or any name of your own.
+# rolloutd. `make help` lists what there is. Objects live in build/$(MODE)/; MODE is release, debug, asan or any name of
+# your own, so that builds of different kinds stand beside each other. How things are compiled: conf/build.mk.
 MODE ?= release
 BUILD := build/$(MODE)
 PREFIX ?= /usr/local
-CC ?= cc
-PKGS := libuv jansson libcurl libcrypto yaml-0.1 sqlite3 libsystemd libmicrohttpd
-VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+VERSION := $(shell cat VERSION)
+
+.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick
+.PHONY: deps objects unit-programs help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
 
 include conf/build.mk
 
-LIB_SRC := $(filter-out lib/sim/%,$(wildcard lib/*/*.c))
-SIM_SRC := $(wildcard lib/sim/*.c)
-DAEMON_SRC := $(wildcard daemon/*.c daemon/io/*.c daemon/control/*.c daemon/sd/*.c)
-CLI_SRC := $(wildcard daemon/cli/*.c)
-LOCALAWS_SRC := $(wildcard daemon/localaws/*.c)
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
+# Installing packages changes what pkg-config says, which make has read already: so these begin again in a second make.
+# It takes all cores, unless this make was given a -j of its own.
+again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+all: $(PROGRAMS) ## build rolloutd, rolloutctl and rollout-localaws (the default)
 
-PROGRAMS := $(BUILD)/rolloutd $(BUILD)/rolloutctl $(BUILD)/rollout-localaws
-UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+demo: ## install what is missing, build, and show a rollout and a rollback on this machine
+	@conf/deps.sh build
+	$(again) all
+	@ROLLOUT_BUILD=$(BUILD) tests/demo/run
 
-.PHONY: all unit clean
-.SECONDARY:
-all: $(PROGRAMS)
+check: ## install what is missing, build, and run every test
+	@conf/deps.sh build check
+	@tests/run
 
-$(BUILD)/librollout.a: $(call obj,$(LIB_SRC))
-$(BUILD)/libsim.a: $(call obj,$(SIM_SRC))
-$(BUILD)/%.a:
-	@mkdir -p $(@D)
-	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+lint: ## install what is missing; formatting, layers, habits of form, clang-tidy, cppcheck
+	@conf/deps.sh build lint
+	$(again) lint-now
+lint-now:
+	@CFLAGS_LINT='$(CPPFLAGS_ALL) -std=gnu17' tests/lint/run
 
-$(BUILD)/rolloutd: $(call obj,$(DAEMON_SRC)) $(BUILD)/librollout.a
-$(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(BUILD)/librollout.a
-$(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(BUILD)/libsim.a $(BUILD)/librollout.a
-$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/libsim.a $(BUILD)/librollout.a
+format: ## let clang-format lay out every C file
+	clang-format -i $(FORMAT_SRC)
 
-$(PROGRAMS):
-	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
-$(BUILD)/tests/test_%:
-	@mkdir -p $(@D)
-	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka -lm
+unit: ## only the unit tests, under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tests/run unit
+e2e: ## only the end-to-end tests: the real programs against rollout-localaws
+	@tests/run e2e
+valgrind: ## only the end-to-end run under valgrind
+	@tests/run valgrind
 
-$(BUILD)/%.o: %.c Makefile conf/build.mk
-	@mkdir -p $(@D)
-	$(say) CC $<
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(if $(filter lib/core/% lib/base/%,$<),-Wconversion) -MMD -MP -c -o $@ $<
+bench-quick: ## control-plane calls a rollout; CPU of one UpdateAlias beside bare libcurl (about a minute)
+	@conf/deps.sh build
+	$(again) all bench-programs
+	@ROLLOUT_BUILD=$(BUILD) tests/bench/run quick
+bench: ## the same with more rounds
+	@conf/deps.sh build
+	$(again) all bench-programs
+	@ROLLOUT_BUILD=$(BUILD) tests/bench/run long
 
-# All unit tests of this MODE, one after the other.
-unit: $(UNIT_BIN)
-	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
+fuzz-quick: ## each fuzz target for FUZZ_SECONDS (10) with clang's libFuzzer
+	@conf/deps.sh build fuzz
+	$(again) MODE=fuzz CC=clang fuzz-programs
+	@tests/fuzz/run build/fuzz $(or $(FUZZ_SECONDS),10)
 
-clean:
+deps: ## install everything that building, checking, linting and fuzzing need
+	@conf/deps.sh build check lint fuzz
+
+install: all ## install under DESTDIR and PREFIX (/usr/local); an existing configuration is left as it is
+	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) conf/install.sh install
+uninstall: ## remove what install put there; configuration and state stay
+	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) conf/install.sh uninstall
+
+clean: ## remove build/
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo "  with MODE=release|debug|asan|NAME, CC=clang, Q= (show commands), WERROR=-Werror, CFLAGS=, LDFLAGS="

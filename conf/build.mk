@@ -1,4 +1,30 @@
-# Compiler flags of each MODE. Q=  shows the commands.
+# What is compiled from what, and with which flags. Read by the Makefile.
+PKGS := libuv jansson libcurl libcrypto yaml-0.1 sqlite3 libsystemd libmicrohttpd
+
+# --- sources: a new file in one of these folders needs no entry anywhere ---
+
+LIB_SRC := $(filter-out lib/sim/%,$(wildcard lib/*/*.c))
+SIM_SRC := $(wildcard lib/sim/*.c)
+DAEMON_SRC := $(wildcard daemon/*.c daemon/io/*.c daemon/control/*.c daemon/sd/*.c)
+CLI_SRC := $(wildcard daemon/cli/*.c)
+LOCALAWS_SRC := $(wildcard daemon/localaws/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_HELPER_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+BENCH_SRC := $(wildcard tests/bench/*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC)
+FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIBROLLOUT := $(BUILD)/librollout.a
+LIBSIM := $(BUILD)/libsim.a
+PROGRAMS := $(BUILD)/rolloutd $(BUILD)/rolloutctl $(BUILD)/rollout-localaws
+UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
+
+# --- flags ---
+
 Q ?= @
 say = @printf '  %-4s %s\n'
 
@@ -6,19 +32,80 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wundef -Wvla -Wmissing-proto
 	-Wwrite-strings -Wformat=2
 WERROR ?= $(if $(CI),-Werror)
 
-CPPFLAGS_ALL := -Ilib -I. -D_GNU_SOURCE -DROLLOUTD_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
-CFLAGS_BASE := -std=gnu17 -g $(WARN) $(WERROR) -fno-common -fvisibility=hidden
+CPPFLAGS_ALL := -Ilib -I. -D_GNU_SOURCE -DROLLOUTD_VERSION='"$(VERSION)"' \
+	$(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
+CFLAGS_BASE := -std=gnu17 -g $(WARN) -fno-common -fvisibility=hidden
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
-ifeq ($(MODE),asan)
+ifneq ($(filter asan asan-%,$(MODE)),)
 CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LDFLAGS_MODE := -fsanitize=address,undefined
-else ifeq ($(MODE),debug)
+else ifneq ($(filter debug debug-%,$(MODE)),)
 CFLAGS_MODE := -O0
+else ifneq ($(filter fuzz,$(MODE)),)
+CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LDFLAGS_MODE := -fsanitize=fuzzer,address,undefined
 else
-CFLAGS_MODE := -O2 -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -ftrivial-auto-var-init=zero
+# Stack variables start as zero where the compiler can do it (gcc 12, clang 16).
+ZERO_INIT := $(shell $(CC) -ftrivial-auto-var-init=zero -fsyntax-only -x c /dev/null 2>/dev/null \
+	&& echo -ftrivial-auto-var-init=zero)
+CFLAGS_MODE := -O2 -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 $(ZERO_INIT)
 LDFLAGS_MODE := -pie -Wl,-z,relro,-z,now,--as-needed
 endif
 
 CFLAGS_ALL := $(CFLAGS_BASE) $(CFLAGS_MODE) $(CFLAGS)
 LDFLAGS_ALL := $(LDFLAGS_MODE) $(LDFLAGS)
+
+# --- stamps: rewritten only when their text changes, so that other flags, another compiler or a removed file rebuild
+# exactly what they must ---
+
+flags_text := $(CC) $(WERROR) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS)
+flags_quoted := '$(subst ','\'',$(flags_text))'
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@pkg-config --exists --print-errors $(PKGS) || { \
+		echo "rolloutd: libraries to build with are missing (above); 'make deps' installs them" >&2; exit 1; }
+	@printf '%s\n' $(flags_quoted) | cmp -s - $@ || printf '%s\n' $(flags_quoted) >$@
+$(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@echo $(ALL_SRC) | cmp -s - $@ || echo $(ALL_SRC) >$@
+FORCE:
+.PHONY: FORCE lint-now bench-programs fuzz-programs
+
+# --- rules ---
+
+objects: $(call obj,$(ALL_SRC))
+unit-programs: $(UNIT_BIN)
+bench-programs: $(BENCH_BIN)
+fuzz-programs: $(FUZZ_BIN)
+
+$(LIBROLLOUT): $(call obj,$(LIB_SRC))
+$(LIBSIM): $(call obj,$(SIM_SRC))
+$(BUILD)/rolloutd: $(call obj,$(DAEMON_SRC)) $(LIBROLLOUT)
+$(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBROLLOUT)
+$(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
+UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
+$(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
+$(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBSIM) $(LIBROLLOUT)
+$(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBSIM) $(LIBROLLOUT)
+
+link = $(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LIBS)
+$(LIBROLLOUT) $(LIBSIM): $(BUILD)/sources
+	$(say) AR $@
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+$(PROGRAMS): $(BUILD)/sources
+	$(say) LD $@
+	$(link)
+$(UNIT_BIN) $(BENCH_BIN) $(FUZZ_BIN): $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(link) $(if $(filter $(UNIT_BIN),$@),-lcmocka)
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WERROR) $(if $(filter lib/core/% lib/base/%,$<),-Wconversion) \
+		-MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(FUZZ_SRC)))
