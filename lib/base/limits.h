@@ -41,7 +41,8 @@
 #define LIMIT_CONTROL_CONNECTIONS	  32
 #define LIMIT_CONTROL_CONNECTIONS_PER_UID 16
 #define LIMIT_CONTROL_TIMEOUT_MS	  5000
-#define LIMIT_EVENTS_PAGE		  1000 /* events of one answer */
+#define LIMIT_CONTROL_ANSWER_BYTES	  (64 * 1024 * 1024) /* taken by rolloutctl: LIMIT_ROLLOUTS of them */
+#define LIMIT_EVENTS_PAGE		  1000		     /* events of one answer */
 
 /* store */
 #define LIMIT_RECORD_BYTES (256 * 1024)
