@@ -1,0 +1,581 @@
+/*
+ * One struct transfer for each request, kept in a pool with its curl handle and its buffers. libcurl says which sockets
+ * and when; the loop's polls and one timer call it back; after each such call the finished transfers are collected.
+ *
+ * Whether bytes of a request left is known from CURLOPT_PREREQFUNCTION, which libcurl calls when a connection (TLS
+ * included) stands and the request is about to go out. libcurl repeats a request by itself when a kept connection dies
+ * before the answer; for anything but a GET the second call of that function says no.
+ */
+#include "daemon/io/transport.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+#define CONNECT_TIMEOUT_MS 5000L
+#define CONNECTIONS_KEPT   16L
+#define POOL_MAX	   LIMIT_CALLS_IN_FLIGHT
+#define BUFFER_KEPT	   (64 * 1024) /* larger buffers are not kept in the pool */
+#define HEADER_VALUE_MAX   8192
+#define URL_MAX		   8192
+
+struct transfer {
+	struct transport *owner;
+	CURL *easy;
+	struct transfer *next; /* in flight, or in the pool */
+	struct transfer *prev;
+	transport_cb cb;
+	void *arg;
+	unsigned sent;	 /* how often the request went out */
+	bool once;	 /* it must not go out twice */
+	bool unsendable; /* libcurl would not take it */
+	bool too_large;
+	struct curl_slist *headers;
+	struct buf url;
+	struct buf request_body;
+	struct buf body;
+	struct arena *arena; /* values of the answer's headers */
+	struct http_response response;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct watched { /* a socket of libcurl's */
+	struct transport *owner;
+	struct watched *next;
+	struct watched *prev;
+	uv_poll_t poll;
+	curl_socket_t socket;
+	int events;
+	bool closing;
+};
+
+struct transport {
+	uv_loop_t *loop;
+	CURLM *multi;
+	char *ca_bundle;
+	char *user_agent;
+	uv_timer_t timer;
+	uv_timer_t later; /* answers what could not even be started */
+	struct transfer *flying;
+	struct transfer *pool;
+	size_t n_flying;
+	size_t n_pool;
+	struct watched *sockets;
+	unsigned open_handles;
+	bool closing;
+};
+
+#define list_push(head, item)                                                                                          \
+	do {                                                                                                           \
+		(item)->prev = NULL;                                                                                   \
+		(item)->next = *(head);                                                                                \
+		if ((item)->next)                                                                                      \
+			(item)->next->prev = (item);                                                                   \
+		*(head) = (item);                                                                                      \
+	} while (0)
+
+#define list_remove(head, item)                                                                                        \
+	do {                                                                                                           \
+		if ((item)->prev)                                                                                      \
+			(item)->prev->next = (item)->next;                                                             \
+		else                                                                                                   \
+			*(head) = (item)->next;                                                                        \
+		if ((item)->next)                                                                                      \
+			(item)->next->prev = (item)->prev;                                                             \
+		(item)->next = (item)->prev = NULL;                                                                    \
+	} while (0)
+
+/* --- a transfer's life --- */
+
+static size_t write_cb(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct transfer *x = arg;
+	buf_add(&x->body, bytes, size * n);
+	if (buf_ok(&x->body))
+		return size * n;
+	x->too_large = true;
+	return 0;
+}
+
+static void keep_header(struct transfer *x, const char *line, size_t len)
+{
+	struct http_response *r = &x->response;
+	const char *colon = memchr(line, ':', len);
+	if (!colon || r->n_headers == HTTP_HEADERS_MAX)
+		return;
+	char *name = arena_strndup(x->arena, line, (size_t)(colon - line));
+	for (size_t i = 0; http_response_headers_kept[i]; i++) {
+		const struct http_header kept = {.name = http_response_headers_kept[i], .value = ""};
+		if (!http_header_find(&kept, 1, name))
+			continue;
+		const char *value = colon + 1;
+		const char *end = line + len;
+		while (value < end && (*value == ' ' || *value == '\t'))
+			value++;
+		while (end > value && strchr(" \t\r\n", end[-1]))
+			end--;
+		if (end - value <= HEADER_VALUE_MAX)
+			r->headers[r->n_headers++] = (struct http_header){
+			    .name = name, .value = arena_strndup(x->arena, value, (size_t)(end - value))};
+		return;
+	}
+}
+
+static size_t header_cb(char *line, size_t size, size_t n, void *arg)
+{
+	struct transfer *x = arg;
+	/* An interim answer (100 Continue) is followed by another head: only the last one counts. */
+	if (n >= 5 && memcmp(line, "HTTP/", 5) == 0)
+		x->response.n_headers = 0;
+	else
+		keep_header(x, line, size * n);
+	return size * n;
+}
+
+static int prereq_cb(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct transfer *x = arg;
+	(void)remote_ip;
+	(void)local_ip;
+	(void)remote_port;
+	(void)local_port;
+	return x->sent++ > 0 && x->once ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/* Options fail only for a libcurl that was built without the feature; then nothing may be sent at all. */
+#define SET(x, option, value)                                                                                          \
+	do {                                                                                                           \
+		if (curl_easy_setopt((x)->easy, option, value) != CURLE_OK)                                            \
+			(x)->unsendable = true;                                                                        \
+	} while (0)
+
+static void set_certificates(struct transfer *x)
+{
+	const char *bundle = x->owner->ca_bundle;
+	if (!bundle)
+		bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
+	if (!bundle)
+		return;
+	SET(x, CURLOPT_CAINFO, bundle);
+	/* While a folder of certificates is set, libcurl reads all of them anew for each connection. */
+	SET(x, CURLOPT_CAPATH, NULL);
+}
+
+/* What is the same for every request of this handle. */
+static void set_constants(struct transfer *x)
+{
+	SET(x, CURLOPT_PRIVATE, x);
+	SET(x, CURLOPT_ERRORBUFFER, x->error);
+	SET(x, CURLOPT_NOSIGNAL, 1L);
+	SET(x, CURLOPT_PATH_AS_IS, 1L);
+	SET(x, CURLOPT_FOLLOWLOCATION, 0L);
+	SET(x, CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(x, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	SET(x, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	SET(x, CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(x, CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(x, CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(x, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	SET(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	SET(x, CURLOPT_USERAGENT, x->owner->user_agent);
+	SET(x, CURLOPT_WRITEFUNCTION, write_cb);
+	SET(x, CURLOPT_WRITEDATA, x);
+	SET(x, CURLOPT_HEADERFUNCTION, header_cb);
+	SET(x, CURLOPT_HEADERDATA, x);
+	SET(x, CURLOPT_PREREQFUNCTION, prereq_cb);
+	SET(x, CURLOPT_PREREQDATA, x);
+	set_certificates(x);
+}
+
+static struct transfer *new_transfer(struct transport *t)
+{
+	struct transfer *x = mem_alloc(sizeof(*x));
+	x->owner = t;
+	x->url = BUF_INIT(URL_MAX);
+	x->request_body = BUF_INIT(LIMIT_AWS_REQUEST_BYTES);
+	x->body = BUF_INIT(LIMIT_AWS_RESPONSE_BYTES);
+	x->easy = curl_easy_init();
+	require(x->easy); /* fails for want of memory only */
+	set_constants(x);
+	return x;
+}
+
+/* They hold the session's token and the signature. */
+static void free_headers(struct transfer *x)
+{
+	for (struct curl_slist *item = x->headers; item; item = item->next)
+		secret_wipe(item->data, strlen(item->data));
+	curl_slist_free_all(x->headers);
+	x->headers = NULL;
+}
+
+static void free_transfer(struct transfer *x)
+{
+	curl_easy_cleanup(x->easy);
+	free_headers(x);
+	buf_deinit(&x->url);
+	buf_wipe(&x->request_body);
+	buf_deinit(&x->body);
+	arena_free(x->arena);
+	free(x);
+}
+
+static struct transfer *take_transfer(struct transport *t)
+{
+	struct transfer *x = t->pool;
+	if (!x)
+		return new_transfer(t);
+	list_remove(&t->pool, x);
+	t->n_pool--;
+	return x;
+}
+
+static void recycle_transfer(struct transport *t, struct transfer *x)
+{
+	if (t->n_pool == POOL_MAX || x->unsendable) {
+		free_transfer(x);
+		return;
+	}
+	free_headers(x);
+	arena_free(x->arena);
+	x->arena = NULL;
+	if (x->body.cap > BUFFER_KEPT)
+		buf_deinit(&x->body);
+	if (x->request_body.cap > BUFFER_KEPT)
+		buf_deinit(&x->request_body);
+	list_push(&t->pool, x);
+	t->n_pool++;
+}
+
+static void add_header(struct transfer *x, const char *name, const char *value)
+{
+	/* libcurl leaves a header out that has no value, unless it ends with a semicolon. */
+	char *line = value[0] ? mem_printf("%s: %s", name, value) : mem_printf("%s;", name);
+	struct curl_slist *longer = curl_slist_append(x->headers, line);
+	require(longer); /* fails for want of memory only */
+	secret_free(line);
+	x->headers = longer;
+}
+
+/* Takes out the headers that libcurl would add by itself, which nobody signed. */
+static void drop_header(struct transfer *x, const struct http_request *r, const char *name, const char *line)
+{
+	if (http_header_find(r->headers, r->n_headers, name))
+		return;
+	struct curl_slist *longer = curl_slist_append(x->headers, line);
+	require(longer);
+	x->headers = longer;
+}
+
+static void set_headers(struct transfer *x, const struct http_request *r)
+{
+	for (size_t i = 0; i < r->n_headers; i++)
+		add_header(x, r->headers[i].name, r->headers[i].value);
+	drop_header(x, r, "Accept", "Accept:");
+	drop_header(x, r, "Content-Type", "Content-Type:");
+	drop_header(x, r, "Expect", "Expect:");
+	SET(x, CURLOPT_HTTPHEADER, x->headers);
+}
+
+static void set_request(struct transfer *x, const struct http_request *r, int64_t timeout_ms)
+{
+	bool get = strcmp(r->method, "GET") == 0;
+	buf_reset(&x->url);
+	buf_addf(&x->url, "%s://%s%s%s%s", r->scheme, r->host, r->path, r->query[0] ? "?" : "", r->query);
+	buf_reset(&x->request_body);
+	buf_add(&x->request_body, r->body ? r->body : "", r->body_len);
+	if (!buf_ok(&x->url) || !buf_ok(&x->request_body))
+		x->unsendable = true;
+	x->once = !get;
+	SET(x, CURLOPT_HTTPGET, 1L); /* forgets the former request's body and method */
+	SET(x, CURLOPT_CUSTOMREQUEST, NULL);
+	SET(x, CURLOPT_URL, buf_text(&x->url));
+	SET(x, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1)); /* 0 would mean: for ever */
+	if (!get || r->body_len > 0) {
+		SET(x, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request_body.len);
+		SET(x, CURLOPT_POSTFIELDS, buf_text(&x->request_body));
+		SET(x, CURLOPT_CUSTOMREQUEST, r->method);
+	}
+	set_headers(x, r);
+}
+
+/* --- completion --- */
+
+static void describe_failure(const struct transfer *x, CURLcode code, char *out, size_t size)
+{
+	const char *text = x->error[0] ? x->error : curl_easy_strerror(code);
+	if (x->too_large)
+		snprintf(out, size, "the answer is larger than %d bytes", LIMIT_AWS_RESPONSE_BYTES);
+	else if (x->unsendable)
+		snprintf(out, size, "the request could not be built: too large, or libcurl refuses it");
+	else if (x->once && x->sent > 1)
+		snprintf(out, size, "the connection was closed before an answer came");
+	else
+		text_copy_printable(out, size, text);
+}
+
+static void answer(struct transport *t, struct transfer *x, enum transport_result result, CURLcode code)
+{
+	char error[CURL_ERROR_SIZE + 64] = "";
+	long status = 0;
+	list_remove(&t->flying, x);
+	t->n_flying--;
+	if (result == TRANSPORT_ANSWERED) {
+		if (curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
+			status = 0; /* no HTTP status: the reader of the answer calls it malformed */
+		x->response.status = (int)status;
+		x->response.body = buf_text(&x->body);
+		x->response.body_len = x->body.len;
+		x->cb(x->arg, result, &x->response, NULL);
+	} else {
+		describe_failure(x, code, error, sizeof(error));
+		x->cb(x->arg, result, NULL, error);
+	}
+	recycle_transfer(t, x);
+}
+
+/* Takes a transfer out of libcurl's hands, and answers it. */
+static void finish(struct transport *t, struct transfer *x, CURLcode code)
+{
+	/* Fails only for handles that are not in it. */
+	require(curl_multi_remove_handle(t->multi, x->easy) == CURLM_OK);
+	if (code == CURLE_OK)
+		answer(t, x, TRANSPORT_ANSWERED, code);
+	else
+		answer(t, x, x->sent ? TRANSPORT_NO_ANSWER : TRANSPORT_NO_CONNECTION, code);
+}
+
+static void collect(struct transport *t)
+{
+	int left;
+	CURLMsg *message;
+	while ((message = curl_multi_info_read(t->multi, &left))) {
+		char *private = NULL;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		CURLcode code = message->data.result; /* the message dies with the handle's removal */
+		require(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private) == CURLE_OK);
+		finish(t, (struct transfer *)private, code);
+	}
+}
+
+static void drive(struct transport *t, curl_socket_t socket, int events)
+{
+	int running;
+	/* Other codes than OK are programmers' errors or want of memory. */
+	CURLMcode code = curl_multi_socket_action(t->multi, socket, events, &running);
+	require(code == CURLM_OK || code == CURLM_BAD_SOCKET);
+	collect(t);
+}
+
+static void timer_cb(uv_timer_t *timer)
+{
+	drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* Answers what libcurl would not take. */
+static void later_cb(uv_timer_t *timer)
+{
+	struct transport *t = timer->data;
+	for (struct transfer *x = t->flying, *next; x; x = next) {
+		next = x->next;
+		if (!x->unsendable)
+			continue;
+		answer(t, x, TRANSPORT_NO_CONNECTION, CURLE_FAILED_INIT);
+		next = t->flying; /* the callback may have sent others */
+	}
+}
+
+/* --- libcurl's sockets and its timer --- */
+
+static void free_when_closed(struct transport *t)
+{
+	if (--t->open_handles == 0) {
+		free(t->ca_bundle);
+		free(t->user_agent);
+		free(t);
+	}
+}
+
+static void watched_closed(uv_handle_t *handle)
+{
+	struct watched *w = handle->data;
+	free_when_closed(w->owner);
+	free(w);
+}
+
+static void unwatch(struct watched *w)
+{
+	w->closing = true;
+	list_remove(&w->owner->sockets, w);
+	if (w->owner->multi)
+		(void)curl_multi_assign(w->owner->multi, w->socket, NULL); /* it may have forgotten the socket */
+	uv_close((uv_handle_t *)&w->poll, watched_closed);
+}
+
+static void poll_cb(uv_poll_t *poll, int status, int events)
+{
+	struct watched *w = poll->data;
+	int what = 0;
+	if (events & UV_READABLE)
+		what |= CURL_CSELECT_IN;
+	if (events & UV_WRITABLE)
+		what |= CURL_CSELECT_OUT;
+	if (status < 0)
+		what = CURL_CSELECT_ERR;
+	drive(w->owner, w->socket, what);
+	/* uv stops a poll that reports an error. When libcurl still wants the socket, it goes on. */
+	if (status < 0 && !w->closing && uv_poll_start(&w->poll, w->events, poll_cb) < 0)
+		unwatch(w);
+}
+
+static struct watched *watch(struct transport *t, curl_socket_t socket)
+{
+	struct watched *w = mem_alloc(sizeof(*w));
+	if (uv_poll_init_socket(t->loop, &w->poll, socket) < 0) {
+		free(w);
+		return NULL;
+	}
+	w->owner = t;
+	w->socket = socket;
+	w->poll.data = w;
+	t->open_handles++;
+	list_push(&t->sockets, w);
+	return w;
+}
+
+static int socket_cb(CURL *easy, curl_socket_t socket, int what, void *arg, void *socket_arg)
+{
+	struct transport *t = arg;
+	struct watched *w = socket_arg;
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		/* libcurl also removes sockets that it never told of. */
+		if (w)
+			unwatch(w);
+		return 0;
+	}
+	if (!w)
+		w = watch(t, socket);
+	if (!w || curl_multi_assign(t->multi, socket, w) != CURLM_OK) {
+		if (w)
+			unwatch(w);
+		return -1;
+	}
+	w->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+	return uv_poll_start(&w->poll, w->events, poll_cb) < 0 ? -1 : 0;
+}
+
+static int multi_timer_cb(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct transport *t = arg;
+	(void)multi;
+	if (timeout_ms < 0)
+		return uv_timer_stop(&t->timer);
+	/* Not called at once even for 0: libcurl is not to be entered from its own callback. */
+	return uv_timer_start(&t->timer, timer_cb, (uint64_t)timeout_ms, 0) < 0 ? -1 : 0;
+}
+
+/* --- the module's face --- */
+
+static void configure_multi(struct transport *t)
+{
+	require(curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK);
+	require(curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) == CURLM_OK);
+	require(curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, multi_timer_cb) == CURLM_OK);
+	require(curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK);
+	require(curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT) == CURLM_OK);
+	require(curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK);
+}
+
+int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret)
+{
+	struct transport *t = mem_alloc(sizeof(*t));
+	t->multi = curl_multi_init();
+	if (!t->multi) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->loop = loop;
+	t->ca_bundle = mem_strdup(config->ca_bundle);
+	t->user_agent = mem_strdup(config->user_agent);
+	require(uv_timer_init(loop, &t->timer) == 0); /* cannot fail */
+	require(uv_timer_init(loop, &t->later) == 0);
+	t->timer.data = t->later.data = t;
+	t->open_handles = 2;
+	configure_multi(t);
+	*ret = t;
+	return 0;
+}
+
+void transport_send(struct transport *t, const struct http_request *request, int64_t timeout_ms, transport_cb cb,
+		    void *arg)
+{
+	struct transfer *x = take_transfer(t);
+	x->cb = cb;
+	x->arg = arg;
+	x->sent = 0;
+	x->too_large = false;
+	x->response = (struct http_response){0};
+	x->arena = arena_new();
+	x->error[0] = '\0';
+	buf_reset(&x->body);
+	set_request(x, request, timeout_ms);
+	list_push(&t->flying, x);
+	t->n_flying++;
+	if (!x->unsendable && curl_multi_add_handle(t->multi, x->easy) == CURLM_OK)
+		return;
+	x->unsendable = true;
+	require(uv_timer_start(&t->later, later_cb, 0, 0) == 0);
+}
+
+size_t transport_in_flight(const struct transport *t)
+{
+	return t->n_flying;
+}
+
+void transport_abort(struct transport *t)
+{
+	while (t->flying) {
+		struct transfer *x = t->flying;
+		snprintf(x->error, sizeof(x->error), "broken off: the daemon stops");
+		if (x->unsendable)
+			answer(t, x, TRANSPORT_NO_CONNECTION, CURLE_FAILED_INIT);
+		else
+			finish(t, x, CURLE_ABORTED_BY_CALLBACK);
+	}
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+	free_when_closed(handle->data);
+}
+
+void transport_close(struct transport *t)
+{
+	if (!t || t->closing)
+		return;
+	require(t->n_flying == 0);
+	t->closing = true;
+	while (t->pool) {
+		struct transfer *x = t->pool;
+		list_remove(&t->pool, x);
+		free_transfer(x);
+	}
+	/* Closes the kept connections, and tells of their sockets for the last time. */
+	require(curl_multi_cleanup(t->multi) == CURLM_OK);
+	t->multi = NULL;
+	while (t->sockets)
+		unwatch(t->sockets);
+	uv_close((uv_handle_t *)&t->timer, handle_closed);
+	uv_close((uv_handle_t *)&t->later, handle_closed);
+}

@@ -1,0 +1,32 @@
+/*
+ * Carries http_requests: libcurl's multi interface on the loop's polls and timer. TLS 1.2 or newer, verified; no
+ * redirects; proxies by the usual environment; AWS_CA_BUNDLE in place of the system's certificates.
+ *
+ * The outcome is told so that a write is never repeated by mistake: TRANSPORT_NO_CONNECTION only when not one byte of
+ * the request can have left, TRANSPORT_NO_ANSWER in all doubt. Only a GET is ever sent twice (by libcurl, when a
+ * connection that was kept open turns out to be dead).
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "engine/ports.h"
+
+struct transport;
+
+struct transport_config {
+	const char *ca_bundle;	/* NULL: the system's; copied */
+	const char *user_agent; /* copied */
+};
+
+/* curl_global_init() is the caller's. Returns 0 or a negative errno. */
+must_use int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret);
+
+/* As ports.send: the request is copied; `cb` is called exactly once, and not before this returns. */
+void transport_send(struct transport *t, const struct http_request *request, int64_t timeout_ms, transport_cb cb,
+		    void *arg);
+size_t transport_in_flight(const struct transport *t);
+/* Breaks off all requests in flight; each is answered at once. */
+void transport_abort(struct transport *t);
+/* Nothing may be in flight. The memory is freed by the loop's next turns. NULL is fine. */
+void transport_close(struct transport *t);
