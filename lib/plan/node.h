@@ -24,7 +24,8 @@ struct node {
 	size_t n_children;
 };
 
-/* NULL when there was an error that leaves no tree; errors are added to diags in any case. */
+/* NULL when there was an error that leaves no tree; errors are added to diags in any case, so a tree alone does not
+ * mean that all is well. A file without any content gives a null scalar. Nothing points into `bytes` afterwards. */
 struct node *node_parse(struct arena *a, const char *bytes, size_t len, size_t max_bytes, struct diags *diags);
 const struct node *node_get(const struct node *mapping, const char *key); /* NULL if absent */
 /* A plain scalar that means null: "", "~", "null". */

@@ -1,0 +1,240 @@
+/* The schema's table as a JSON Schema, draft 2020-12. */
+#include <stdio.h>
+
+#include "plan/plan.h"
+#include "plan/schema.h"
+
+/* Durations: each unit at most once, falling; not empty. */
+#define DURATION_PATTERN "^(?!$)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+
+struct printer {
+	struct buf *out;
+	int depth;
+	bool first; /* nothing was written yet at this depth */
+};
+
+static void new_line(struct printer *p)
+{
+	if (!p->first)
+		buf_add_char(p->out, ',');
+	p->first = false;
+	buf_add_char(p->out, '\n');
+	for (int i = 0; i < p->depth; i++)
+		buf_add_char(p->out, '\t');
+}
+
+static void add_key(struct printer *p, const char *key)
+{
+	new_line(p);
+	buf_add_json_string(p->out, key);
+	buf_add_text(p->out, ": ");
+}
+
+static void add_text(struct printer *p, const char *key, const char *text)
+{
+	add_key(p, key);
+	buf_add_json_string(p->out, text);
+}
+
+/* `json` goes in as it is. */
+static void add_raw(struct printer *p, const char *key, const char *json)
+{
+	add_key(p, key);
+	buf_add_text(p->out, json);
+}
+
+static void add_number(struct printer *p, const char *key, int64_t v)
+{
+	add_key(p, key);
+	buf_addf(p->out, "%lld", (long long)v);
+}
+
+static void open_object(struct printer *p, const char *key)
+{
+	add_key(p, key);
+	buf_add_char(p->out, '{');
+	p->depth++;
+	p->first = true;
+}
+
+static void close_object(struct printer *p)
+{
+	p->depth--;
+	p->first = true;
+	new_line(p);
+	p->first = false;
+	buf_add_char(p->out, '}');
+}
+
+static bool is_raw(const struct schema_key *k)
+{
+	return k->type == SCHEMA_COUNT || k->type == SCHEMA_BOOL || k->type == SCHEMA_OBJECT || k->type == SCHEMA_LIST;
+}
+
+static void print_default(struct printer *p, const struct schema_key *k)
+{
+	if (!k->fallback)
+		return;
+	if (is_raw(k))
+		add_raw(p, "default", k->fallback);
+	else
+		add_text(p, "default", k->fallback);
+}
+
+static void print_example(struct printer *p, const struct schema_key *k)
+{
+	if (is_raw(k) || k->type == SCHEMA_CHOICE)
+		return;
+	add_raw(p, "examples", "[");
+	buf_add_json_string(p->out, k->example);
+	buf_add_char(p->out, ']');
+}
+
+static void print_choices(struct printer *p, const struct schema_key *k)
+{
+	add_key(p, "enum");
+	buf_add_char(p->out, '[');
+	for (size_t i = 0; k->choices[i]; i++) {
+		buf_add_text(p->out, i > 0 ? ", " : "");
+		buf_add_json_string(p->out, k->choices[i]);
+	}
+	buf_add_char(p->out, ']');
+}
+
+/* A bare 0 is the one duration without a unit. */
+static void print_duration(struct printer *p, const struct schema_key *k)
+{
+	if (k->min > 0) {
+		add_text(p, "type", "string");
+	} else {
+		add_raw(p, "type", "[\"string\", \"integer\"]");
+		add_number(p, "minimum", 0);
+		add_number(p, "maximum", 0);
+	}
+	add_text(p, "pattern", DURATION_PATTERN);
+}
+
+static void print_text(struct printer *p, const struct schema_key *k)
+{
+	if (k->min > 0) {
+		add_raw(p, "type", "[\"string\", \"integer\"]");
+		add_number(p, "minimum", k->min);
+	} else {
+		add_text(p, "type", "string");
+	}
+	if (k->pattern)
+		add_text(p, "pattern", k->pattern);
+}
+
+static void print_object(struct printer *p, const struct schema_object *o);
+
+static void print_type(struct printer *p, const struct schema_key *k)
+{
+	switch (k->type) {
+	case SCHEMA_TEXT:
+		print_text(p, k);
+		break;
+	case SCHEMA_CHOICE:
+		print_choices(p, k);
+		break;
+	case SCHEMA_DURATION:
+		print_duration(p, k);
+		break;
+	case SCHEMA_PERCENT_BP:
+	case SCHEMA_PERCENT_PPM:
+		add_text(p, "type", "string");
+		add_text(p, "pattern",
+			 k->type == SCHEMA_PERCENT_BP ? "^[0-9]+(\\.[0-9]{1,2})?%$" : "^[0-9]+(\\.[0-9]{1,4})?%$");
+		break;
+	case SCHEMA_COUNT:
+		add_text(p, "type", "integer");
+		add_number(p, "minimum", k->min);
+		add_number(p, "maximum", k->max);
+		break;
+	case SCHEMA_BOOL:
+		add_text(p, "type", "boolean");
+		break;
+	case SCHEMA_OBJECT:
+		print_object(p, k->object);
+		break;
+	case SCHEMA_LIST:
+		add_text(p, "type", "array");
+		add_number(p, "minItems", k->min);
+		add_number(p, "maxItems", k->max);
+		open_object(p, "items");
+		print_object(p, k->object);
+		close_object(p);
+		break;
+	}
+}
+
+static void print_key(struct printer *p, const struct schema_key *k)
+{
+	open_object(p, k->name);
+	if (k->state == SCHEMA_LATER) {
+		char text[256];
+		(void)snprintf(text, sizeof(text), "Not supported by this version of rolloutd. %s", k->about);
+		add_text(p, "description", text);
+		add_raw(p, "not", "{}");
+	} else {
+		add_text(p, "description", k->about);
+		print_type(p, k);
+		print_default(p, k);
+		print_example(p, k);
+	}
+	close_object(p);
+}
+
+static void print_required(struct printer *p, const struct schema_object *o)
+{
+	bool first = true;
+	for (size_t i = 0; i < o->n_keys; i++) {
+		if (!o->keys[i].required)
+			continue;
+		if (first)
+			add_raw(p, "required", "[");
+		else
+			buf_add_text(p->out, ", ");
+		first = false;
+		buf_add_json_string(p->out, o->keys[i].name);
+	}
+	if (!first)
+		buf_add_char(p->out, ']');
+}
+
+/* What the table does not say of an object: which keys exclude each other. */
+static void print_exclusions(struct printer *p, const struct schema_object *o)
+{
+	if (o == &schema_plan)
+		add_raw(p, "not", "{\"required\": [\"strategy\", \"steps\"]}");
+	if (o == &schema_metric) {
+		add_number(p, "minProperties", 1);
+		add_number(p, "maxProperties", 1);
+	}
+}
+
+static void print_object(struct printer *p, const struct schema_object *o)
+{
+	add_text(p, "type", "object");
+	print_required(p, o);
+	print_exclusions(p, o);
+	add_raw(p, "additionalProperties", "false");
+	open_object(p, "properties");
+	for (size_t i = 0; i < o->n_keys; i++)
+		print_key(p, &o->keys[i]);
+	close_object(p);
+}
+
+void plan_print_schema(struct buf *out)
+{
+	struct printer p = {.out = out, .depth = 1, .first = true};
+	buf_add_char(out, '{');
+	add_text(&p, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	add_text(&p, "$id", "urn:rolloutd:schema:plan:v1");
+	add_text(&p, "title", "rolloutd plan");
+	add_text(
+	    &p, "description",
+	    "One kind: Rollout of rolloutd. What depends on more than one key is checked by `rolloutctl validate`.");
+	print_object(&p, &schema_plan);
+	buf_add_text(out, "\n}\n");
+}

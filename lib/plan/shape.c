@@ -1,0 +1,209 @@
+#include "plan/shape.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/alias.h"
+#include "plan/strategy.h"
+#include "plan/value.h"
+
+#define DEFAULT_STRATEGY "Canary10Percent5Minutes"
+
+bool shape_is_unwatched(const struct shape *s)
+{
+	return s->ok && s->n_steps == 0 && s->final_ok && s->final_bake_ms == 0;
+}
+
+/* A strategy's steps; reports what is wrong with the name. */
+static bool parse_strategy(struct arena *a, const struct field *f, const char *key, struct diags *diags,
+			   struct spec_step **ret_steps, size_t *ret_n)
+{
+	char shown[VALUE_SHOWN], why[96];
+	int r = strategy_parse(a, f->text, ret_steps, ret_n, why, sizeof(why));
+	if (r == STRATEGY_OK)
+		return true;
+	value_show(f->node, shown);
+	if (r == STRATEGY_RANGE)
+		diags_add(diags, DIAG_ERROR, AT_VALUE(f->node), "`%s` is %s; %s", key, shown, why);
+	else
+		diags_add(diags, DIAG_ERROR, AT_VALUE(f->node),
+			  "`%s` is %s, which is not known; write one such as Canary10Percent5Minutes, "
+			  "Linear10PercentEvery1Minute or AllAtOnce, or use `steps`",
+			  key, shown);
+	return false;
+}
+
+/* The weight of a step against the one before it, which is NULL when there is none that could be read. */
+static bool check_weight(const struct field *w, const struct field *before, bool is_last, struct diags *diags)
+{
+	char weight[16], earlier[16];
+	text_format_bp((uint32_t)w->number, weight);
+	bool good = true;
+	if (before && w->number <= before->number) {
+		text_format_bp((uint32_t)before->number, earlier);
+		diags_add(diags, DIAG_ERROR, AT_VALUE(w->node),
+			  "`weight` is %s, which does not rise above the %s of the step before (line %u)", weight,
+			  earlier, before->node->line);
+		good = false;
+	}
+	if (w->number == WEIGHT_BP_MAX && !is_last) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(w->node),
+			  "`weight` is 100%%, which may only be the last step; remove the steps after it");
+		good = false;
+	}
+	return good;
+}
+
+/* A step before 100 %. */
+static bool read_step(const struct record *r, struct diags *diags, struct spec_step *ret)
+{
+	const struct field *weight = &r->fields[STEP_WEIGHT];
+	const struct field *bake = &r->fields[STEP_BAKE];
+	const struct field *min_invocations = &r->fields[STEP_MIN_INVOCATIONS];
+	const struct field *approve = &r->fields[STEP_APPROVE];
+	if (!bake->node && !bake->misspelt) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(r->node),
+			  "`bake` is missing in a step; add how long its weight is held, for example `bake: 5m`");
+		return false;
+	}
+	if (bake->node && bake->ok && bake->number == 0) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(bake->node),
+			  "`bake` is 0, so nothing could be judged at this weight; give it a time such as 5m, or "
+			  "remove the step");
+		return false;
+	}
+	*ret = (struct spec_step){
+	    .weight_bp = (uint32_t)weight->number,
+	    .bake_ms = bake->number,
+	    .min_invocations = (uint64_t)min_invocations->number,
+	    .approve = approve->number != 0,
+	};
+	return weight->ok && bake->ok && min_invocations->ok && approve->ok;
+}
+
+/* The step of 100 %, which says what follows the promotion. */
+static bool read_final_step(const struct record *r, const struct record *plan, struct diags *diags, struct shape *s)
+{
+	const struct field *bake = &r->fields[STEP_BAKE];
+	const struct field *min_invocations = &r->fields[STEP_MIN_INVOCATIONS];
+	const struct field *approve = &r->fields[STEP_APPROVE];
+	const struct field *final_bake = &plan->fields[TOP_FINAL_BAKE];
+	bool good = bake->ok && min_invocations->ok && approve->ok;
+	if (bake->node && final_bake->node) {
+		diags_add(diags, DIAG_ERROR, AT_KEY(final_bake->node),
+			  "`final_bake` is given, and so is the bake of the 100%% step (line %u), which is the same; "
+			  "remove one of them",
+			  bake->node->line);
+		good = false;
+	}
+	if (approve->ok && approve->number) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(approve->node),
+			  "nothing is left to approve at 100%%; put `approve` on the step before");
+		good = false;
+	}
+	if (bake->node)
+		s->final_bake_ms = bake->number;
+	bool no_bake = s->final_bake_ms == 0 && (bake->node ? bake->ok : final_bake->ok);
+	if (min_invocations->ok && min_invocations->number > 0 && no_bake) {
+		diags_add(
+		    diags, DIAG_ERROR, AT_VALUE(min_invocations->node),
+		    "`min_invocations` at 100%% needs a bake to count them in; give this step a bake such as 15m");
+		good = false;
+	}
+	s->final_min_invocations = (uint64_t)min_invocations->number;
+	return good;
+}
+
+static bool is_final(const struct record *r, bool is_last)
+{
+	const struct field *w = &r->fields[STEP_WEIGHT];
+	return is_last && w->ok && w->number == WEIGHT_BP_MAX;
+}
+
+static bool read_steps(struct arena *a, const struct record *plan, struct diags *diags, struct shape *s)
+{
+	const struct field *list = &plan->fields[TOP_STEPS];
+	struct spec_step *steps = arena_array(a, list->n_items, sizeof(*steps));
+	const struct field *before = NULL;
+	bool good = list->ok;
+	for (size_t i = 0; i < list->n_items; i++) {
+		const struct record *r = &list->items[i];
+		const struct field *w = &r->fields[STEP_WEIGHT];
+		bool is_last = i + 1 == list->n_items;
+		if (w->ok) {
+			good &= check_weight(w, before, is_last, diags);
+			before = w;
+		}
+		if (is_final(r, is_last))
+			s->final_ok &= read_final_step(r, plan, diags, s);
+		else
+			good &= read_step(r, diags, &steps[s->n_steps++]);
+	}
+	if (s->n_steps > LIMIT_STEPS) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(list->node), "there are %zu steps below 100%%; the most is %d",
+			  s->n_steps, LIMIT_STEPS);
+		good = false;
+	}
+	s->steps = steps;
+	return good;
+}
+
+static bool steps_equal(const struct spec_step *a, const struct spec_step *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i].weight_bp != b[i].weight_bp || a[i].bake_ms != b[i].bake_ms ||
+		    a[i].min_invocations != b[i].min_invocations || a[i].approve != b[i].approve)
+			return false;
+	return true;
+}
+
+/* `from_strategy` changes nothing, so it must at least be true. */
+static void check_from_strategy(struct arena *a, const struct record *plan, struct diags *diags, struct shape *s)
+{
+	const struct field *from = &plan->fields[TOP_FROM_STRATEGY];
+	if (!from->node || !from->ok)
+		return;
+	struct spec_step *steps;
+	size_t n;
+	if (!plan->fields[TOP_STEPS].node) {
+		diags_add(diags, DIAG_ERROR, AT_KEY(from->node),
+			  "`from_strategy` only says where `steps` came from; write `strategy` instead");
+		return;
+	}
+	if (!parse_strategy(a, from, "from_strategy", diags, &steps, &n))
+		return;
+	if (s->ok && (n != s->n_steps || !steps_equal(steps, s->steps, n))) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(from->node),
+			  "`from_strategy` says %s, but the steps are different ones; remove it", from->text);
+		return;
+	}
+	s->strategy = from->text;
+}
+
+void shape_read(struct arena *a, const struct record *plan, struct diags *diags, struct shape *ret)
+{
+	const struct field *strategy = &plan->fields[TOP_STRATEGY];
+	const struct field *steps = &plan->fields[TOP_STEPS];
+	const struct field *final_bake = &plan->fields[TOP_FINAL_BAKE];
+	struct shape s = {.final_bake_ms = final_bake->number, .final_ok = final_bake->ok};
+	struct spec_step *named = NULL;
+	if (strategy->node && steps->node)
+		diags_add(diags, DIAG_ERROR, AT_KEY(strategy->node),
+			  "`strategy` and `steps` (line %u) are both given; remove one of them", steps->node->key_line);
+	if (strategy->node && strategy->ok) {
+		s.ok = parse_strategy(a, strategy, "strategy", diags, &named, &s.n_steps);
+		s.steps = named;
+		s.strategy = s.ok ? strategy->text : NULL;
+	} else if (!strategy->node && !steps->node) {
+		struct field f = {.text = DEFAULT_STRATEGY};
+		s.ok = parse_strategy(a, &f, "strategy", diags, &named, &s.n_steps);
+		s.steps = named;
+	}
+	if (steps->node) {
+		s.n_steps = 0;
+		s.ok = read_steps(a, plan, diags, &s);
+	}
+	check_from_strategy(a, plan, diags, &s);
+	*ret = s;
+}
