@@ -1,0 +1,339 @@
+/*
+ * From an answer to a class. The error code decides, then the status; a message is for people only. An answer without
+ * a code did not come from the service (a proxy, a captive portal, a load balancer), so a 404 of that kind says nothing
+ * about an alias and is AWS_MALFORMED; only 429 and 5xx mean the same whoever says them.
+ */
+#include "aws/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "aws/json.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#define RETRY_AFTER_MAX_MS (5 * MS_PER_MINUTE)
+
+/* Codes that do not follow from their status. The first two groups are the SDKs' own lists ("Retry behavior" in the
+ * AWS SDKs and Tools Reference Guide), with SNS's "Throttled" and API Gateway's "LimitExceeded" added. */
+static const struct {
+	const char *code;
+	enum aws_error_class class;
+} known_codes[] = {
+    {"Throttling", AWS_THROTTLED},
+    {"ThrottlingException", AWS_THROTTLED},
+    {"ThrottledException", AWS_THROTTLED},
+    {"Throttled", AWS_THROTTLED},
+    {"RequestThrottled", AWS_THROTTLED},
+    {"RequestThrottledException", AWS_THROTTLED},
+    {"TooManyRequestsException", AWS_THROTTLED},
+    {"TooManyRequests", AWS_THROTTLED},
+    {"ProvisionedThroughputExceededException", AWS_THROTTLED},
+    {"TransactionInProgressException", AWS_THROTTLED},
+    {"RequestLimitExceeded", AWS_THROTTLED},
+    {"BandwidthLimitExceeded", AWS_THROTTLED},
+    {"LimitExceededException", AWS_THROTTLED},
+    {"LimitExceeded", AWS_THROTTLED},
+    {"SlowDown", AWS_THROTTLED},
+    {"PriorRequestNotComplete", AWS_THROTTLED},
+    {"EC2ThrottledException", AWS_THROTTLED},
+
+    {"RequestTimeout", AWS_TRANSIENT},
+    {"RequestTimeoutException", AWS_TRANSIENT},
+    {"IDPCommunicationError", AWS_TRANSIENT},
+
+    {"RequestTimeTooSkewed", AWS_SKEW},
+    {"RequestExpired", AWS_SKEW},
+    {"RequestInTheFuture", AWS_SKEW},
+
+    {"AuthFailure", AWS_CREDENTIALS},
+    {"ExpiredToken", AWS_CREDENTIALS},
+    {"ExpiredTokenException", AWS_CREDENTIALS},
+    {"IncompleteSignature", AWS_CREDENTIALS},
+    {"IncompleteSignatureException", AWS_CREDENTIALS},
+    {"InvalidAccessKeyId", AWS_CREDENTIALS},
+    {"InvalidClientTokenId", AWS_CREDENTIALS},
+    {"InvalidSignatureException", AWS_CREDENTIALS},
+    {"InvalidToken", AWS_CREDENTIALS},
+    {"MissingAuthenticationToken", AWS_CREDENTIALS},
+    {"MissingAuthenticationTokenException", AWS_CREDENTIALS},
+    {"SignatureDoesNotMatch", AWS_CREDENTIALS},
+    {"TokenRefreshRequired", AWS_CREDENTIALS},
+    {"UnrecognizedClientException", AWS_CREDENTIALS},
+
+    {"AccessDenied", AWS_DENIED},
+    {"AccessDeniedException", AWS_DENIED},
+    {"AuthorizationError", AWS_DENIED},
+    {"NotAuthorized", AWS_DENIED},
+    {"OptInRequired", AWS_DENIED},
+    {"UnauthorizedOperation", AWS_DENIED},
+
+    {"NotFoundException", AWS_NOT_FOUND},
+    {"ResourceNotFound", AWS_NOT_FOUND},
+    {"ResourceNotFoundException", AWS_NOT_FOUND},
+
+    {"ConflictException", AWS_CONFLICT},
+    {"ResourceConflictException", AWS_CONFLICT},
+
+    {"PreconditionFailedException", AWS_PRECONDITION},
+};
+
+static const char *const class_names[] = {
+    [AWS_OK] = "ok",
+    [AWS_THROTTLED] = "throttled",
+    [AWS_TRANSIENT] = "transient",
+    [AWS_NOT_FOUND] = "not-found",
+    [AWS_CONFLICT] = "conflict",
+    [AWS_PRECONDITION] = "precondition",
+    [AWS_DENIED] = "denied",
+    [AWS_CREDENTIALS] = "credentials",
+    [AWS_SKEW] = "skew",
+    [AWS_INVALID] = "invalid",
+    [AWS_MALFORMED] = "malformed",
+    [AWS_NO_CONNECTION] = "no-connection",
+    [AWS_NO_ANSWER] = "no-answer",
+};
+
+static enum aws_error_class classify(int status, const char *code)
+{
+	if (*code) {
+		for (size_t i = 0; i < array_len(known_codes); i++)
+			if (strcmp(known_codes[i].code, code) == 0 &&
+			    (status < 500 || known_codes[i].class == AWS_THROTTLED))
+				return known_codes[i].class;
+	}
+	if (status == 429)
+		return AWS_THROTTLED;
+	if (status >= 500 && status <= 599)
+		return AWS_TRANSIENT;
+	if (status == 407)
+		return AWS_NO_CONNECTION; /* from the proxy: the service has not seen it */
+	if (status < 400 || status > 499 || !*code)
+		return AWS_MALFORMED;
+	switch (status) {
+	case 401:
+		return AWS_CREDENTIALS;
+	case 403:
+		return AWS_DENIED;
+	case 404:
+		return AWS_NOT_FOUND;
+	case 409:
+		return AWS_CONFLICT;
+	case 412:
+		return AWS_PRECONDITION;
+	default:
+		return AWS_INVALID;
+	}
+}
+
+/* Keeps what is a code: "aws.x#Name:http://…" gives "Name". Anything that is no identifier gives "". */
+static void copy_code(char *out, size_t size, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == ':' || text[i] == ';') {
+			len = i;
+		} else if (text[i] == '#') {
+			text += i + 1;
+			len -= i + 1;
+			i = (size_t)-1;
+		}
+	}
+	if (len >= size)
+		len = size - 1;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+		      c == '_' || c == '-')) {
+			out[0] = '\0';
+			return;
+		}
+	}
+	memcpy(out, text, len);
+	out[len] = '\0';
+}
+
+/* The first line only: behind it, a signature error repeats the whole request, session token included. */
+static void copy_message(char *out, size_t size, const char *text, size_t len)
+{
+	char line[LIMIT_REASON];
+	size_t n = 0;
+	while (n < len && n < sizeof(line) - 1 && text[n] && text[n] != '\n' && text[n] != '\r') {
+		line[n] = text[n];
+		n++;
+	}
+	line[n] = '\0';
+	text_copy_printable(out, size, line);
+}
+
+static void read_json_error(const struct http_response *r, struct aws_error *e)
+{
+	static const char *const code_keys[] = {"__type", "code", "Code"};
+	static const char *const message_keys[] = {"message", "Message"};
+	const char *why;
+	json_t *root cleanup(json_decref_p) = json_from_body(r, &why);
+	for (size_t i = 0; i < array_len(code_keys) && !*e->code; i++) {
+		const char *code = json_string_value(json_object_get(root, code_keys[i]));
+		if (code)
+			copy_code(e->code, sizeof(e->code), code, strlen(code));
+	}
+	for (size_t i = 0; i < array_len(message_keys) && !*e->message; i++) {
+		const char *message = json_string_value(json_object_get(root, message_keys[i]));
+		if (message)
+			copy_message(e->message, sizeof(e->message), message, strlen(message));
+	}
+}
+
+/* The text of the first element of that name, without attributes or children. */
+static const char *find_element(const char *text, const char *open, const char *close, size_t *ret_len)
+{
+	const char *start = strstr(text, open);
+	const char *end = start ? strstr(start, close) : NULL;
+	if (!end)
+		return NULL;
+	start += strlen(open);
+	*ret_len = (size_t)(end - start);
+	return start;
+}
+
+/* Decodes the five entities of XML in place. */
+static void decode_entities(char *text)
+{
+	static const struct {
+		const char *name;
+		char c;
+	} entities[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&amp;", '&'}};
+	char *out = text;
+	while (*text) {
+		size_t i = 0;
+		while (i < array_len(entities) && !text_starts_with(text, entities[i].name))
+			i++;
+		if (i < array_len(entities)) {
+			*out++ = entities[i].c;
+			text += strlen(entities[i].name);
+		} else {
+			*out++ = *text++;
+		}
+	}
+	*out = '\0';
+}
+
+/* The query protocol's <ErrorResponse><Error><Code>…, which other services' front doors answer with as well. HTML has
+ * no <Code>, or one with markup in it. */
+static void read_xml_error(const struct http_response *r, struct aws_error *e)
+{
+	size_t len;
+	const char *code = find_element(r->body, "<Code>", "</Code>", &len);
+	if (!code)
+		return;
+	if (!*e->code)
+		copy_code(e->code, sizeof(e->code), code, len);
+	const char *message = find_element(r->body, "<Message>", "</Message>", &len);
+	if (!message)
+		return;
+	copy_message(e->message, sizeof(e->message), message, len);
+	decode_entities(e->message);
+}
+
+/* A wish in milliseconds (x-amz-retry-after) goes before one in seconds (Retry-After, whose date form is not taken). */
+static int64_t read_retry_after(const struct http_response *r)
+{
+	uint64_t v;
+	const char *ms = http_header_find(r->headers, r->n_headers, "x-amz-retry-after");
+	if (ms && text_parse_u64(ms, RETRY_AFTER_MAX_MS, &v) == 0)
+		return (int64_t)v;
+	const char *seconds = http_header_find(r->headers, r->n_headers, "retry-after");
+	if (seconds && text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) == 0)
+		return (int64_t)v * MS_PER_SECOND;
+	return 0;
+}
+
+static const char *foreign_answer(int status)
+{
+	if (status == 407)
+		return "the proxy wants a user name and password";
+	if (status >= 300 && status <= 399)
+		return "a redirect, which AWS does not send: something between here and AWS answered; check the "
+		       "endpoint and the network";
+	if (status >= 500 || status == 429)
+		return "no further reason was given";
+	return "the answer has no AWS error code: something between here and AWS may have answered; check the "
+	       "endpoint and the network";
+}
+
+void aws_error_parse(const struct http_response *response, struct aws_error *ret)
+{
+	*ret = (struct aws_error){.status = response->status, .retry_after_ms = read_retry_after(response)};
+	/* "InvalidParameterValue;Sender", in the words of the protocol that came before JSON: goes before __type. */
+	const char *header = http_header_find(response->headers, response->n_headers, "x-amzn-query-error");
+	if (header)
+		copy_code(ret->code, sizeof(ret->code), header, strlen(header));
+	header = http_header_find(response->headers, response->n_headers, "x-amzn-errortype");
+	if (header && !*ret->code)
+		copy_code(ret->code, sizeof(ret->code), header, strlen(header));
+
+	const char *body = response->body ? response->body : "";
+	body += strspn(body, " \t\r\n");
+	if (*body == '{')
+		read_json_error(response, ret);
+	else if (*body == '<')
+		read_xml_error(response, ret);
+	ret->class = classify(response->status, ret->code);
+	if (!*ret->message && (!*ret->code || ret->class == AWS_MALFORMED))
+		text_copy(ret->message, sizeof(ret->message), foreign_answer(response->status));
+}
+
+void aws_error_malformed(const struct http_response *response, const char *what, struct aws_error *ret)
+{
+	*ret = (struct aws_error){.class = AWS_MALFORMED, .status = response->status};
+	snprintf(ret->message, sizeof(ret->message), "the answer is not what AWS sends: %.160s", what);
+}
+
+void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret)
+{
+	*ret = (struct aws_error){.class = class};
+	text_copy_printable(ret->message, sizeof(ret->message), message ? message : "");
+}
+
+enum call_outcome aws_error_outcome(const struct aws_error *e)
+{
+	switch (e->class) {
+	case AWS_OK:
+		return CALL_OK;
+	case AWS_THROTTLED:
+	case AWS_NO_CONNECTION:
+	case AWS_DENIED:
+	case AWS_CREDENTIALS:
+	case AWS_SKEW:
+	case AWS_CONFLICT: /* another update of the function is in progress */
+		return CALL_UNAVAILABLE;
+	case AWS_NOT_FOUND:
+		return CALL_NOT_FOUND;
+	case AWS_PRECONDITION:
+		return CALL_CONFLICT;
+	case AWS_INVALID:
+		return CALL_REFUSED;
+	case AWS_TRANSIENT:
+	case AWS_MALFORMED:
+	case AWS_NO_ANSWER:
+		break;
+	}
+	return CALL_UNKNOWN;
+}
+
+const char *aws_error_class_name(enum aws_error_class c)
+{
+	return class_names[c];
+}
+
+void aws_error_format(const struct aws_error *e, const char *operation, char *out, size_t size)
+{
+	const char *colon = *e->message ? ": " : "";
+	if (*e->code && e->status)
+		snprintf(out, size, "%s: %s (%d)%s%s", operation, e->code, e->status, colon, e->message);
+	else if (*e->code)
+		snprintf(out, size, "%s: %s%s%s", operation, e->code, colon, e->message);
+	else if (e->status)
+		snprintf(out, size, "%s: HTTP %d%s%s", operation, e->status, colon, e->message);
+	else
+		snprintf(out, size, "%s: %s", operation, *e->message ? e->message : aws_error_class_name(e->class));
+}

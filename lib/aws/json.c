@@ -1,0 +1,92 @@
+#include "aws/json.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+
+/* jansson stops at 2,048 levels, each a stack frame; the cap here is ours. Brackets in strings do not count. */
+static bool too_deep(const char *text, size_t len)
+{
+	size_t depth = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > LIMIT_JSON_DEPTH)
+				return true;
+		} else if ((c == '}' || c == ']') && depth > 0) {
+			depth--;
+		}
+	}
+	return false;
+}
+
+json_t *json_from_body(const struct http_response *r, const char **ret_why)
+{
+	if (r->body_len > LIMIT_AWS_RESPONSE_BYTES) {
+		*ret_why = "it is larger than 8 MiB";
+		return NULL;
+	}
+	if (too_deep(r->body, r->body_len)) {
+		*ret_why = "its JSON is nested deeper than 32 levels";
+		return NULL;
+	}
+	json_t *root = json_loadb(r->body, r->body_len, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(root)) {
+		*ret_why = root ? "it is no JSON object" : "it is no valid JSON";
+		json_decref(root);
+		return NULL;
+	}
+	return root;
+}
+
+json_t *json_from_answer(const struct http_response *r, struct aws_error *ret_error)
+{
+	if (r->status < 200 || r->status > 299) {
+		aws_error_parse(r, ret_error);
+		return NULL;
+	}
+	const char *why;
+	json_t *root = json_from_body(r, &why);
+	if (!root)
+		aws_error_malformed(r, why, ret_error);
+	return root;
+}
+
+void json_decref_p(json_t **slot)
+{
+	json_decref(*slot);
+}
+
+bool json_copy_text(const json_t *object, const char *key, bool required, char *out, size_t size)
+{
+	const json_t *value = json_object_get(object, key);
+	if (!value || json_is_null(value)) {
+		out[0] = '\0';
+		return !required;
+	}
+	if (!json_is_string(value) || (required && json_string_length(value) == 0))
+		return false;
+	const char *text = json_string_value(value);
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return false;
+	return text_copy(out, size, text);
+}
+
+bool json_get_array(const json_t *object, const char *key, const json_t **ret)
+{
+	const json_t *value = json_object_get(object, key);
+	if (value && !json_is_null(value) && !json_is_array(value))
+		return false;
+	*ret = json_is_array(value) ? value : NULL;
+	return true;
+}

@@ -1,0 +1,315 @@
+/*
+ * The signing side. What is dear is done once: the MAC algorithm is fetched with the signer, and the key of the day,
+ * four HMACs away from the secret, stays in a keyed MAC context for as long as its (secret, date, region, service) is
+ * in use.
+ */
+#include "aws/sigv4.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+#include "aws/sigv4_canonical.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+#define KEYS 16 /* accounts x regions x services in use at the same time; more only cost the derivation */
+
+struct day_key {
+	char *secret; /* NULL: unused */
+	char *region;
+	char *service;
+	char date[SIGV4_DATE_SIZE];
+	EVP_MAC_CTX *mac; /* keyed */
+};
+
+struct sigv4_signer {
+	EVP_MAC *hmac;
+	struct day_key keys[KEYS];
+	size_t next; /* the oldest one: replaced next */
+	size_t last; /* the one used last: looked at first */
+	struct buf canonical;
+	struct buf names;
+	struct buf to_sign;
+};
+
+void aws_credentials_deinit(struct aws_credentials *c)
+{
+	secret_free(c->access_key_id);
+	secret_free(c->secret_access_key);
+	secret_free(c->session_token);
+	*c = (struct aws_credentials){0};
+}
+
+void aws_credentials_copy(struct aws_credentials *out, const struct aws_credentials *c)
+{
+	*out = (struct aws_credentials){
+	    .access_key_id = mem_strdup(c->access_key_id),
+	    .secret_access_key = mem_strdup(c->secret_access_key),
+	    .session_token = mem_strdup(c->session_token),
+	    .expires_unix_ms = c->expires_unix_ms,
+	};
+}
+
+struct sigv4_signer *sigv4_signer_new(void)
+{
+	struct sigv4_signer *s = mem_alloc(sizeof(*s));
+	s->hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+	require(s->hmac);				     /* without HMAC there is no AWS at all */
+	s->canonical = BUF_INIT_SECRET(SIGV4_CANONICAL_MAX); /* it holds the session token */
+	s->names = BUF_INIT(SIGV4_CANONICAL_MAX);
+	s->to_sign = BUF_INIT(SIGV4_CANONICAL_MAX);
+	return s;
+}
+
+static void day_key_deinit(struct day_key *k)
+{
+	secret_free(k->secret);
+	free(k->region);
+	free(k->service);
+	EVP_MAC_CTX_free(k->mac); /* wipes the key */
+	*k = (struct day_key){0};
+}
+
+void sigv4_signer_free(struct sigv4_signer *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < KEYS; i++)
+		day_key_deinit(&s->keys[i]);
+	buf_wipe(&s->canonical);
+	buf_deinit(&s->names);
+	buf_deinit(&s->to_sign);
+	EVP_MAC_free(s->hmac);
+	free(s);
+}
+
+/* --- the key of the day --- */
+
+static EVP_MAC_CTX *mac_keyed(struct sigv4_signer *s, const void *key, size_t len)
+{
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+	    OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+	    OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(s->hmac);
+	require(mac);
+	require(EVP_MAC_init(mac, key, len, params) == 1);
+	return mac;
+}
+
+static void mac_finish(EVP_MAC_CTX *mac, const void *data, size_t len, unsigned char out[static SHA256_BYTES])
+{
+	size_t written;
+	require(EVP_MAC_update(mac, data, len) == 1);
+	require(EVP_MAC_final(mac, out, &written, SHA256_BYTES) == 1 && written == SHA256_BYTES);
+}
+
+static void hmac_step(struct sigv4_signer *s, const void *key, size_t key_len, const char *text,
+		      unsigned char out[static SHA256_BYTES])
+{
+	EVP_MAC_CTX *mac = mac_keyed(s, key, key_len);
+	mac_finish(mac, text, strlen(text), out);
+	EVP_MAC_CTX_free(mac);
+}
+
+static EVP_MAC_CTX *derive_key(struct sigv4_signer *s, const char *secret, const char *date,
+			       const struct sigv4_scope *scope)
+{
+	unsigned char key[SHA256_BYTES];
+	char *first = mem_printf("AWS4%s", secret);
+	hmac_step(s, first, strlen(first), date, key);
+	secret_free(first);
+	hmac_step(s, key, sizeof(key), scope->region, key);
+	hmac_step(s, key, sizeof(key), scope->service, key);
+	hmac_step(s, key, sizeof(key), SIGV4_TERMINATOR, key);
+	EVP_MAC_CTX *mac = mac_keyed(s, key, sizeof(key));
+	secret_wipe(key, sizeof(key));
+	return mac;
+}
+
+static bool day_key_is(const struct day_key *k, const char *secret, const char *date, const struct sigv4_scope *scope)
+{
+	return k->secret && memcmp(k->date, date, SIGV4_DATE_SIZE) == 0 && strcmp(k->service, scope->service) == 0 &&
+	       strcmp(k->region, scope->region) == 0 && text_equal_secret(k->secret, secret);
+}
+
+static EVP_MAC_CTX *find_key(struct sigv4_signer *s, const char *secret, const char *date,
+			     const struct sigv4_scope *scope)
+{
+	if (day_key_is(&s->keys[s->last], secret, date, scope))
+		return s->keys[s->last].mac;
+	for (size_t i = 0; i < KEYS; i++) {
+		if (day_key_is(&s->keys[i], secret, date, scope)) {
+			s->last = i;
+			return s->keys[i].mac;
+		}
+	}
+	struct day_key *k = &s->keys[s->next];
+	day_key_deinit(k);
+	k->secret = mem_strdup(secret);
+	k->region = mem_strdup(scope->region);
+	k->service = mem_strdup(scope->service);
+	memcpy(k->date, date, SIGV4_DATE_SIZE);
+	k->mac = derive_key(s, secret, date, scope);
+	s->last = s->next;
+	s->next = (s->next + 1) % KEYS;
+	return k->mac;
+}
+
+/* --- stages --- */
+
+static void format_date(const char timestamp[static SIGV4_TIMESTAMP_SIZE], char date[static SIGV4_DATE_SIZE])
+{
+	memcpy(date, timestamp, SIGV4_DATE_SIZE - 1);
+	date[SIGV4_DATE_SIZE - 1] = '\0';
+}
+
+void sigv4_canonical_request(const struct http_request *r, const struct sigv4_scope *scope, struct buf *ret,
+			     struct buf *signed_headers)
+{
+	const struct sigv4_canonical_rules rules = {
+	    .normalize_path = scope->normalize_path,
+	    .omit_token = scope->omit_token,
+	};
+	sigv4_canonical_write(r, &rules, ret, signed_headers);
+}
+
+/* "20150830/us-east-1/lambda/aws4_request". */
+static void add_scope(struct buf *b, const char *date, const struct sigv4_scope *scope)
+{
+	buf_add(b, date, SIGV4_DATE_SIZE - 1);
+	buf_add(b, "/", 1);
+	buf_add_text(b, scope->region);
+	buf_add(b, "/", 1);
+	buf_add_text(b, scope->service);
+	buf_add(b, "/" SIGV4_TERMINATOR, sizeof("/" SIGV4_TERMINATOR) - 1);
+}
+
+static void add_string_to_sign(struct buf *b, const char *timestamp, const struct sigv4_scope *scope,
+			       const char *canonical_sha256)
+{
+	buf_add(b, SIGV4_ALGORITHM "\n", sizeof(SIGV4_ALGORITHM "\n") - 1);
+	buf_add(b, timestamp, SIGV4_TIMESTAMP_SIZE - 1);
+	buf_add(b, "\n", 1);
+	add_scope(b, timestamp, scope);
+	buf_add(b, "\n", 1);
+	buf_add(b, canonical_sha256, SHA256_HEX_SIZE - 1);
+}
+
+void sigv4_string_to_sign_hashed(const struct sigv4_scope *scope, const char canonical_sha256[static SHA256_HEX_SIZE],
+				 struct buf *ret)
+{
+	char timestamp[SIGV4_TIMESTAMP_SIZE];
+	text_format_amz_date(scope->unix_ms, timestamp);
+	add_string_to_sign(ret, timestamp, scope, canonical_sha256);
+}
+
+void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical_request, size_t len, struct buf *ret)
+{
+	char hash[SHA256_HEX_SIZE];
+	sha256_hex(canonical_request, len, hash);
+	sigv4_string_to_sign_hashed(scope, hash, ret);
+}
+
+static void sign_text(struct sigv4_signer *s, const struct aws_credentials *c, const char *date,
+		      const struct sigv4_scope *scope, const char *text, size_t len,
+		      char ret_hex[static SHA256_HEX_SIZE])
+{
+	EVP_MAC_CTX *mac = find_key(s, c->secret_access_key, date, scope);
+	unsigned char signature[SHA256_BYTES];
+	require(EVP_MAC_init(mac, NULL, 0, NULL) == 1); /* starts over with the same key */
+	mac_finish(mac, text, len, signature);
+	sha256_format_hex(signature, sizeof(signature), ret_hex);
+}
+
+void sigv4_signature(struct sigv4_signer *s, const struct aws_credentials *c, const struct sigv4_scope *scope,
+		     const char *string_to_sign, size_t len, char ret_hex[static SHA256_HEX_SIZE])
+{
+	char timestamp[SIGV4_TIMESTAMP_SIZE];
+	char date[SIGV4_DATE_SIZE];
+	text_format_amz_date(scope->unix_ms, timestamp);
+	format_date(timestamp, date);
+	sign_text(s, c, date, scope, string_to_sign, len, ret_hex);
+}
+
+/* --- the whole --- */
+
+/* The value of the Authorization header. Written piece by piece, as printf would take longer than the signature. */
+static const char *format_authorization(struct sigv4_signer *s, struct arena *arena, const char *key_id,
+					const char *date, const struct sigv4_scope *scope, const char *signature)
+{
+	struct buf *b = &s->to_sign; /* its text is signed already */
+	buf_reset(b);
+	buf_add(b, SIGV4_ALGORITHM " Credential=", sizeof(SIGV4_ALGORITHM " Credential=") - 1);
+	buf_add_text(b, key_id);
+	buf_add(b, "/", 1);
+	add_scope(b, date, scope);
+	buf_add(b, ", SignedHeaders=", sizeof(", SignedHeaders=") - 1);
+	buf_add(b, buf_text(&s->names), s->names.len);
+	buf_add(b, ", Signature=", sizeof(", Signature=") - 1);
+	buf_add(b, signature, SHA256_HEX_SIZE - 1);
+	return buf_ok(b) ? arena_strndup(arena, b->data, b->len) : NULL;
+}
+
+static int sign_request(struct sigv4_signer *s, const struct aws_credentials *c, const struct sigv4_scope *scope,
+			struct http_request *r, struct arena *arena)
+{
+	char *timestamp = arena_alloc(arena, SIGV4_TIMESTAMP_SIZE);
+	char date[SIGV4_DATE_SIZE];
+	text_format_amz_date(scope->unix_ms, timestamp);
+	format_date(timestamp, date);
+	http_request_add_header(r, "X-Amz-Date", timestamp);
+	if (c->session_token)
+		http_request_add_header(r, "X-Amz-Security-Token", arena_strdup(arena, c->session_token));
+	char payload[SHA256_HEX_SIZE];
+	sha256_hex(r->body ? r->body : "", r->body_len, payload);
+	if (scope->payload_header)
+		http_request_add_header(r, "X-Amz-Content-Sha256", arena_strndup(arena, payload, sizeof(payload) - 1));
+
+	const struct sigv4_canonical_rules rules = {
+	    .normalize_path = scope->normalize_path,
+	    .omit_token = scope->omit_token,
+	    .payload_sha256 = payload,
+	};
+	buf_reset(&s->canonical);
+	buf_reset(&s->names);
+	buf_reset(&s->to_sign);
+	sigv4_canonical_write(r, &rules, &s->canonical, &s->names);
+	if (!buf_ok(&s->canonical))
+		return -E2BIG;
+
+	char hash[SHA256_HEX_SIZE];
+	char signature[SHA256_HEX_SIZE];
+	sha256_hex(s->canonical.data, s->canonical.len, hash);
+	add_string_to_sign(&s->to_sign, timestamp, scope, hash);
+	if (!buf_ok(&s->to_sign))
+		return -E2BIG;
+	sign_text(s, c, date, scope, s->to_sign.data, s->to_sign.len, signature);
+	const char *authorization = format_authorization(s, arena, c->access_key_id, date, scope, signature);
+	if (!authorization)
+		return -E2BIG;
+	http_request_add_header(r, "Authorization", authorization);
+	return 0;
+}
+
+#define HEADERS_ADDED 4
+
+int sigv4_sign(struct sigv4_signer *s, const struct aws_credentials *c, const struct sigv4_scope *scope,
+	       struct http_request *r, struct arena *arena)
+{
+	size_t before = r->n_headers;
+	if (before + HEADERS_ADDED > HTTP_HEADERS_MAX)
+		return -E2BIG;
+	int result = sign_request(s, c, scope, r, arena);
+	if (result)
+		r->n_headers = before;
+	return result;
+}
