@@ -1,0 +1,134 @@
+/*
+ * Operators' commands. A command goes to the name's live rollout (while an older attempt is still on its way home, to
+ * that one); a succeeded rollout is brought back to memory to be rolled back. Each is durable before it is answered.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/item.h"
+
+/* The attempt of a name that operators mean: the oldest one that has not ended. */
+static struct item *find_live(struct engine *e, const char *name)
+{
+	struct item *found = NULL;
+
+	for (struct item *i = strmap_get(&e->by_name, name); i; i = i->older) {
+		if (i->unreadable || !rollout_ended(&i->state))
+			found = i;
+	}
+	return found;
+}
+
+/* The way out for a record that cannot be read: it is closed, and the alias stays as it is. */
+static enum engine_answer drop_unreadable(struct item *i, enum rollout_command command, const char *by, char *ret_text)
+{
+	struct engine *e = i->engine;
+	char text[LIMIT_REASON];
+
+	if (command != COMMAND_ROLLBACK) {
+		(void)text_copy(ret_text, LIMIT_REASON, i->unreadable);
+		return ENGINE_REFUSED;
+	}
+	i->state.phase = PHASE_FAILED;
+	item_mark_dirty(i);
+	(void)snprintf(text, sizeof(text), "its unreadable record was dropped by %s; the alias was left as it is", by);
+	engine_add_event(e, i, rollout_announce_name(ANNOUNCE_COMMAND), text, by);
+	free(take_ptr(i->unreadable));
+	i->unreadable = NULL;
+	if (strmap_get(&e->by_alias, i->alias_key) == i)
+		strmap_put(&e->by_alias, i->alias_key, NULL);
+	e->reap_due = true;
+	(void)text_copy(ret_text, LIMIT_REASON, "the record is dropped; the alias was left as it is: look at it");
+	return ENGINE_DONE;
+}
+
+struct revive {
+	struct engine *e;
+	struct item *item;
+};
+
+static int revive(void *ctx, const struct store_rollout *r)
+{
+	struct revive *v = ctx;
+
+	v->item = item_from_row(v->e, r);
+	return 0;
+}
+
+static enum engine_answer run(struct item *i, struct rollout_event *event, char *ret_text)
+{
+	enum rollout_answer answer = ANSWER_REFUSED;
+
+	engine_event(i, event, &answer, ret_text);
+	switch (answer) {
+	case ANSWER_DONE:
+		return ENGINE_DONE;
+	case ANSWER_ALREADY:
+		return ENGINE_ALREADY;
+	case ANSWER_REFUSED:
+		break;
+	}
+	return ENGINE_REFUSED;
+}
+
+/* Only a rollback means anything to a rollout that has ended, and only to a succeeded one; the core says so. */
+static enum engine_answer command_ended(struct engine *e, const char *name, struct rollout_event *event, char *ret_text)
+{
+	struct revive v = {.e = e};
+	enum engine_answer answer;
+	const struct item *owner;
+
+	if (store_each_of_name(e->store, name, 1, revive, &v) != 0) {
+		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
+		return ENGINE_UNAVAILABLE;
+	}
+	if (!v.item)
+		return ENGINE_NO_SUCH;
+	if (v.item->unreadable) {
+		(void)text_copy(ret_text, LIMIT_REASON, v.item->unreadable);
+		item_free(v.item);
+		return ENGINE_REFUSED;
+	}
+	owner = strmap_get(&e->by_alias, v.item->alias_key);
+	if (owner && event->command.command == COMMAND_ROLLBACK && v.item->state.phase == PHASE_SUCCEEDED) {
+		(void)snprintf(ret_text, LIMIT_REASON, "%s is under way on the same alias: roll that back first",
+			       owner->name);
+		item_free(v.item);
+		return ENGINE_REFUSED;
+	}
+	item_link(e, v.item);
+	answer = run(v.item, event, ret_text);
+	if (rollout_ended(&v.item->state))
+		e->reap_due = true;
+	return answer;
+}
+
+enum engine_answer engine_command(struct engine *e, const char *name, enum rollout_command command, const char *by,
+				  const char *reason, char ret_text[static LIMIT_REASON])
+{
+	struct rollout_event event = {.kind = EVENT_COMMAND};
+	struct item *i = find_live(e, name);
+	enum engine_answer answer;
+
+	ret_text[0] = '\0';
+	event.command.command = command;
+	(void)text_copy(event.command.by, sizeof(event.command.by), by);
+	text_copy_printable(event.command.reason, sizeof(event.command.reason), reason);
+	if (i && i->unreadable)
+		answer = drop_unreadable(i, command, by, ret_text);
+	else if (i)
+		answer = run(i, &event, ret_text);
+	else
+		answer = command_ended(e, name, &event, ret_text);
+	e->recheck_pending = true;
+	engine_turn(e);
+	if (answer == ENGINE_DONE && e->store_failing) {
+		(void)snprintf(ret_text, LIMIT_REASON,
+			       "it was taken, but could not be recorded yet and may be lost in a restart: %.150s",
+			       store_error_text(e->store));
+		return ENGINE_UNAVAILABLE;
+	}
+	return answer;
+}

@@ -1,0 +1,548 @@
+/*
+ * The engine's life and its turn. See item.h for the way of the data within a turn.
+ */
+#include "engine/engine.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/item.h"
+
+#define LOG_ERROR   3
+#define LOG_WARNING 4
+#define LOG_INFO    6
+
+struct instant engine_now(const struct engine *e)
+{
+	return e->ports.now(e->ports.ctx);
+}
+
+void engine_log(struct engine *e, int level, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	e->ports.log(e->ports.ctx, level, text);
+}
+
+/* --- items --- */
+
+struct item *item_new(struct engine *e, struct plan *plan)
+{
+	struct item *i = mem_alloc(sizeof(*i));
+
+	i->engine = e;
+	i->plan = plan;
+	i->timer_boot_ms = INT64_MAX;
+	if (plan)
+		i->name = mem_strdup(plan->name);
+	return i;
+}
+
+/* An item as it was stored. What cannot be read leaves `unreadable` set, and no plan. */
+struct item *item_from_row(struct engine *e, const struct store_rollout *r)
+{
+	char error[LIMIT_REASON] = "", boot_id[BOOT_ID_SIZE] = "";
+	const char *slash = strchr(r->alias_key, '/');
+	struct item *i = item_new(e, intake_load_plan(r->plan, error, sizeof(error)));
+
+	i->id = r->id;
+	i->attempt = r->attempt;
+	i->revision = r->revision;
+	i->alias_key = mem_strdup(r->alias_key);
+	i->region = slash ? mem_strndup(slash + 1, strcspn(slash + 1, "/")) : mem_strdup("");
+	if (!i->name)
+		i->name = mem_strdup(r->name);
+	if (i->plan && record_decode(r->record, &i->state, boot_id, error, sizeof(error)) == 0) {
+		i->same_boot = boot_id[0] != '\0' && strcmp(boot_id, e->config.boot_id) == 0;
+		return i;
+	}
+	plan_free(take_ptr(i->plan));
+	i->raw_record = mem_strdup(r->record);
+	i->unreadable = mem_printf("%s. Its alias is left alone: look at it, mend it by hand, then `rolloutctl "
+				   "rollback` drops this record and frees the alias",
+				   error);
+	return i;
+}
+
+void item_free(struct item *i)
+{
+	if (!i)
+		return;
+	plan_free(i->plan);
+	samples_deinit(&i->samples);
+	free(i->name);
+	free(i->alias_key);
+	free(i->region);
+	free(i->unreadable);
+	free(i->raw_record);
+	free(i->changed_samples);
+	free(i);
+}
+
+/* Takes its place in the list, in the table of names, and in that of aliases if it owns one. */
+void item_link(struct engine *e, struct item *i)
+{
+	struct item *older = strmap_get(&e->by_name, i->name);
+
+	i->prev = e->last;
+	if (e->last)
+		e->last->next = i;
+	else
+		e->first = i;
+	e->last = i;
+	i->older = older;
+	strmap_put(&e->by_name, i->name, i);
+	if (i->unreadable || rollout_owns_alias(&i->state))
+		strmap_put(&e->by_alias, i->alias_key, i);
+	e->stats.live++;
+	e->recheck_pending = true;
+}
+
+static void unlink_item(struct engine *e, struct item *i)
+{
+	struct item *newest = strmap_get(&e->by_name, i->name);
+
+	timers_set(e, i, INT64_MAX);
+	if (newest == i)
+		strmap_put(&e->by_name, i->name, i->older);
+	for (struct item *n = newest; n; n = n->older) {
+		if (n->older == i)
+			n->older = i->older;
+	}
+	if (strmap_get(&e->by_alias, i->alias_key) == i)
+		strmap_put(&e->by_alias, i->alias_key, NULL);
+	if (i->prev)
+		i->prev->next = i->next;
+	else
+		e->first = i->next;
+	if (i->next)
+		i->next->prev = i->prev;
+	else
+		e->last = i->prev;
+	e->stats.live--;
+	e->recheck_pending = true;
+}
+
+void item_pin(struct item *i)
+{
+	i->pins++;
+}
+
+void item_unpin(struct item *i)
+{
+	require(i->pins > 0);
+	i->pins--;
+	if (i->pins == 0 && rollout_ended(&i->state))
+		i->engine->reap_due = true;
+}
+
+void item_mark_dirty(struct item *i)
+{
+	if (i->dirty)
+		return;
+	i->dirty = true;
+	i->engine->n_dirty++;
+}
+
+/* Ended, durable, and nothing refers to it any more. */
+static void reap(struct engine *e)
+{
+	if (!e->reap_due)
+		return;
+	e->reap_due = false;
+	for (struct item *i = e->first, *next; i; i = next) {
+		next = i->next;
+		if (!i->unreadable && rollout_ended(&i->state) && !i->dirty && i->pins == 0) {
+			unlink_item(e, i);
+			item_free(i);
+		}
+	}
+}
+
+/* --- events --- */
+
+void engine_add_event(struct engine *e, const struct item *i, const char *kind, const char *text, const char *by)
+{
+	struct pending_event *p;
+
+	e->events = mem_grow(e->events, &e->cap_events, e->n_events + 1, sizeof(*e->events));
+	p = &e->events[e->n_events++];
+	*p = (struct pending_event){.kind = kind, .unix_ms = engine_now(e).unix_ms};
+	p->phase = PHASE_PENDING;
+	if (i) {
+		p->rollout_id = i->id;
+		p->phase = i->state.phase;
+		(void)text_copy(p->name, sizeof(p->name), i->name);
+	}
+	text_copy_printable(p->text, sizeof(p->text), text);
+	(void)text_copy(p->by, sizeof(p->by), by);
+}
+
+static void record_intent(struct item *i, const struct rollout_effect *effect)
+{
+	struct engine *e = i->engine;
+
+	e->intents = mem_grow(e->intents, &e->cap_intents, e->n_intents + 1, sizeof(*e->intents));
+	e->intents[e->n_intents] = (struct pending_intent){
+	    .rollout_id = i->id,
+	    .seq = effect->seq,
+	    .unix_ms = engine_now(e).unix_ms,
+	    .target = effect->write.target,
+	};
+	(void)text_copy(e->intents[e->n_intents].revision, REVISION_SIZE, effect->write.revision);
+	e->n_intents++;
+}
+
+static void post(struct item *i, const struct rollout_effect *effect)
+{
+	struct engine *e = i->engine;
+
+	e->outbox = mem_grow(e->outbox, &e->cap_outbox, e->n_outbox + 1, sizeof(*e->outbox));
+	e->outbox[e->n_outbox++] = (struct outgoing){i, *effect};
+	item_pin(i);
+}
+
+static void note_quarantine(struct item *i)
+{
+	struct engine *e = i->engine;
+
+	if (i->state.canary_hash[0] == '\0')
+		return;
+	e->quarantines = mem_grow(e->quarantines, &e->cap_quarantines, e->n_quarantines + 1, sizeof(*e->quarantines));
+	e->quarantines[e->n_quarantines++] = (struct quarantine_entry){i};
+	item_pin(i);
+}
+
+static void take_effect(struct item *i, const struct rollout_effect *effect, const char *by)
+{
+	struct engine *e = i->engine;
+
+	switch (effect->kind) {
+	case EFFECT_WRITE_ALIAS:
+		record_intent(i, effect);
+		post(i, effect);
+		break;
+	case EFFECT_PREPARE:
+	case EFFECT_READ_ALIAS:
+	case EFFECT_CANCEL:
+	case EFFECT_POLL:
+		post(i, effect);
+		break;
+	case EFFECT_TIMER:
+		timers_set(e, i, effect->timer.boot_ms);
+		break;
+	case EFFECT_ANNOUNCE:
+		engine_add_event(e, i, rollout_announce_name(effect->announce.kind), effect->announce.text,
+				 effect->announce.kind == ANNOUNCE_COMMAND ? by : "");
+		break;
+	case EFFECT_QUARANTINE:
+		note_quarantine(i);
+		break;
+	case EFFECT_ENDED:
+		e->recheck_pending = true;
+		e->reap_due = true;
+		break;
+	}
+}
+
+static void update_ownership(struct item *i)
+{
+	struct engine *e = i->engine;
+	struct item *owner = strmap_get(&e->by_alias, i->alias_key);
+
+	if (rollout_owns_alias(&i->state) && !owner)
+		strmap_put(&e->by_alias, i->alias_key, i);
+	else if (!rollout_owns_alias(&i->state) && owner == i)
+		strmap_put(&e->by_alias, i->alias_key, NULL);
+}
+
+void engine_event(struct item *i, struct rollout_event *event, enum rollout_answer *ret_answer, char *ret_text)
+{
+	struct rollout_effects effects;
+	uint64_t stale = i->state.stale;
+	const char *by = event->kind == EVENT_COMMAND ? event->command.by : "";
+
+	event->now = engine_now(i->engine);
+	event->entropy = i->engine->ports.entropy(i->engine->ports.ctx);
+	rollout_step(&i->plan->spec, &i->state, &i->samples, event, &effects, ret_answer, ret_text);
+	i->engine->stats.stale_answers += i->state.stale - stale;
+	item_mark_dirty(i);
+	update_ownership(i);
+	for (size_t n = 0; n < effects.len; n++)
+		take_effect(i, &effects.items[n], by);
+	if (rollout_ended(&i->state))
+		timers_set(i->engine, i, INT64_MAX);
+}
+
+/* --- the turn --- */
+
+static void run_timers(struct engine *e)
+{
+	int64_t now = engine_now(e).boot_ms;
+	struct item *i;
+
+	while ((i = timers_due(e, now))) {
+		struct rollout_event event = {.kind = EVENT_TIMER};
+
+		/* While draining, only the way home goes on; the rest is taken up again after the restart. */
+		if (!e->draining || i->state.goal == GOAL_HOME)
+			engine_event(i, &event, NULL, NULL);
+	}
+}
+
+static void start_pending(struct engine *e)
+{
+	if (!e->recheck_pending || e->draining || e->fenced)
+		return;
+	e->recheck_pending = false;
+	for (struct item *i = e->first; i; i = i->next) {
+		struct rollout_event event = {.kind = EVENT_START};
+
+		if (i->unreadable || i->id == 0 || !rollout_may_start(&i->plan->spec, &i->state))
+			continue;
+		if (i->older || strmap_get(&e->by_alias, i->alias_key))
+			continue;
+		engine_event(i, &event, NULL, NULL);
+	}
+}
+
+/* What may leave although the turn could not be made durable: nothing that changes AWS but the way home, whose intent
+ * is durable since the rollout's first record and which is idempotent under its RevisionId. */
+static bool may_leave_undurable(const struct outgoing *o)
+{
+	return o->effect.kind != EFFECT_WRITE_ALIAS || o->effect.write.home;
+}
+
+static bool held_back(const struct engine *e, const struct outgoing *o)
+{
+	bool forward_write = o->effect.kind == EFFECT_WRITE_ALIAS && !o->effect.write.home;
+
+	return (e->store_failing && !may_leave_undurable(o)) || (e->draining && forward_write);
+}
+
+/* A write that was held back here, and is called back now, never left: it is answered as such. */
+static bool call_back(struct engine *e, size_t kept, const struct outgoing *cancel)
+{
+	for (size_t n = 0; n < kept; n++) {
+		struct outgoing o = e->outbox[n];
+		struct rollout_event event = {.kind = EVENT_WRITTEN, .seq = o.effect.seq};
+
+		if (o.item != cancel->item || o.effect.seq != cancel->effect.seq)
+			continue;
+		for (size_t m = n; m + 1 < kept; m++)
+			e->outbox[m] = e->outbox[m + 1];
+		event.alias.outcome = CALL_UNAVAILABLE;
+		(void)text_copy(event.alias.error, sizeof(event.alias.error), "called back before it was sent");
+		engine_event(o.item, &event, NULL, NULL);
+		item_unpin(o.item);
+		return true;
+	}
+	return false;
+}
+
+/* What is posted while this runs belongs to the next turn: it is not durable yet. */
+static void empty_outbox(struct engine *e)
+{
+	size_t kept = 0, count = e->n_outbox;
+
+	for (size_t n = 0; n < count; n++) {
+		struct outgoing o = e->outbox[n];
+
+		if (held_back(e, &o)) {
+			e->outbox[kept++] = o;
+			continue;
+		}
+		if (o.effect.kind == EFFECT_CANCEL && call_back(e, kept, &o))
+			kept--;
+		else
+			calls_send(e, &o);
+		item_unpin(o.item);
+	}
+	for (size_t n = count; n < e->n_outbox; n++)
+		e->outbox[kept++] = e->outbox[n];
+	e->n_outbox = kept;
+	poll_flush(e);
+}
+
+static void commit(struct engine *e)
+{
+	int r;
+
+	if (e->store_failing && engine_now(e).boot_ms < e->store_retry_boot_ms)
+		return;
+	r = commit_turn(e);
+	if (r == 0) {
+		if (e->store_failing)
+			engine_log(e, LOG_INFO, "the state is recorded again");
+		e->store_failing = false;
+		return;
+	}
+	e->stats.commit_failures++;
+	if (r == STORE_CONFLICT || r == STORE_LOCKED) {
+		e->fenced = true;
+		engine_log(e, LOG_ERROR, "another daemon has taken over this state: nothing is sent any more: %s",
+			   store_error_text(e->store));
+		return;
+	}
+	if (!e->store_failing)
+		engine_log(e, LOG_ERROR, "the state cannot be recorded, so no rollout advances; rollbacks go on: %s",
+			   store_error_text(e->store));
+	e->store_failing = true;
+	e->store_retry_boot_ms = engine_now(e).boot_ms + STORE_RETRY_MS;
+}
+
+static void arm(struct engine *e)
+{
+	int64_t at = timers_next(e);
+	int64_t next = dispatch_next_ms(e->dispatch);
+
+	if (next < at)
+		at = next;
+	if (e->store_failing && e->store_retry_boot_ms < at)
+		at = e->store_retry_boot_ms;
+	/* Something came up after the commit: it wants a turn of its own. */
+	if (!e->store_failing && (e->n_dirty > 0 || e->n_events > 0 || (e->recheck_pending && !e->draining)))
+		at = engine_now(e).boot_ms;
+	e->ports.wake_at(e->ports.ctx, at);
+}
+
+void engine_turn(struct engine *e)
+{
+	if (e->fenced)
+		return;
+	e->stats.turns++;
+	dispatch_run(e->dispatch); /* answers what was taken out of the queue */
+	run_timers(e);
+	reap(e);
+	start_pending(e);
+	commit(e);
+	if (e->fenced)
+		return;
+	empty_outbox(e);
+	dispatch_run(e->dispatch);
+	reap(e);
+	arm(e);
+}
+
+void engine_drain(struct engine *e)
+{
+	e->draining = true;
+}
+
+bool engine_idle(const struct engine *e)
+{
+	return e->fenced || (dispatch_idle(e->dispatch) && e->calls_open == 0 && e->n_dirty == 0 && e->n_events == 0);
+}
+
+/* --- loading --- */
+
+/* The first record of an unreadable rollout's trouble: it keeps its alias, so that nothing else starts there. */
+static void park(struct item *i)
+{
+	i->state.phase = PHASE_BLOCKED;
+	engine_add_event(i->engine, i, "unreadable", i->unreadable, "");
+}
+
+static int load_rollout(void *ctx, const struct store_rollout *r)
+{
+	struct engine *e = ctx;
+	struct item *i = item_from_row(e, r);
+
+	if (i->unreadable)
+		park(i);
+	item_link(e, i);
+	return 0;
+}
+
+static int load_source(void *ctx, const struct store_source *x)
+{
+	struct engine *e = ctx;
+
+	strmap_put(&e->sources, x->source, mem_strdup(x->hash));
+	return 0;
+}
+
+/* Feeds a restored rollout its first event; and what a crash may have kept from an older one of the same name. */
+static int resume(struct engine *e, struct item *i)
+{
+	struct rollout_event event = {.kind = EVENT_RESUMED};
+	int r;
+
+	if (i->unreadable)
+		return 0;
+	r = store_each_sample(e->store, i->id, record_load_sample, &i->samples);
+	if (r != 0)
+		return r;
+	event.resumed.same_boot = i->same_boot;
+	engine_event(i, &event, NULL, NULL);
+	if (i->older && !i->older->unreadable && !i->older->state.superseded) {
+		struct rollout_event superseded = {.kind = EVENT_SUPERSEDED};
+
+		engine_event(i->older, &superseded, NULL, NULL);
+	}
+	return 0;
+}
+
+static int load(struct engine *e)
+{
+	int r = store_each_source(e->store, load_source, e);
+
+	if (r == 0)
+		r = store_each_live(e->store, load_rollout, e);
+	for (struct item *i = e->first; i && r == 0; i = i->next)
+		r = resume(e, i);
+	return r;
+}
+
+int engine_new(const struct engine_config *config, const struct ports *ports, struct store *store, struct engine **ret)
+{
+	struct engine *e cleanup(engine_free_p) = mem_alloc(sizeof(*e));
+	int r;
+
+	e->config = *config;
+	if (e->config.call_timeout_ms == 0)
+		e->config.call_timeout_ms = 10 * MS_PER_SECOND;
+	e->ports = *ports;
+	e->store = store;
+	e->dispatch = dispatch_new(&e->config, &e->ports);
+	r = load(e);
+	if (r != 0)
+		return r;
+	*ret = take_ptr(e);
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	dispatch_free(e->dispatch);
+	while (e->first) {
+		struct item *i = e->first;
+
+		e->first = i->next;
+		item_free(i);
+	}
+	for (size_t n = 0; n < e->sources.cap; n++)
+		free(e->sources.slots[n].value);
+	strmap_deinit(&e->sources);
+	strmap_deinit(&e->by_name);
+	strmap_deinit(&e->by_alias);
+	free(e->heap);
+	free(e->outbox);
+	free(e->events);
+	free(e->intents);
+	free(e->quarantines);
+	free(e->polls);
+	free(e);
+}

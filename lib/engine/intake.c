@@ -1,0 +1,335 @@
+/*
+ * From a validated plan to a rollout: what is new, what was taken in before, what it supersedes.
+ *
+ * Each acceptance is a transaction of its own, so that the caller's answer is the truth: it is on disk, or it is not.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/item.h"
+
+struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size)
+{
+	struct diags *diags cleanup(mem_free_p) = mem_alloc(sizeof(*diags));
+	struct plan *p = plan_load(normalized, strlen(normalized), diags);
+
+	if (!p)
+		(void)snprintf(ret_error, error_size, "its stored plan cannot be read: %.160s",
+			       diags->len > 0 ? diags->items[0].text : "it has no content");
+	diags_deinit(diags);
+	return p;
+}
+
+char *intake_alias_key(const struct plan *p, const char *region)
+{
+	return mem_printf("%s/%s/%s/%s", p->account, region, p->function, p->alias);
+}
+
+static const char *choose_region(const struct engine *e, const struct plan *p)
+{
+	const char *of_account;
+
+	if (p->region)
+		return p->region;
+	of_account = e->config.account_region(e->config.account_ctx, p->account);
+	return of_account ? of_account : e->config.region;
+}
+
+/* --- what is stored --- */
+
+struct latest {
+	bool found;
+	uint64_t id;
+	uint64_t attempt;
+	uint64_t revision;
+	bool live;
+	char hash[65];
+	char *plan;
+	char *record;
+	char *alias_key;
+};
+
+static void latest_deinit(struct latest *l)
+{
+	free(l->plan);
+	free(l->record);
+	free(l->alias_key);
+}
+
+static int take_latest(void *ctx, const struct store_rollout *r)
+{
+	struct latest *l = ctx;
+
+	l->found = true;
+	l->id = r->id;
+	l->attempt = r->attempt;
+	l->revision = r->revision;
+	l->live = r->live;
+	(void)text_copy(l->hash, sizeof(l->hash), r->plan_hash);
+	l->plan = mem_strdup(r->plan);
+	l->record = mem_strdup(r->record);
+	l->alias_key = mem_strdup(r->alias_key);
+	return 0;
+}
+
+static int find_latest(struct engine *e, const char *name, struct latest *ret)
+{
+	return store_each_of_name(e->store, name, 1, take_latest, ret);
+}
+
+/* Inserts the new rollout, and remembers the source; one transaction. */
+static int record_new(struct engine *e, struct item *i, const char *source, const char *hash, const char *unquarantine)
+{
+	struct buf record cleanup(buf_deinit) = BUF_INIT(LIMIT_RECORD_BYTES);
+	int64_t now = engine_now(e).unix_ms;
+	struct store_source s = {source, hash, i->name};
+	struct store_rollout row;
+	uint64_t id = 0;
+	int r = store_begin(e->store);
+
+	if (r != 0)
+		return r;
+	record_encode(&i->state, e->config.boot_id, &record);
+	row = (struct store_rollout){
+	    .name = i->name,
+	    .attempt = i->attempt,
+	    .alias_key = i->alias_key,
+	    .live = true,
+	    .revision = i->revision,
+	    .plan = i->plan->normalized,
+	    .plan_hash = i->plan->hash,
+	    .record = buf_text(&record),
+	    .created_unix_ms = now,
+	    .updated_unix_ms = now,
+	};
+	r = store_insert_rollout(e->store, &row, &id);
+	if (r == 0 && source)
+		r = store_put_source(e->store, &s);
+	if (r == 0 && unquarantine)
+		r = store_drop_quarantine(e->store, i->alias_key, unquarantine);
+	if (r == STORE_NOT_FOUND)
+		r = 0;
+	if (r == 0)
+		r = store_commit(e->store);
+	if (r != 0)
+		store_abort(e->store);
+	else
+		i->id = id;
+	return r;
+}
+
+static void remember_source(struct engine *e, const char *source, const char *hash)
+{
+	free(strmap_get(&e->sources, source));
+	strmap_put(&e->sources, source, mem_strdup(hash));
+}
+
+/* --- taking plans --- */
+
+struct intake {
+	struct engine *e;
+	struct plan *plan;
+	const char *source;
+	const char *hash;
+	const char *by;
+	char *text; /* LIMIT_REASON */
+};
+
+static enum intake_result refuse(struct intake *in, const char *why)
+{
+	(void)text_copy(in->text, LIMIT_REASON, why);
+	return INTAKE_REFUSED;
+}
+
+/* What forbids the plan whatever its content is; NULL: nothing. */
+static const char *unusable(struct intake *in)
+{
+	struct engine *e = in->e;
+	const char *region = choose_region(e, in->plan);
+	const struct item *live = strmap_get(&e->by_name, in->plan->name);
+
+	if (e->fenced)
+		return "another daemon has taken over this state";
+	if (e->draining)
+		return "rolloutd is shutting down; the plan is taken in after its restart";
+	if (!e->config.account_known(e->config.account_ctx, in->plan->account))
+		return "`account` names none of the accounts in rolloutd.yaml";
+	if (!region || region[0] == '\0')
+		return "no region: set `region` in the plan, in rolloutd.yaml, or AWS_REGION";
+	if (live && live->unreadable)
+		return "the stored record of this name cannot be read; see `rolloutctl status`";
+	if (e->stats.live >= LIMIT_ROLLOUTS)
+		return "the limit of 20000 live rollouts is reached";
+	return NULL;
+}
+
+/* A source whose bytes changed but whose plan did not: a comment, say. */
+static void forget_bytes(struct intake *in)
+{
+	struct engine *e = in->e;
+	struct store_source s = {in->source, in->hash, in->plan->name};
+	int r = store_begin(e->store);
+
+	if (r == 0)
+		r = store_put_source(e->store, &s);
+	if (r == 0)
+		r = store_commit(e->store);
+	if (r != 0)
+		store_abort(e->store);
+	else
+		remember_source(e, in->source, in->hash);
+}
+
+static void announce_accepted(struct engine *e, struct item *i, const char *source, const char *by)
+{
+	char text[LIMIT_REASON], version[24], span[32];
+
+	version_format(i->plan->version, version);
+	text_format_span(spec_expected_ms(&i->plan->spec), span);
+	(void)snprintf(text, sizeof(text), "accepted from %.80s: %.64s:%.64s to %s%s, %zu steps, about %s", source,
+		       i->plan->function, i->plan->alias,
+		       i->plan->version_kind == PLAN_VERSION_LATEST ? "the latest version" : "version ",
+		       i->plan->version_kind == PLAN_VERSION_LATEST ? "" : version, i->plan->spec.n_steps + 1, span);
+	engine_add_event(e, i, "accepted", text, by);
+}
+
+/* Everything of the name that lives already makes way. */
+static bool supersede(struct item *newest)
+{
+	bool any = false;
+
+	for (struct item *i = newest; i; i = i->older) {
+		struct rollout_event event = {.kind = EVENT_SUPERSEDED};
+
+		if (rollout_ended(&i->state))
+			continue;
+		engine_event(i, &event, NULL, NULL);
+		any = true;
+	}
+	return any;
+}
+
+static struct item *make_item(struct engine *e, struct plan *plan, const char *region, uint64_t attempt)
+{
+	struct item *i = item_new(e, plan);
+
+	i->attempt = attempt;
+	i->revision = 1;
+	i->region = mem_strdup(region);
+	i->alias_key = intake_alias_key(plan, region);
+	rollout_init(&i->state, &plan->spec, engine_now(e));
+	if (plan->spec.start_manual)
+		(void)text_copy(i->state.reason, sizeof(i->state.reason),
+				"waits for `rolloutctl promote` (start: manual)");
+	return i;
+}
+
+static enum intake_result accept(struct intake *in, const struct latest *latest)
+{
+	struct engine *e = in->e;
+	struct item *before = strmap_get(&e->by_name, in->plan->name);
+	struct item *i = make_item(e, take_ptr(in->plan), choose_region(e, in->plan), latest->attempt + 1);
+	bool superseded;
+	int r = record_new(e, i, in->source, in->hash, NULL);
+
+	if (r != 0) {
+		(void)snprintf(in->text, LIMIT_REASON, "it could not be recorded: %.200s", store_error_text(e->store));
+		item_free(i);
+		return INTAKE_REFUSED;
+	}
+	remember_source(e, in->source, in->hash);
+	superseded = supersede(before);
+	item_link(e, i);
+	announce_accepted(e, i, in->source, in->by);
+	(void)snprintf(in->text, LIMIT_REASON, "%s#%llu%s", i->name, (unsigned long long)i->attempt,
+		       superseded ? " starts when the earlier one has sent its traffic back" : " is accepted");
+	engine_turn(e);
+	return superseded ? INTAKE_SUPERSEDES : INTAKE_STARTED;
+}
+
+static enum intake_result take(struct intake *in)
+{
+	struct engine *e = in->e;
+	const char *known = strmap_get(&e->sources, in->source);
+	struct latest latest cleanup(latest_deinit) = {0};
+	const char *why;
+
+	if (known && strcmp(known, in->hash) == 0 && strcmp(in->source, "submit") != 0) {
+		(void)text_copy(in->text, LIMIT_REASON, "this content was taken in before");
+		return INTAKE_UNCHANGED;
+	}
+	why = unusable(in);
+	if (why)
+		return refuse(in, why);
+	if (find_latest(e, in->plan->name, &latest) != 0)
+		return refuse(in, store_error_text(e->store));
+	if (latest.found && strcmp(latest.hash, in->plan->hash) == 0) {
+		forget_bytes(in);
+		(void)snprintf(in->text, LIMIT_REASON,
+			       "%s#%llu ran this content already; `rolloutctl retry` runs it again", in->plan->name,
+			       (unsigned long long)latest.attempt);
+		return INTAKE_UNCHANGED;
+	}
+	return accept(in, &latest);
+}
+
+enum intake_result engine_take_plan(struct engine *e, struct plan *plan, const char *source, const char *hash,
+				    const char *by, char ret_text[static LIMIT_REASON])
+{
+	struct intake in = {e, plan, source, hash, by, ret_text};
+	enum intake_result result;
+
+	ret_text[0] = '\0';
+	result = take(&in);
+	plan_free(in.plan); /* NULL once it was accepted */
+	return result;
+}
+
+/* --- retry --- */
+
+enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
+				char ret_text[static LIMIT_REASON])
+{
+	struct latest latest cleanup(latest_deinit) = {0};
+	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE], text[LIMIT_REASON];
+	struct rollout state = {0};
+	struct plan *plan;
+	struct item *i;
+
+	if (strmap_get(&e->by_name, name)) {
+		(void)text_copy(ret_text, LIMIT_REASON, "it has not ended yet: `rollback` it first, or wait");
+		return ENGINE_REFUSED;
+	}
+	if (find_latest(e, name, &latest) != 0) {
+		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
+		return ENGINE_UNAVAILABLE;
+	}
+	if (!latest.found)
+		return ENGINE_NO_SUCH;
+	plan = intake_load_plan(latest.plan, error, sizeof(error));
+	if (!plan) {
+		(void)text_copy(ret_text, LIMIT_REASON, error);
+		return ENGINE_REFUSED;
+	}
+	/* An unreadable record only means that no code hash is known to lift the quarantine of. */
+	if (record_decode(latest.record, &state, boot_id, error, sizeof(error)) != 0)
+		state.canary_hash[0] = '\0';
+	char *region cleanup(mem_free_p) = mem_strdup(choose_region(e, plan));
+
+	i = make_item(e, plan, region, latest.attempt + 1);
+	if (record_new(e, i, NULL, NULL, state.canary_hash[0] ? state.canary_hash : NULL) != 0) {
+		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
+		item_free(i);
+		return ENGINE_UNAVAILABLE;
+	}
+	item_link(e, i);
+	(void)snprintf(text, sizeof(text), "retry by %s%s%.160s", by, reason[0] ? ": " : "", reason);
+	engine_add_event(e, i, rollout_announce_name(ANNOUNCE_COMMAND), text, by);
+	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu starts; the version's quarantine is lifted", name,
+		       (unsigned long long)i->attempt);
+	engine_turn(e);
+	return ENGINE_DONE;
+}

@@ -1,0 +1,155 @@
+/*
+ * Inside the engine only: one rollout in memory, and what the engine's files share.
+ *
+ * Data flow of a turn:  answers, timers, commands -> engine_event() -> rollout_step() -> effects gathered in the outbox
+ *   -> engine_turn(): one transaction for all that changed -> calls, events published.
+ *
+ * An item that has ended leaves memory as soon as it is durable and no call refers to it (`pins`).
+ */
+#pragma once
+
+#include "base/strmap.h"
+#include "engine/dispatch.h"
+
+struct item {
+	struct engine *engine;
+	uint64_t id;
+	uint64_t attempt;
+	uint64_t revision; /* of the stored record */
+	struct plan *plan; /* NULL when unreadable */
+	struct rollout state;
+	struct samples samples;
+	char *name;
+	char *alias_key; /* account/region/function/alias */
+	char *region;
+	char *unreadable;   /* why the record cannot be read: parked, shown, never touched */
+	char *raw_record;   /* of an unreadable one, as it was stored */
+	bool same_boot;	    /* the loaded record is of this boot of the host */
+	struct item *older; /* a live rollout of the same name that goes home before this one starts */
+	struct item *prev;  /* list of all items */
+	struct item *next;
+	unsigned pins; /* calls under way */
+	bool dirty;    /* state differs from the stored record */
+	int64_t timer_boot_ms;
+	size_t timer_slot;     /* index in the heap + 1; 0: none */
+	uint64_t write_ticket; /* dispatch's, of the write under way */
+	uint64_t write_seq;
+	int64_t *changed_samples; /* starts of samples that are not stored yet */
+	size_t n_changed;
+	size_t cap_changed;
+};
+
+/* An effect that leaves the process once the turn is durable. */
+struct outgoing {
+	struct item *item; /* pinned */
+	struct rollout_effect effect;
+};
+
+struct pending_event {
+	uint64_t rollout_id;
+	char name[LIMIT_NAME + 1];
+	int64_t unix_ms;
+	const char *kind;
+	enum rollout_phase phase;
+	char text[LIMIT_REASON];
+	char by[64];
+};
+
+struct pending_intent {
+	uint64_t rollout_id;
+	uint64_t seq;
+	int64_t unix_ms;
+	struct alias_target target;
+	char revision[REVISION_SIZE];
+};
+
+struct quarantine_entry {
+	struct item *item; /* pinned */
+};
+
+struct engine {
+	struct engine_config config;
+	struct ports ports;
+	struct store *store;
+	struct dispatch *dispatch;
+	struct item *first; /* by age */
+	struct item *last;
+	struct strmap by_name;	/* newest live item of each name */
+	struct strmap by_alias; /* the item that owns the alias */
+	struct strmap sources;	/* source -> hash (heap string) of what was taken in */
+	struct item **heap;	/* timers, by boot_ms */
+	size_t n_heap;
+	size_t cap_heap;
+	struct outgoing *outbox;
+	size_t n_outbox;
+	size_t cap_outbox;
+	struct pending_event *events;
+	size_t n_events;
+	size_t cap_events;
+	struct pending_intent *intents;
+	size_t n_intents;
+	size_t cap_intents;
+	struct quarantine_entry *quarantines;
+	size_t n_quarantines;
+	size_t cap_quarantines;
+	struct poll_entry **polls; /* collected in this turn; see poll.c */
+	size_t n_polls;
+	size_t cap_polls;
+	unsigned calls_open; /* call sequences under way */
+	size_t n_dirty;
+	bool recheck_pending; /* an alias became free, or something new waits for one */
+	bool reap_due;
+	bool draining;
+	bool fenced; /* another daemon has taken the state over: nothing is sent any more */
+	bool store_failing;
+	int64_t store_retry_boot_ms;
+	struct engine_stats stats;
+};
+
+#define STORE_RETRY_MS MS_PER_SECOND
+
+/* engine.c */
+struct item *item_new(struct engine *e, struct plan *plan);
+struct item *item_from_row(struct engine *e, const struct store_rollout *r);
+void item_free(struct item *i);
+void item_link(struct engine *e, struct item *i);
+void item_pin(struct item *i);
+void item_unpin(struct item *i);
+void item_mark_dirty(struct item *i);
+void engine_event(struct item *i, struct rollout_event *event, enum rollout_answer *ret_answer, char *ret_text);
+void engine_add_event(struct engine *e, const struct item *i, const char *kind, const char *text, const char *by);
+struct instant engine_now(const struct engine *e);
+void engine_log(struct engine *e, int level, const char *fmt, ...) printf_like(3, 4);
+
+/* timers.c: a binary heap */
+void timers_set(struct engine *e, struct item *i, int64_t boot_ms); /* INT64_MAX: none */
+struct item *timers_due(struct engine *e, int64_t boot_ms);	    /* takes the earliest one out if it is due */
+int64_t timers_next(const struct engine *e);
+
+/* commit.c */
+int commit_turn(struct engine *e); /* 0, or the store's error; on failure everything is kept for another try */
+
+/* calls.c */
+void calls_send(struct engine *e, const struct outgoing *o);
+
+/* poll.c */
+void poll_add(struct item *i, uint64_t seq, int64_t from_unix_ms, int64_t through_unix_ms);
+void poll_flush(struct engine *e);
+
+/* record.c */
+struct buf;
+#define BOOT_ID_SIZE 40
+void record_encode(const struct rollout *r, const char *boot_id, struct buf *out);
+/* Returns 0, or 1 with a sentence. */
+must_use int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static BOOT_ID_SIZE],
+			   char *ret_error, size_t error_size);
+
+/* Adds a stored sample; ctx is a struct samples. A store_sample_cb. */
+int record_load_sample(void *ctx, const struct store_sample *x);
+
+/* intake.c */
+char *intake_alias_key(const struct plan *p, const char *region);
+struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size);
+
+/* views.c */
+void view_of_item(const struct item *i, struct view_rollout *ret);

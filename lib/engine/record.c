@@ -1,0 +1,218 @@
+/*
+ * A rollout's state as JSON, by one table for both directions. Every field must be there: a record with an unknown
+ * version, a missing field or a value out of its range is unreadable, and its rollout is parked rather than guessed at.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "engine/item.h"
+
+#define RECORD_VERSION 1
+
+enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset;
+	size_t size;  /* of the member */
+	uint64_t max; /* of an enum or u32 */
+};
+
+#define MEMBER(m) offsetof(struct rollout, m), sizeof(((struct rollout *)0)->m)
+
+static const struct field fields[] = {
+    {"phase", FIELD_ENUM, MEMBER(phase), PHASE_BLOCKED},
+    {"goal", FIELD_ENUM, MEMBER(goal), GOAL_HOME},
+    {"pause", FIELD_U32, MEMBER(pause), 15},
+    {"step", FIELD_U32, MEMBER(step), LIMIT_STEPS},
+    {"applied", FIELD_BOOL, MEMBER(applied), 0},
+    {"look", FIELD_BOOL, MEMBER(look), 0},
+    {"advance", FIELD_BOOL, MEMBER(advance), 0},
+    {"full", FIELD_BOOL, MEMBER(full), 0},
+    {"superseded", FIELD_BOOL, MEMBER(superseded), 0},
+    {"quarantine", FIELD_BOOL, MEMBER(quarantine), 0},
+    {"take_over", FIELD_BOOL, MEMBER(take_over), 0},
+    {"reopened", FIELD_BOOL, MEMBER(reopened), 0},
+    {"prepared", FIELD_BOOL, MEMBER(prepared), 0},
+    {"unsure", FIELD_BOOL, MEMBER(unsure), 0},
+    {"cancelled", FIELD_BOOL, MEMBER(cancelled), 0},
+    {"finishing", FIELD_BOOL, MEMBER(finishing), 0},
+    {"stable", FIELD_U64, MEMBER(stable), 0},
+    {"canary", FIELD_U64, MEMBER(canary), 0},
+    {"stable_hash", FIELD_TEXT, MEMBER(stable_hash), 0},
+    {"canary_hash", FIELD_TEXT, MEMBER(canary_hash), 0},
+    {"live_version", FIELD_U64, MEMBER(live.version), 0},
+    {"live_extra", FIELD_U64, MEMBER(live.extra), 0},
+    {"live_weight_bp", FIELD_U32, MEMBER(live.weight_bp), WEIGHT_BP_MAX},
+    {"revision", FIELD_TEXT, MEMBER(revision), 0},
+    {"asked_low", FIELD_U64, MEMBER(asked[0]), 0},
+    {"asked_high", FIELD_U64, MEMBER(asked[1]), 0},
+    {"wait", FIELD_ENUM, MEMBER(wait), WAIT_WRITE},
+    {"seq", FIELD_U64, MEMBER(seq), 0},
+    {"attempts", FIELD_U32, MEMBER(attempts), UINT32_MAX},
+    {"retry_boot_ms", FIELD_I64, MEMBER(retry_boot_ms), 0},
+    {"stale", FIELD_U64, MEMBER(stale), 0},
+    {"created_unix_ms", FIELD_I64, MEMBER(created_unix_ms), 0},
+    {"first_traffic_unix_ms", FIELD_I64, MEMBER(first_traffic_unix_ms), 0},
+    {"step_from_unix_ms", FIELD_I64, MEMBER(step_from_unix_ms), 0},
+    {"promoted_unix_ms", FIELD_I64, MEMBER(promoted_unix_ms), 0},
+    {"ended_unix_ms", FIELD_I64, MEMBER(ended_unix_ms), 0},
+    {"baked_ms", FIELD_I64, MEMBER(baked_ms), 0},
+    {"bake_mark_boot_ms", FIELD_I64, MEMBER(bake_mark_boot_ms), 0},
+    {"hold_from_baked_ms", FIELD_I64, MEMBER(hold_from_baked_ms), 0},
+    {"prepare_ms", FIELD_I64, MEMBER(prepare_ms), 0},
+    {"read_through_unix_ms", FIELD_I64, MEMBER(read_through_unix_ms), 0},
+    {"alarms_read_unix_ms", FIELD_I64, MEMBER(alarms_read_unix_ms), 0},
+    {"next_poll_unix_ms", FIELD_I64, MEMBER(next_poll_unix_ms), 0},
+    {"poll_pending", FIELD_BOOL, MEMBER(poll_pending), 0},
+    {"poll_seq", FIELD_U64, MEMBER(poll_seq), 0},
+    {"verdict", FIELD_ENUM, MEMBER(verdict), VERDICT_FAIL},
+    {"gap", FIELD_ENUM, MEMBER(gap), VERDICT_GAP_UNREADABLE},
+    {"allowed", FIELD_BOOL, MEMBER(allowed), 0},
+    {"why", FIELD_TEXT, MEMBER(why), 0},
+    {"reason", FIELD_TEXT, MEMBER(reason), 0},
+    {"trouble", FIELD_TEXT, MEMBER(trouble), 0},
+};
+
+static void encode_field(const struct rollout *r, const struct field *f, struct buf *out)
+{
+	const void *at = (const char *)r + f->offset;
+
+	buf_addf(out, ",\"%s\":", f->name);
+	switch (f->type) {
+	case FIELD_BOOL:
+		buf_add_text(out, *(const bool *)at ? "true" : "false");
+		break;
+	case FIELD_ENUM:
+	case FIELD_U32:
+		buf_add_u64(out, *(const uint32_t *)at);
+		break;
+	case FIELD_U64:
+		/* As text: JSON's integers are signed here, and `asked` uses all 64 bits. */
+		buf_addf(out, "\"%" PRIu64 "\"", *(const uint64_t *)at);
+		break;
+	case FIELD_I64:
+		buf_addf(out, "%" PRId64, *(const int64_t *)at);
+		break;
+	case FIELD_TEXT:
+		buf_add_json_string(out, at);
+		break;
+	}
+}
+
+void record_encode(const struct rollout *r, const char *boot_id, struct buf *out)
+{
+	_Static_assert(sizeof(enum rollout_phase) == sizeof(uint32_t), "enums are stored as 32 bits");
+	buf_addf(out, "{\"version\":%d,\"boot_id\":", RECORD_VERSION);
+	buf_add_json_string(out, boot_id);
+	for (size_t i = 0; i < array_len(fields); i++)
+		encode_field(r, &fields[i], out);
+	buf_add_text(out, ",\"alarms\":[");
+	for (size_t i = 0; i < LIMIT_METRICS; i++)
+		buf_addf(out, "%s%u", i > 0 ? "," : "", (unsigned)r->alarms[i]);
+	buf_add_text(out, "]}");
+}
+
+static bool decode_field(const json_t *v, const struct field *f, struct rollout *r)
+{
+	void *at = (char *)r + f->offset;
+	json_int_t n = json_integer_value(v);
+
+	switch (f->type) {
+	case FIELD_BOOL:
+		*(bool *)at = json_is_true(v);
+		return json_is_boolean(v);
+	case FIELD_ENUM:
+	case FIELD_U32:
+		if (!json_is_integer(v) || n < 0 || (uint64_t)n > f->max)
+			return false;
+		*(uint32_t *)at = (uint32_t)n;
+		return true;
+	case FIELD_U64:
+		return json_is_string(v) && text_parse_u64(json_string_value(v), UINT64_MAX, at) == 0;
+	case FIELD_I64:
+		*(int64_t *)at = n;
+		return json_is_integer(v);
+	case FIELD_TEXT:
+		return json_is_string(v) && text_copy(at, f->size, json_string_value(v));
+	}
+	return false;
+}
+
+static bool decode_alarms(const json_t *list, struct rollout *r)
+{
+	if (json_array_size(list) != LIMIT_METRICS)
+		return false;
+	for (size_t i = 0; i < LIMIT_METRICS; i++) {
+		const json_t *v = json_array_get(list, i);
+		json_int_t n = json_integer_value(v);
+
+		if (!json_is_integer(v) || n < 0 || n > ALARM_MISSING)
+			return false;
+		r->alarms[i] = (enum alarm_state)n;
+	}
+	return true;
+}
+
+static void json_free(json_t *j)
+{
+	json_decref(j);
+}
+define_cleanup(json_t *, json_free);
+
+int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static BOOT_ID_SIZE], char *ret_error,
+		  size_t error_size)
+{
+	json_error_t problem;
+	json_t *root cleanup(json_free_p) = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
+	struct rollout r = {0};
+	const char *boot_id;
+
+	if (!json_is_object(root)) {
+		(void)snprintf(ret_error, error_size, "its stored record is not JSON");
+		return 1;
+	}
+	if (json_integer_value(json_object_get(root, "version")) != RECORD_VERSION) {
+		(void)snprintf(ret_error, error_size, "its stored record was written by another version of rolloutd");
+		return 1;
+	}
+	for (size_t i = 0; i < array_len(fields); i++) {
+		if (!decode_field(json_object_get(root, fields[i].name), &fields[i], &r)) {
+			(void)snprintf(ret_error, error_size, "its stored record has no usable `%s`", fields[i].name);
+			return 1;
+		}
+	}
+	if (!decode_alarms(json_object_get(root, "alarms"), &r)) {
+		(void)snprintf(ret_error, error_size, "its stored record has no usable `alarms`");
+		return 1;
+	}
+	boot_id = json_string_value(json_object_get(root, "boot_id"));
+	(void)text_copy(ret_boot_id, BOOT_ID_SIZE, boot_id ? boot_id : "");
+	*ret = r;
+	return 0;
+}
+
+int record_load_sample(void *ctx, const struct store_sample *x)
+{
+	struct sample *s = samples_at(ctx, x->start_unix_ms);
+	struct counts *counts[3];
+
+	if (!s)
+		return 0;
+	counts[0] = &s->canary;
+	counts[1] = &s->stable;
+	counts[2] = &s->alias;
+	for (size_t n = 0; n < array_len(counts); n++) {
+		if (x->counts[2 * n] < 0)
+			continue;
+		counts[n]->seen = true;
+		counts[n]->invocations = (uint64_t)x->counts[2 * n];
+		counts[n]->errors = x->counts[2 * n + 1] > 0 ? (uint64_t)x->counts[2 * n + 1] : 0;
+	}
+	return 0;
+}

@@ -1,0 +1,149 @@
+/* What operators see: live rollouts from memory, ended ones from the store. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/item.h"
+
+void view_of_item(const struct item *i, struct view_rollout *ret)
+{
+	struct verdict_question q;
+
+	*ret = (struct view_rollout){
+	    .name = i->name,
+	    .attempt = i->attempt,
+	    .source = "",
+	    .unreadable = i->unreadable,
+	    .now = engine_now(i->engine),
+	    .state = &i->state,
+	};
+	if (!i->plan)
+		return;
+	ret->function = i->plan->function;
+	ret->alias = i->plan->alias;
+	ret->account = i->plan->account;
+	ret->region = i->region;
+	ret->plan_hash = i->plan->hash;
+	ret->spec = &i->plan->spec;
+	if (!i->unreadable) {
+		rollout_question(&i->plan->spec, &i->state, &i->samples, ret->now, &q);
+		verdict_judge(&q, &ret->verdict);
+	}
+}
+
+struct walk {
+	struct engine *e;
+	engine_view_cb cb;
+	void *ctx;
+	bool live_too; /* history wants all rows of the store; a list has shown the live ones already */
+	bool any;
+};
+
+/* The live item of a stored row, if there is one. */
+static const struct item *live_of(const struct engine *e, const char *name, uint64_t attempt)
+{
+	for (const struct item *i = strmap_get(&e->by_name, name); i; i = i->older) {
+		if (i->attempt == attempt)
+			return i;
+	}
+	return NULL;
+}
+
+/* An ended rollout is judged as of its end. */
+static void judge_as_of_end(const struct item *i, struct verdict_result *ret)
+{
+	struct verdict_question q;
+	struct instant then = {i->state.ended_unix_ms, 0};
+
+	rollout_question(&i->plan->spec, &i->state, &i->samples, then, &q);
+	verdict_judge(&q, ret);
+}
+
+static void show_stored(struct walk *w, const struct store_rollout *r)
+{
+	struct item *i = item_from_row(w->e, r);
+	struct view_rollout v;
+
+	if (!i->unreadable && store_each_sample(w->e->store, r->id, record_load_sample, &i->samples) != 0)
+		samples_deinit(&i->samples); /* shown without its counts */
+	view_of_item(i, &v);
+	if (!i->unreadable && rollout_ended(&i->state) && i->state.first_traffic_unix_ms != 0)
+		judge_as_of_end(i, &v.verdict);
+	w->any = true;
+	w->cb(w->ctx, &v);
+	item_free(i);
+}
+
+static int show_row(void *ctx, const struct store_rollout *r)
+{
+	struct walk *w = ctx;
+	const struct item *live = live_of(w->e, r->name, r->attempt);
+	struct view_rollout v;
+
+	if (!live) {
+		show_stored(w, r);
+	} else if (w->live_too) {
+		view_of_item(live, &v);
+		w->any = true;
+		w->cb(w->ctx, &v);
+	}
+	return 0;
+}
+
+int engine_each(struct engine *e, engine_view_cb cb, void *ctx)
+{
+	struct walk w = {.e = e, .cb = cb, .ctx = ctx};
+	struct view_rollout v;
+
+	for (const struct item *i = e->first; i; i = i->next) {
+		view_of_item(i, &v);
+		cb(ctx, &v);
+	}
+	return store_each_latest(e->store, show_row, &w);
+}
+
+bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ctx)
+{
+	struct walk w = {.e = e, .cb = cb, .ctx = ctx, .live_too = true};
+	const struct item *oldest = NULL;
+	struct view_rollout v;
+
+	for (const struct item *i = strmap_get(&e->by_name, name); i; i = i->older)
+		oldest = i;
+	if (oldest) {
+		view_of_item(oldest, &v);
+		cb(ctx, &v);
+		return true;
+	}
+	if (store_each_of_name(e->store, name, 1, show_row, &w) != 0)
+		return false;
+	return w.any;
+}
+
+int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engine_view_cb cb, void *ctx)
+{
+	struct walk w = {.e = e, .cb = cb, .ctx = ctx, .live_too = true};
+
+	return store_each_of_name(e->store, name, limit, show_row, &w);
+}
+
+void engine_stats(const struct engine *e, struct engine_stats *ret)
+{
+	*ret = e->stats;
+	for (const struct item *i = e->first; i; i = i->next)
+		ret->by_phase[i->state.phase]++;
+	dispatch_stats(e->dispatch, ret);
+}
+
+const char *engine_operation_name(enum engine_operation o)
+{
+	static const char *const names[OPERATION_COUNT] = {
+	    [OPERATION_GET_ALIAS] = "GetAlias",
+	    [OPERATION_UPDATE_ALIAS] = "UpdateAlias",
+	    [OPERATION_GET_FUNCTION] = "GetFunction",
+	    [OPERATION_LIST_VERSIONS] = "ListVersionsByFunction",
+	    [OPERATION_GET_METRIC_DATA] = "GetMetricData",
+	    [OPERATION_DESCRIBE_ALARMS] = "DescribeAlarms",
+	};
+
+	return names[o];
+}
