@@ -1,0 +1,59 @@
+/*
+ * Plan files from hostile hands: whatever the bytes are, there is a plan or an error, soon; and the normalised form of a
+ * good plan is the same plan.
+ *
+ *   clang -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_plan.c librollout.a
+ *   fuzz_plan -dict=tests/fuzz/plan.dict tests/fuzz/corpus/plan
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "plan/node.h"
+#include "plan/plan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_diags(const struct diags *d)
+{
+	for (size_t i = 0; i < d->len; i++) {
+		const struct diag *item = &d->items[i];
+		require(item->line > 0 && item->column > 0 && item->text[0] != '\0');
+		require(!strpbrk(item->text, "\n\r\t\x1b"));
+		require(i == 0 || d->items[i - 1].line <= item->line);
+	}
+}
+
+/* As the configuration and the world files are read. */
+static void parse_nodes(const char *bytes, size_t size)
+{
+	cleanup(arena_free_p) struct arena *a = arena_new();
+	cleanup(diags_deinit) struct diags d = {0};
+	const struct node *root = node_parse(a, bytes, size, LIMIT_CONFIG_BYTES, &d);
+	require(root || d.errors > 0);
+}
+
+static void check_round_trip(const struct plan *p)
+{
+	cleanup(diags_deinit) struct diags d = {0};
+	cleanup(plan_free_p) struct plan *q = plan_load(p->normalized, strlen(p->normalized), &d);
+	require(q);
+	require(strcmp(p->hash, q->hash) == 0);
+	require(strcmp(p->normalized, q->normalized) == 0);
+	require(p->spec.n_steps == q->spec.n_steps);
+	require(p->spec.analysis.n_metrics == q->spec.analysis.n_metrics && p->spec.analysis.n_metrics > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *bytes = (const char *)data;
+	parse_nodes(bytes, size);
+	cleanup(diags_deinit) struct diags d = {0};
+	cleanup(plan_free_p) struct plan *p = plan_load(bytes, size, &d);
+	require((p != NULL) == (d.errors == 0));
+	check_diags(&d);
+	if (p)
+		check_round_trip(p);
+	return 0;
+}
