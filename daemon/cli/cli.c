@@ -1,0 +1,106 @@
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "field.h"
+
+void cli_error(const struct cli *cli, const char *fmt, ...)
+{
+	struct buf line = BUF_INIT(16 * 1024);
+	char text[8192];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	screen_add(&cli->screen, &line, text, -1);
+	fprintf(stderr, "rolloutctl: %s\n", buf_text(&line));
+	buf_deinit(&line);
+}
+
+void cli_write(const struct buf *b)
+{
+	fwrite(buf_text(b), 1, b->len, stdout);
+	fflush(stdout);
+}
+
+static void write_json(const struct cli *cli, const json_t *j, size_t flags)
+{
+	flags |= JSON_REAL_PRECISION(15);
+	if (cli->screen.terminal || !cli->screen.utf8)
+		flags |= JSON_ENSURE_ASCII;
+	json_dumpf(j, stdout, flags);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void cli_write_json(const struct cli *cli, const json_t *j)
+{
+	write_json(cli, j, JSON_INDENT(2));
+}
+
+void cli_write_json_line(const struct cli *cli, const json_t *j)
+{
+	write_json(cli, j, JSON_COMPACT);
+}
+
+int cli_unreachable(struct cli *cli)
+{
+	cli_error(cli, "%s", client_explain(cli->client));
+	return EXIT_UNREACHABLE;
+}
+
+int cli_refused(struct cli *cli, const struct reply *reply)
+{
+	const json_t *error = json_object_get(reply->json, "error");
+	const char *message = field_text(error, "message");
+
+	if (cli->json && reply->json)
+		cli_write_json(cli, reply->json);
+	if (message[0])
+		cli_error(cli, "%s", message);
+	else
+		cli_error(cli,
+			  "rolloutd answered with HTTP status %ld and said nothing more. Try: journalctl -u rolloutd",
+			  reply->status);
+	return EXIT_REFUSED;
+}
+
+int cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, const char *content_type,
+	     json_t **ret_json)
+{
+	struct reply reply;
+
+	if (client_call(cli->client, method, path, body, content_type, &reply) != 0)
+		return cli_unreachable(cli);
+	int rc = EXIT_DONE;
+	if (reply.status < 200 || reply.status > 299) {
+		rc = cli_refused(cli, &reply);
+	} else if (!json_is_object(reply.json)) {
+		cli_error(cli, "the answer of %s at %s is not what rolloutd says: is another program listening there?",
+			  path, cli->socket);
+		rc = EXIT_REFUSED;
+	} else {
+		*ret_json = take_ptr(reply.json);
+	}
+	reply_deinit(&reply);
+	return rc;
+}
+
+int cli_get(struct cli *cli, const char *path, json_t **ret_json)
+{
+	return cli_call(cli, "GET", path, NULL, NULL, ret_json);
+}
+
+bool cli_check_name(const struct cli *cli, const char *name)
+{
+	if (text_is_name(name, LIMIT_NAME))
+		return true;
+	cli_error(cli, "'%s' is not the name of a rollout: names are made of a-z, 0-9 and '-', at most %d characters",
+		  name, LIMIT_NAME);
+	return false;
+}

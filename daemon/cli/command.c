@@ -1,0 +1,308 @@
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const struct command commands[] = {
+    {
+	.name = "list",
+	.run = command_list,
+	.summary = "all rollouts, and the plan files that are wrong",
+	.text = "Live rollouts and the last ended one of each other name. Below them the plan files that could not\n"
+		"be taken in, with all their errors.\n",
+	.example = "rolloutctl list\n"
+		   "  rolloutctl list -o json | jq -r '.rollouts[] | select(.live) | .name'",
+    },
+    {
+	.name = "status",
+	.run = command_status,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.usage = "NAME",
+	.summary = "one rollout in full",
+	.text = "Phase and its reason, weights, steps, what the metrics say and why, what the alias holds.\n",
+	.example = "rolloutctl status hello-prod",
+    },
+    {
+	.name = "watch",
+	.run = command_watch,
+	.max_args = 1,
+	.named = true,
+	.usage = "[NAME]",
+	.summary = "the same, redrawn as it happens",
+	.text =
+	    "With a NAME it ends by itself when the rollout ends, with the exit code of 'wait'; a pause or a block\n"
+	    "does not end it. Without one it shows all rollouts until it is interrupted. Where stdout is not a\n"
+	    "terminal it prints one line for each change; with -o json one event a line and, at the end, the\n"
+	    "rollout.\n",
+	.example = "rolloutctl watch hello-prod",
+    },
+    {
+	.name = "events",
+	.run = command_events,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_FOLLOW | OPTION_AFTER | OPTION_LIMIT,
+	.usage = "[NAME] [-f] [--after ID] [--limit N]",
+	.summary = "what happened, and with -f what happens",
+	.text = "The newest events, oldest first: 100, or as many as --limit says. --after gives those that follow an\n"
+		"id. -f goes on until it is interrupted, also over a restart of the daemon, and misses nothing.\n"
+		"With -o json each event has its id; -f then prints one event a line.\n",
+	.example = "rolloutctl events hello-prod -f",
+    },
+    {
+	.name = "history",
+	.run = command_history,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_LIMIT,
+	.usage = "NAME [--limit N]",
+	.summary = "earlier attempts, how they ended and why",
+	.text = "Newest first; 20, or as many as --limit says.\n",
+	.example = "rolloutctl history hello-prod",
+    },
+    {
+	.name = "validate",
+	.run = command_validate,
+	.min_args = 1,
+	.max_args = -1,
+	.local = true,
+	.usage = "FILE...",
+	.summary = "check plans, without a daemon",
+	.text = "Prints every error as file:line:column, and for a good plan its steps with the time that they\n"
+		"really take: with 'pace: evidence' each step also waits until its own metric periods have ended and\n"
+		"settled. '-' reads standard input. Exit code 1 when any plan is wrong.\n",
+	.example = "rolloutctl validate /etc/rolloutd/plans.d/*.yaml",
+    },
+    {
+	.name = "submit",
+	.run = command_submit,
+	.min_args = 1,
+	.max_args = 1,
+	.usage = "FILE",
+	.summary = "hand a plan to the daemon",
+	.text = "As if the file had been dropped into the plans folder. Says whether it started, supersedes a running\n"
+		"rollout of its name, or is unchanged: the same content never runs twice by itself. '-' reads\n"
+		"standard input. Needs to be root or a member of control.submit_group.\n",
+	.example = "rolloutctl submit hello.yaml && rolloutctl wait hello-prod --timeout 1h",
+    },
+    {
+	.name = "pause",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON,
+	.usage = "NAME [--reason TEXT]",
+	.summary = "hold the weight where it is",
+	.text = "The canary is still watched, and a failure still rolls it back.\n",
+	.example = "rolloutctl pause hello-prod --reason 'looking at latency'",
+    },
+    {
+	.name = "resume",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON,
+	.usage = "NAME [--reason TEXT]",
+	.summary = "go on after a pause or a block",
+	.text = "A blocked rollout takes what the alias holds now as its starting point, so look at it first:\n"
+		"'rolloutctl status NAME' says who changed what.\n",
+	.example = "rolloutctl resume hello-prod",
+    },
+    {
+	.name = "promote",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON | OPTION_FULL,
+	.usage = "NAME [--full] [--reason TEXT]",
+	.summary = "start, approve, or take the next step now",
+	.text = "Starts a rollout with 'start: manual', approves a step with 'approve: true', or takes the next step\n"
+		"without waiting for its bake. --full sends all traffic to the new version now.\n",
+	.example = "rolloutctl promote hello-prod --reason 'approved in CHG-1234'",
+    },
+    {
+	.name = "rollback",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON,
+	.usage = "NAME [--reason TEXT]",
+	.summary = "all traffic back to the stable version",
+	.text = "Also returns a succeeded rollout's alias to its former version.\n",
+	.example = "rolloutctl rollback hello-prod --reason 'customers see errors'",
+    },
+    {
+	.name = "abort",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON,
+	.usage = "NAME [--reason TEXT]",
+	.summary = "the same as rollback",
+	.text = "",
+	.example = "rolloutctl abort hello-prod",
+    },
+    {
+	.name = "retry",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON,
+	.usage = "NAME [--reason TEXT]",
+	.summary = "run the name's last plan again",
+	.text = "Lifts the quarantine of a version that was rolled back.\n",
+	.example = "rolloutctl retry hello-prod --reason 'the dependency is back'",
+    },
+    {
+	.name = "wait",
+	.run = command_wait,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_TIMEOUT,
+	.usage = "NAME [--timeout D]",
+	.summary = "until the rollout has ended, is paused or blocked",
+	.text = "Waits for the newest attempt of the name, prints one line, and ends with 0 succeeded, 1 failed,\n"
+		"3 rolled back, 4 paused or blocked, 5 timed out. A daemon that is restarted meanwhile is waited for,\n"
+		"at most a minute. D is a length of time such as 90s, 10m or 1h30m.\n",
+	.example = "rolloutctl wait hello-prod --timeout 1h",
+    },
+    {
+	.name = "reload",
+	.run = command_reload,
+	.summary = "read the configuration and the plans again",
+	.text = "The same as 'systemctl reload rolloutd'.\n",
+	.example = "rolloutctl reload",
+    },
+    {
+	.name = "version",
+	.run = command_version,
+	.summary = "the versions of rolloutctl and of the daemon",
+	.text = "'rolloutctl --version' prints its own alone and asks no daemon.\n",
+	.example = "rolloutctl version",
+    },
+    {
+	.name = "help",
+	.run = command_help,
+	.max_args = 1,
+	.local = true,
+	.usage = "[COMMAND]",
+	.summary = "this, or the help of one command",
+	.text = "",
+	.example = "rolloutctl help wait",
+    },
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < array_len(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+const struct command *command_nearest(const char *name)
+{
+	unsigned best = 3; /* farther than that is another word */
+	const struct command *nearest = NULL;
+
+	for (size_t i = 0; i < array_len(commands); i++) {
+		unsigned distance = text_distance(name, commands[i].name, best);
+
+		/* A word that has nothing in common with a short command is near it by its length alone. */
+		if (distance < best && distance < strlen(commands[i].name)) {
+			best = distance;
+			nearest = &commands[i];
+		}
+	}
+	return nearest;
+}
+
+static void print_common_options(void)
+{
+	fputs("Options of every command:\n"
+	      "  -s, --socket PATH        the control socket; or ROLLOUTD_SOCKET; default /run/rolloutd/control.sock\n"
+	      "  -o, --output table|json  json prints what the API says, see docs/openapi.yaml\n"
+	      "  -h, --help               the help of the command\n",
+	      stdout);
+}
+
+static void print_program_help(void)
+{
+	fputs(
+	    "rolloutctl looks at and commands rolloutd, which moves AWS Lambda aliases to new versions step by step.\n"
+	    "\n"
+	    "usage: rolloutctl COMMAND [ARGUMENT] [OPTION]...\n"
+	    "\n",
+	    stdout);
+	for (size_t i = 0; i < array_len(commands); i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+	putchar('\n');
+	print_common_options();
+	fputs("  -V, --version            rolloutctl's version\n"
+	      "\n"
+	      "Exit codes: 0 done (wait: succeeded), 1 refused or failed, 2 wrong usage, 3 rolled back,\n"
+	      "4 paused or blocked, 5 timed out, 6 the daemon cannot be reached.\n"
+	      "\n"
+	      "Example:\n"
+	      "  rolloutctl watch hello-prod\n",
+	      stdout);
+}
+
+static void print_usage(FILE *out, const struct command *c)
+{
+	fprintf(out, "usage: rolloutctl %s%s%s\n", c->name, c->usage ? " " : "", c->usage ? c->usage : "");
+}
+
+void command_print_usage(const struct command *c)
+{
+	print_usage(stderr, c);
+}
+
+static void print_own_options(const struct command *c)
+{
+	static const struct {
+		enum option_bit bit;
+		const char *text;
+	} lines[] = {
+	    {OPTION_REASON, "  -r, --reason TEXT        why; kept with the record\n"},
+	    {OPTION_FULL, "      --full               all traffic to the new version, now\n"},
+	    {OPTION_TIMEOUT, "  -t, --timeout D          give up after that time, with exit code 5\n"},
+	    {OPTION_FOLLOW, "  -f, --follow             go on with what happens\n"},
+	    {OPTION_AFTER, "      --after ID           what came after that event\n"},
+	    {OPTION_LIMIT, "  -n, --limit N            at most that many, 1 to 1000\n"},
+	};
+
+	if (c->options == 0)
+		return;
+	fputs("Options:\n", stdout);
+	for (size_t i = 0; i < array_len(lines); i++)
+		if (c->options & lines[i].bit)
+			fputs(lines[i].text, stdout);
+	putchar('\n');
+}
+
+void command_print_help(const struct command *c)
+{
+	if (!c) {
+		print_program_help();
+		return;
+	}
+	printf("rolloutctl %s: %s\n\n", c->name, c->summary);
+	print_usage(stdout, c);
+	printf("\n%s%s", c->text, c->text[0] ? "\n" : "");
+	print_own_options(c);
+	print_common_options();
+	printf("\nExample:\n  %s\n", c->example);
+}

@@ -1,0 +1,151 @@
+#include "overview.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "field.h"
+#include "page.h"
+#include "span.h"
+#include "table.h"
+
+static int compare_names(const void *a, const void *b)
+{
+	const json_t *const *x = a, *const *y = b;
+
+	return strcmp(field_text(*x, "name"), field_text(*y, "name"));
+}
+
+static int urgency(const json_t *rollout)
+{
+	static const char *const order[] = {"blocked", "rolling-back", "paused",  "promoting", "progressing",
+					    "baking",  "preparing",    "pending", "failed",    "rolled-back"};
+	const char *phase = field_text(rollout, "phase");
+
+	for (size_t i = 0; i < array_len(order); i++)
+		if (strcmp(order[i], phase) == 0)
+			return (int)i;
+	return (int)array_len(order);
+}
+
+static int compare_urgency(const void *a, const void *b)
+{
+	const json_t *const *x = a, *const *y = b;
+	int difference = urgency(*x) - urgency(*y);
+
+	return difference ? difference : compare_names(a, b);
+}
+
+static void add_row(struct table *t, const json_t *r, int64_t now)
+{
+	const char *phase = field_text(r, "phase"), *trouble = field_text(r, "trouble");
+	bool readable = !field_true(r, "unreadable");
+	int64_t created = field_time(r, "created_at");
+	char step[48], weight[16], versions[64], age[32] = "-";
+
+	page_format_step(r, step);
+	page_format_versions(r, versions);
+	if (created && now >= created)
+		text_format_span(now - created, age);
+	table_row(t);
+	table_cell(t, STYLE_BOLD, field_text(r, "name"));
+	if (readable)
+		table_cellf(t, STYLE_PLAIN, "%s:%s", field_text(r, "function"), field_text(r, "alias"));
+	else
+		table_cell(t, STYLE_PLAIN, "-");
+	table_cell(t, page_phase_style(phase), phase);
+	table_cell(t, STYLE_PLAIN, step);
+	table_cell(t, STYLE_PLAIN, readable ? page_weight(r, "weight_bp", weight) : "-");
+	table_cell(t, STYLE_PLAIN, versions);
+	table_cell(t, STYLE_PLAIN, age);
+	if (trouble[0])
+		table_cell(t, STYLE_BAD, trouble);
+	else
+		table_cell(t, STYLE_PLAIN, field_text(r, "reason"));
+}
+
+static size_t count_lines(const json_t *files)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < json_array_size(files); i++) {
+		size_t n = json_array_size(field_array(json_array_get(files, i), "errors"));
+		lines += n ? n : 1;
+	}
+	return lines;
+}
+
+static void put_files(struct canvas *c, const json_t *files)
+{
+	if (json_array_size(files) == 0)
+		return;
+	canvas_end_line(c);
+	canvas_put(c, STYLE_BAD, "Plan files that are wrong, and not taken in:");
+	canvas_end_line(c);
+	for (size_t i = 0; i < json_array_size(files); i++) {
+		const json_t *file = json_array_get(files, i), *errors = field_array(file, "errors");
+
+		if (json_array_size(errors) == 0) {
+			canvas_putf(c, STYLE_PLAIN, "  %s", field_text(file, "file"));
+			canvas_end_line(c);
+		}
+		for (size_t k = 0; k < json_array_size(errors); k++) {
+			const char *line = json_string_value(json_array_get(errors, k));
+			canvas_putf(c, STYLE_PLAIN, "  %s", line ? line : "");
+			canvas_end_line(c);
+		}
+	}
+}
+
+static void put_rollouts(struct canvas *c, const json_t **rollouts, size_t n, size_t shown, int64_t now)
+{
+	static const struct column columns[] = {{.title = "NAME", .shrink_to = 16},
+						{.title = "FUNCTION:ALIAS", .shrink_to = 14},
+						{.title = "PHASE"},
+						{.title = "STEP"},
+						{.title = "WEIGHT", .right = true},
+						{.title = "VERSIONS"},
+						{.title = "AGE"},
+						{.title = "REASON", .shrink_to = 10}};
+	struct table *t = table_new(c->screen, columns, array_len(columns));
+
+	for (size_t i = 0; i < shown; i++)
+		add_row(t, rollouts[i], now);
+	table_render(t, c, 0);
+	table_free(t);
+	if (shown < n) {
+		canvas_putf(c, STYLE_DIM, "%zu more; see: rolloutctl list", n - shown);
+		canvas_end_line(c);
+	}
+}
+
+void overview_render(struct canvas *c, const json_t *list, enum overview_order order)
+{
+	const json_t *all = field_array(list, "rollouts"), *files = field_array(list, "files");
+	size_t n = json_array_size(all), shown = n;
+	const json_t **rollouts = mem_array(n, sizeof(*rollouts));
+
+	for (size_t i = 0; i < n; i++)
+		rollouts[i] = json_array_get(all, i);
+	if (n > 0)
+		qsort(rollouts, n, sizeof(*rollouts), order == OVERVIEW_BY_NAME ? compare_names : compare_urgency);
+	if (c->max_rows > 0) {
+		/* The files' block may take half of the screen at most. */
+		size_t room = (size_t)(canvas_rows_left(c) > 0 ? canvas_rows_left(c) : 0);
+		size_t below = json_array_size(files) ? count_lines(files) + 2 : 0;
+
+		below = below > room / 2 ? room / 2 : below;
+		size_t rows = room > below + 2 ? room - below - 2 : 1;
+		shown = n > rows ? rows : n;
+	}
+	if (n == 0) {
+		canvas_put(c, STYLE_PLAIN,
+			   "No rollouts. Drop a plan into the plans folder, or: rolloutctl submit FILE");
+		canvas_end_line(c);
+	} else {
+		put_rollouts(c, rollouts, n, shown, field_time(list, "now"));
+	}
+	put_files(c, files);
+	free(rollouts);
+}

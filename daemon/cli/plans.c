@@ -1,0 +1,311 @@
+/* validate and submit: plans as files. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli.h"
+#include "control/api.h"
+#include "control/forms.h"
+#include "field.h"
+#include "page.h"
+#include "plan/plan.h"
+#include "table.h"
+
+static int read_stdin(char **ret, size_t *ret_len)
+{
+	struct buf b = BUF_INIT(LIMIT_PLAN_BYTES);
+	char block[4096];
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, block, sizeof(block))) > 0)
+		buf_add(&b, block, (size_t)n);
+	int rc = n < 0 ? -errno : buf_ok(&b) ? 0 : -EFBIG;
+	if (rc == 0) {
+		*ret_len = b.len;
+		*ret = buf_take(&b);
+	}
+	buf_deinit(&b);
+	return rc;
+}
+
+/* Complains by itself. */
+static int read_plan(const struct cli *cli, const char *file, char **ret, size_t *ret_len)
+{
+	int rc = strcmp(file, "-") == 0 ? read_stdin(ret, ret_len) : file_read(file, LIMIT_PLAN_BYTES, ret, ret_len);
+
+	if (rc == 0)
+		return EXIT_DONE;
+	if (rc == -EFBIG)
+		cli_error(cli, "%s: too large for a plan: more than %d bytes", file, LIMIT_PLAN_BYTES);
+	else if (rc == -EINVAL)
+		cli_error(cli, "%s: not a regular file", file);
+	else
+		cli_error(cli, "%s: cannot be read: %s", file, strerror(-rc));
+	return EXIT_REFUSED;
+}
+
+/* What is shown in place of "-". */
+static const char *shown_name(const char *file)
+{
+	return strcmp(file, "-") == 0 ? "(standard input)" : file;
+}
+
+/* --- validate --- */
+
+static json_t *make_diagnostics(const struct diags *d)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < d->len; i++) {
+		const struct diag *x = &d->items[i];
+		json_array_append_new(a, form_diagnostic(x->severity == DIAG_ERROR, x->line, x->column, x->text));
+	}
+	return a;
+}
+
+static void put_text(struct canvas *c, const char *text)
+{
+	/* Line by line, as a canvas makes blanks of line ends. */
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		cleanup(mem_free_p) char *line = mem_strndup(text, len);
+
+		canvas_put(c, STYLE_PLAIN, line);
+		canvas_end_line(c);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void add_step(struct table *t, const char *label, const char *weight, int64_t bake_ms, int64_t expected_ms)
+{
+	char span[32];
+
+	table_row(t);
+	table_cell(t, STYLE_PLAIN, label);
+	table_cell(t, STYLE_PLAIN, weight);
+	text_format_span(bake_ms, span);
+	table_cell(t, STYLE_PLAIN, bake_ms > 0 ? span : "-");
+	text_format_span(expected_ms, span);
+	table_cell(t, STYLE_PLAIN, expected_ms > 0 ? span : "-");
+}
+
+static void put_steps(struct canvas *c, const json_t *plan)
+{
+	static const struct column columns[] = {{.title = "STEP"},
+						{.title = "WEIGHT", .right = true},
+						{.title = "BAKE"},
+						{.title = "TAKES"},
+						{.title = ""}};
+	struct table *t = table_new(c->screen, columns, array_len(columns));
+	const json_t *steps = field_array(plan, "steps");
+
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		const json_t *s = json_array_get(steps, i);
+		int64_t least = field_int(s, "min_invocations");
+		char label[24], weight[16], note[64] = "";
+
+		snprintf(label, sizeof(label), "%zu", i + 1);
+		if (least > 0)
+			snprintf(note, sizeof(note), "from %jd invocations on", (intmax_t)least);
+		add_step(t, label, page_weight(s, "weight_bp", weight), field_int(s, "bake_ms"),
+			 field_int(s, "expected_ms"));
+		table_cellf(t, STYLE_DIM, "%s%s%s", note, note[0] && field_true(s, "approve") ? ", " : "",
+			    field_true(s, "approve") ? "then waits for promote" : "");
+	}
+	add_step(t, "final", "100%", field_int(plan, "final_bake_ms"), field_int(plan, "final_expected_ms"));
+	table_render(t, c, 2);
+	table_free(t);
+}
+
+static void put_summary(struct canvas *c, const char *file, const struct plan *p)
+{
+	char expected[32], bake[32], version[32] = "its latest version";
+	json_t *spec = form_spec(&p->spec);
+
+	if (p->version_kind == PLAN_VERSION_NUMBER)
+		snprintf(version, sizeof(version), "version %ju", (uintmax_t)p->version);
+	canvas_put(c, STYLE_BOLD, file);
+	canvas_put(c, STYLE_GOOD, ": good");
+	canvas_end_line(c);
+	canvas_putf(c, STYLE_PLAIN, "  %s rolls out %s of %s on alias %s%s%s, account %s", p->name, version,
+		    p->function, p->alias, p->region ? " in " : "", p->region ? p->region : "", p->account);
+	canvas_end_line(c);
+	put_steps(c, spec);
+	text_format_span(spec_expected_ms(&p->spec), expected);
+	text_format_span(spec_bake_ms(&p->spec), bake);
+	if (p->spec.analysis.pace == SPEC_PACE_CLOCK)
+		canvas_putf(
+		    c, STYLE_PLAIN,
+		    "  Takes about %s when everything passes: %s of bakes; only the last promotion waits for its "
+		    "evidence (pace: clock).",
+		    expected, bake);
+	else
+		canvas_putf(
+		    c, STYLE_PLAIN,
+		    "  Takes about %s when everything passes: %s of bakes, and each step waits until its own metric "
+		    "periods have ended and settled (pace: evidence).",
+		    expected, bake);
+	canvas_end_line(c);
+	if (p->spec.start_manual) {
+		canvas_putf(c, STYLE_PLAIN, "  Waits in pending for: rolloutctl promote %s (start: manual).", p->name);
+		canvas_end_line(c);
+	}
+	json_decref(spec);
+}
+
+struct validation {
+	struct cli *cli;
+	struct canvas canvas;
+	json_t *files; /* with -o json */
+	int rc;
+};
+
+static void validate_text(struct validation *v, const char *file, const char *bytes, size_t len)
+{
+	struct diags *diags = mem_alloc(sizeof(*diags));
+	cleanup(plan_free_p) struct plan *plan = plan_load(bytes, len, diags);
+
+	if (!plan)
+		v->rc = EXIT_REFUSED;
+	if (v->files) {
+		json_t *form = form_check(plan ? plan->name : NULL, plan ? &plan->spec : NULL, make_diagnostics(diags));
+
+		json_object_set_new(form, "file", json_string(file));
+		json_array_append_new(v->files, form);
+	} else {
+		struct buf text = BUF_INIT(1024 * 1024);
+
+		diags_format(diags, file, &text);
+		put_text(&v->canvas, buf_text(&text));
+		if (plan)
+			put_summary(&v->canvas, file, plan);
+		buf_deinit(&text);
+	}
+	diags_deinit(diags);
+	free(diags);
+}
+
+static void validate_file(struct validation *v, const char *file)
+{
+	cleanup(mem_free_p) char *bytes = NULL;
+	size_t len;
+
+	if (read_plan(v->cli, file, &bytes, &len) != EXIT_DONE)
+		v->rc = EXIT_REFUSED;
+	else
+		validate_text(v, shown_name(file), bytes, len);
+}
+
+int command_validate(struct cli *cli)
+{
+	struct buf out = BUF_INIT(LIMIT_CONTROL_ANSWER_BYTES);
+	struct validation v = {.cli = cli, .canvas = {.screen = &cli->screen, .out = &out}};
+
+	v.files = cli->json ? json_array() : NULL;
+	for (int i = 0; i < cli->n_args; i++) {
+		validate_file(&v, cli->args[i]);
+		cli_write(&out);
+		buf_reset(&out);
+	}
+	if (v.files) {
+		json_t *all = json_object();
+
+		json_object_set_new(all, "files", v.files);
+		cli_write_json(cli, all);
+		json_decref(all);
+	}
+	buf_deinit(&out);
+	return v.rc;
+}
+
+/* --- submit --- */
+
+static void print_taken(struct cli *cli, const json_t *answer)
+{
+	struct buf out = BUF_INIT(64 * 1024);
+	struct canvas c = {.screen = &cli->screen, .out = &out};
+	const char *name = field_text(answer, "name"), *message = field_text(answer, "message");
+	const char *phase = field_text(answer, "phase");
+	bool unchanged = field_is(answer, "result", "unchanged");
+
+	canvas_putf(&c, STYLE_BOLD, "%s: ", name);
+	canvas_put(&c, unchanged ? STYLE_WARN : STYLE_GOOD, field_text(answer, "result"));
+	if (unchanged && phase[0])
+		canvas_putf(&c, STYLE_PLAIN, ", its rollout is %s", phase);
+	if (message[0])
+		canvas_putf(&c, STYLE_PLAIN, ": %s", message);
+	canvas_end_line(&c);
+	if (unchanged)
+		canvas_putf(&c, STYLE_PLAIN, "To run the same plan again: rolloutctl retry %s", name);
+	else
+		canvas_putf(&c, STYLE_PLAIN, "To see it: rolloutctl watch %s", name);
+	canvas_end_line(&c);
+	cli_write(&out);
+	buf_deinit(&out);
+}
+
+/* The daemon's diagnostics read as those of a compiler. */
+static void print_diagnostics(const struct cli *cli, const char *file, const json_t *diagnostics)
+{
+	struct buf out = BUF_INIT(1024 * 1024);
+	struct canvas c = {.screen = &cli->screen, .out = &out};
+
+	for (size_t i = 0; i < json_array_size(diagnostics); i++) {
+		const json_t *d = json_array_get(diagnostics, i);
+
+		canvas_putf(&c, STYLE_PLAIN, "%s:%jd:%jd: %s: %s", file, (intmax_t)field_int(d, "line"),
+			    (intmax_t)field_int(d, "column"), field_text(d, "severity"), field_text(d, "text"));
+		canvas_end_line(&c);
+	}
+	fputs(buf_text(&out), stderr);
+	buf_deinit(&out);
+}
+
+static int submit(struct cli *cli, const char *file, const struct buf *plan)
+{
+	struct buf path = BUF_INIT(256);
+	struct reply reply;
+
+	control_format_path(CONTROL_SUBMIT, NULL, NULL, &path);
+	int rc = client_call(cli->client, "POST", buf_text(&path), plan, "application/yaml", &reply);
+	buf_deinit(&path);
+	if (rc != 0)
+		return cli_unreachable(cli);
+	if (reply.status >= 200 && reply.status <= 299) {
+		rc = EXIT_DONE;
+		if (cli->json)
+			cli_write_json(cli, reply.json);
+		else
+			print_taken(cli, reply.json);
+	} else {
+		const json_t *error = json_object_get(reply.json, "error");
+
+		print_diagnostics(cli, file, field_array(error, "diagnostics"));
+		rc = cli_refused(cli, &reply);
+	}
+	reply_deinit(&reply);
+	return rc;
+}
+
+int command_submit(struct cli *cli)
+{
+	cleanup(mem_free_p) char *bytes = NULL;
+	struct buf plan = BUF_INIT(LIMIT_PLAN_BYTES);
+	size_t len;
+	int rc = read_plan(cli, cli->args[0], &bytes, &len);
+
+	if (rc != EXIT_DONE)
+		return rc;
+	if (len == 0) {
+		cli_error(cli, "%s: empty: expected a plan", shown_name(cli->args[0]));
+		return EXIT_REFUSED;
+	}
+	buf_add(&plan, bytes, len);
+	rc = submit(cli, shown_name(cli->args[0]), &plan);
+	buf_deinit(&plan);
+	return rc;
+}
