@@ -65,7 +65,7 @@ struct dropin {
 	uv_timer_t settle; /* looks again at files that were not stable */
 	uv_idle_t worker;  /* runs while a scan does */
 	unsigned open_handles;
-	bool closing;
+	bool stopped;
 
 	int dir_fd; /* -1: the folder is not there */
 	uint64_t dir_dev;
@@ -504,6 +504,8 @@ static void rescan_cb(uv_timer_t *timer)
 
 void dropin_rescan(struct dropin *d)
 {
+	if (d->stopped)
+		return;
 	/* By the timer, so that a burst of notices makes one scan. */
 	if (d->stage != STAGE_IDLE)
 		d->again = true;
@@ -562,15 +564,27 @@ int dropin_new(uv_loop_t *loop, const struct dropin_config *config, struct dropi
 	return 0;
 }
 
-void dropin_close(struct dropin *d)
+void dropin_stop(struct dropin *d)
 {
-	if (!d || d->closing)
+	if (!d || d->stopped)
 		return;
-	d->closing = true;
+	d->stopped = true;
 	if (d->dir)
-		(void)closedir(d->dir);
+		(void)closedir(d->dir); /* it was only read */
 	d->dir = NULL;
 	close_folder(d);
+	d->stage = STAGE_IDLE;
+	/* None of these fails. */
+	(void)uv_timer_stop(&d->rescan);
+	(void)uv_timer_stop(&d->settle);
+	(void)uv_idle_stop(&d->worker);
+}
+
+void dropin_close(struct dropin *d)
+{
+	if (!d || uv_is_closing((uv_handle_t *)&d->watch))
+		return;
+	dropin_stop(d);
 	uv_close((uv_handle_t *)&d->watch, close_cb);
 	uv_close((uv_handle_t *)&d->rescan, close_cb);
 	uv_close((uv_handle_t *)&d->settle, close_cb);

@@ -41,7 +41,9 @@ struct dropin_config {
 
 /* Starts with a scan in the loop's next turns. A missing folder is no error. Returns 0 or a negative errno. */
 must_use int dropin_new(uv_loop_t *loop, const struct dropin_config *config, struct dropin **ret);
-/* Ends all work at once; the memory is freed by the loop's next turns. NULL is fine. */
+/* Takes nothing in any more; what was found out can still be asked for. NULL is fine. */
+void dropin_stop(struct dropin *d);
+/* Stops, and frees by the loop's next turns. NULL is fine. */
 void dropin_close(struct dropin *d);
 
 /* Looks through the folder again, soon; what was refused before is tried again. */

@@ -20,6 +20,7 @@ struct turn_stats {
 
 #define TURN_STALL_MS 5
 
+/* Before the loop's first run. */
 void turn_new(uv_loop_t *loop, void (*run)(void *ctx), void *ctx, struct turn **ret);
 void turn_want(struct turn *t); /* also from within run: then once more */
 void turn_stats(const struct turn *t, struct turn_stats *ret);

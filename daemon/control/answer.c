@@ -1,0 +1,305 @@
+#include "daemon/control/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "daemon/control/metrics.h"
+
+/* Takes over the form. */
+static void give_json(int status, json_t *form, struct answer *ret)
+{
+	char *text = form ? json_dumps(form, FORM_DUMP_FLAGS) : NULL;
+	json_decref(form);
+	/* Forms fail for text that is no UTF-8 only, which nothing in here can be. */
+	require(text);
+	struct buf line = BUF_INIT(LIMIT_CONTROL_ANSWER_BYTES);
+	buf_add_text(&line, text);
+	buf_add_char(&line, '\n'); /* for people with curl */
+	free(text);
+	if (!buf_ok(&line)) {
+		buf_deinit(&line);
+		answer_error(503, "unavailable", "the answer is larger than the control socket's limit", ret);
+		return;
+	}
+	size_t len = line.len;
+	*ret = (struct answer){.status = status, .type = "application/json", .body = buf_take(&line), .len = len};
+}
+
+void answer_error(int status, const char *code, const char *message, struct answer *ret)
+{
+	give_json(status, form_error(code, message), ret);
+}
+
+void answer_parse_error(int result, const char *message, struct answer *ret)
+{
+	switch (result) {
+	case CONTROL_NO_ROUTE:
+		answer_error(404, "not_found", message, ret);
+		break;
+	case CONTROL_BAD_METHOD:
+		answer_error(405, "method_not_allowed", message, ret);
+		break;
+	default:
+		answer_error(400, "bad_request", message, ret);
+		break;
+	}
+}
+
+static void say_store_failed(const struct backend *b, struct answer *ret)
+{
+	answer_error(503, "unavailable", store_error_text(b->store), ret);
+}
+
+static void say_no_such(const char *name, struct answer *ret)
+{
+	cleanup(mem_free_p) char *message =
+	    mem_printf("there is no rollout of the name '%s': see rolloutctl list", name);
+	answer_error(404, "not_found", message, ret);
+}
+
+/* --- looking --- */
+
+static void collect_rollout(void *ctx, const struct view_rollout *v)
+{
+	require(json_array_append_new(ctx, form_rollout(v, false)) == 0);
+}
+
+static void collect_file(void *ctx, const struct view_file *file)
+{
+	require(json_array_append_new(ctx, form_file(file)) == 0);
+}
+
+static void list(const struct backend *b, struct answer *ret)
+{
+	json_t *rollouts = json_array();
+	json_t *files = json_array();
+	if (engine_each(b->engine, collect_rollout, rollouts)) {
+		json_decref(rollouts);
+		json_decref(files);
+		say_store_failed(b, ret);
+		return;
+	}
+	dropin_each_problem(b->dropin, collect_file, files);
+	give_json(200, form_list(rollouts, files, b->now(b->ctx).unix_ms), ret);
+}
+
+static void keep_details(void *ctx, const struct view_rollout *v)
+{
+	*(json_t **)ctx = form_rollout(v, true);
+}
+
+static void status(const struct backend *b, const char *name, struct answer *ret)
+{
+	json_t *form = NULL;
+	if (engine_view(b->engine, name, keep_details, &form))
+		give_json(200, form, ret);
+	else
+		say_no_such(name, ret);
+}
+
+static void history(const struct backend *b, const struct control_request *r, struct answer *ret)
+{
+	json_t *rollouts = json_array();
+	if (engine_each_attempt(b->engine, r->name, r->limit, collect_rollout, rollouts)) {
+		json_decref(rollouts);
+		say_store_failed(b, ret);
+	} else if (json_array_size(rollouts) == 0) {
+		json_decref(rollouts);
+		say_no_such(r->name, ret);
+	} else {
+		give_json(200, form_history(rollouts), ret);
+	}
+}
+
+static int collect_event(void *ctx, const struct store_event *e)
+{
+	json_t *form = form_event(e->id, e->name, e->rollout_id, e->unix_ms, e->kind, e->phase, e->text, e->by);
+	return json_array_append_new(ctx, form) == 0 ? 0 : -ENOMEM;
+}
+
+static void events(const struct backend *b, const struct control_request *r, struct answer *ret)
+{
+	json_t *items = json_array();
+	const char *name = r->name[0] ? r->name : NULL;
+	if (store_each_event(b->store, name, r->after, r->limit, collect_event, items)) {
+		json_decref(items);
+		say_store_failed(b, ret);
+		return;
+	}
+	give_json(200, form_events(items), ret);
+}
+
+static void health(const struct backend *b, struct answer *ret)
+{
+	const char *message = "";
+	bool ok = b->healthy(b->ctx, &message);
+	give_json(ok ? 200 : 503, form_health(ok, message), ret);
+}
+
+static void metrics(const struct backend *b, struct answer *ret)
+{
+	struct buf text = BUF_INIT(LIMIT_CONTROL_ANSWER_BYTES);
+	metrics_format(b, &text);
+	size_t len = text.len;
+	*ret = (struct answer){.status = 200, .type = METRICS_CONTENT_TYPE, .body = buf_take(&text), .len = len};
+}
+
+/* --- commanding --- */
+
+static void keep_phase(void *ctx, const struct view_rollout *v)
+{
+	*(const char **)ctx = v->unreadable ? NULL : rollout_phase_name(v->state->phase); /* static text */
+}
+
+static void say_answer(const struct backend *b, enum engine_answer a, const char *name, const char *text,
+		       struct answer *ret)
+{
+	const char *phase = NULL;
+	switch (a) {
+	case ENGINE_DONE:
+	case ENGINE_ALREADY:
+		(void)engine_view(b->engine, name, keep_phase, &phase); /* absent: no phase */
+		give_json(200, form_answer(a == ENGINE_DONE ? "done" : "already", name, phase, text), ret);
+		break;
+	case ENGINE_REFUSED:
+		answer_error(409, "refused", text, ret);
+		break;
+	case ENGINE_NO_SUCH:
+		say_no_such(name, ret);
+		break;
+	case ENGINE_UNAVAILABLE:
+		answer_error(503, "unavailable", text[0] ? text : store_error_text(b->store), ret);
+		break;
+	}
+}
+
+static void command(const struct backend *b, const struct control_request *r, const char *by, struct answer *ret)
+{
+	char text[LIMIT_REASON] = "";
+	enum engine_answer a = r->route == CONTROL_RETRY
+				   ? engine_retry(b->engine, r->name, by, r->reason, text)
+				   : engine_command(b->engine, r->name, r->command, by, r->reason, text);
+	turn_want(b->turn);
+	say_answer(b, a, r->name, text, ret);
+}
+
+static void reload(const struct backend *b, const char *by, struct answer *ret)
+{
+	char message[LIMIT_REASON] = "";
+	log_write(b->log, LOG_LEVEL_INFO, "a reload was asked for", &(struct log_field){"by", by}, 1);
+	b->reload(b->ctx, message, sizeof(message));
+	give_json(200, form_answer("done", "", NULL, message), ret);
+}
+
+/* --- plans --- */
+
+static json_t *form_diags(const struct diags *d)
+{
+	json_t *items = json_array();
+	for (size_t i = 0; i < d->len; i++)
+		require(
+		    json_array_append_new(items, form_diagnostic(d->items[i].severity == DIAG_ERROR, d->items[i].line,
+								 d->items[i].column, d->items[i].text)) == 0);
+	return items;
+}
+
+static void validate(const char *body, size_t len, struct answer *ret)
+{
+	struct diags diags = {0};
+	cleanup(plan_free_p) struct plan *plan = plan_load(body, len, &diags);
+	give_json(200, form_check(plan ? plan->name : NULL, plan ? &plan->spec : NULL, form_diags(&diags)), ret);
+	diags_deinit(&diags);
+}
+
+static void say_invalid(const struct diags *d, struct answer *ret)
+{
+	cleanup(mem_free_p) char *message =
+	    mem_printf("the plan has %zu %s, and was not taken in", d->errors, d->errors == 1 ? "error" : "errors");
+	give_json(422, form_invalid_plan(message, form_diags(d)), ret);
+}
+
+static void take(const struct backend *b, struct plan *plan, const char *hash, const char *by, struct answer *ret)
+{
+	char text[LIMIT_REASON] = "";
+	const char *phase = NULL;
+	cleanup(mem_free_p) char *name = mem_strdup(plan->name);
+	cleanup(mem_free_p) char *source = mem_printf("submit:%s", name);
+	enum intake_result result = engine_take_plan(b->engine, plan, source, hash, by, text);
+	turn_want(b->turn);
+	(void)engine_view(b->engine, name, keep_phase, &phase); /* absent: no phase */
+	switch (result) {
+	case INTAKE_STARTED:
+		give_json(201, form_answer("started", name, phase, text), ret);
+		break;
+	case INTAKE_SUPERSEDES:
+		give_json(201, form_answer("supersedes", name, phase, text), ret);
+		break;
+	case INTAKE_UNCHANGED:
+		give_json(200, form_answer("unchanged", name, phase, text), ret);
+		break;
+	case INTAKE_REFUSED:
+		answer_error(409, "refused", text, ret);
+		break;
+	}
+}
+
+static void submit(const struct backend *b, const char *by, const char *body, size_t len, struct answer *ret)
+{
+	struct diags diags = {0};
+	char hash[SHA256_HEX_SIZE];
+	if (b->draining(b->ctx)) {
+		answer_error(503, "unavailable", "the daemon is stopping: submit again when it is back", ret);
+		return;
+	}
+	sha256_hex(body, len, hash);
+	struct plan *plan = plan_load(body, len, &diags);
+	if (plan)
+		take(b, plan, hash, by, ret);
+	else
+		say_invalid(&diags, ret);
+	diags_deinit(&diags);
+}
+
+void answer_request(const struct backend *b, const struct control_request *r, const char *by, const char *body,
+		    size_t len, struct answer *ret)
+{
+	switch (r->route) {
+	case CONTROL_LIST:
+		list(b, ret);
+		break;
+	case CONTROL_STATUS:
+		status(b, r->name, ret);
+		break;
+	case CONTROL_COMMAND:
+	case CONTROL_RETRY:
+		command(b, r, by, ret);
+		break;
+	case CONTROL_HISTORY:
+		history(b, r, ret);
+		break;
+	case CONTROL_SUBMIT:
+		submit(b, by, body, len, ret);
+		break;
+	case CONTROL_VALIDATE:
+		validate(body, len, ret);
+		break;
+	case CONTROL_EVENTS:
+		events(b, r, ret);
+		break;
+	case CONTROL_RELOAD:
+		reload(b, by, ret);
+		break;
+	case CONTROL_VERSION:
+		give_json(200, form_version(ROLLOUTD_VERSION, b->started_unix_ms), ret);
+		break;
+	case CONTROL_METRICS:
+		metrics(b, ret);
+		break;
+	case CONTROL_HEALTH:
+		health(b, ret);
+		break;
+	}
+}

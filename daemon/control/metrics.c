@@ -1,0 +1,96 @@
+#include "daemon/control/metrics.h"
+
+#include <inttypes.h>
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void single(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	head(out, name, type, help);
+	buf_addf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void format_phases(const struct engine_stats *s, struct buf *out)
+{
+	head(out, "rolloutd_rollouts", "gauge", "Live rollouts by phase.");
+	for (int phase = PHASE_PENDING; phase <= PHASE_BLOCKED; phase++)
+		buf_addf(out, "rolloutd_rollouts{phase=\"%s\"} %" PRIu64 "\n", rollout_phase_name(phase),
+			 s->by_phase[phase]);
+}
+
+static void format_calls(const struct engine_stats *s, struct buf *out)
+{
+	head(out, "rolloutd_aws_calls_total", "counter", "Calls to AWS by operation, each try counted.");
+	for (int o = 0; o < OPERATION_COUNT; o++)
+		buf_addf(out, "rolloutd_aws_calls_total{operation=\"%s\"} %" PRIu64 "\n", engine_operation_name(o),
+			 s->calls[o]);
+	single(out, "rolloutd_aws_call_errors_total", "counter", "Calls to AWS that failed.", s->call_errors);
+	single(out, "rolloutd_aws_throttled_total", "counter", "Answers of AWS that asked to slow down.", s->throttled);
+	single(out, "rolloutd_aws_retries_total", "counter", "Calls to AWS that were tried again.", s->retries);
+	single(out, "rolloutd_aws_calls_queued", "gauge", "Calls that wait for their quota.", s->calls_queued);
+	single(out, "rolloutd_aws_calls_in_flight", "gauge", "Calls that were sent and not answered yet.",
+	       s->calls_in_flight);
+	single(out, "rolloutd_cloudwatch_metrics_total", "counter", "Metrics asked for, as CloudWatch bills them.",
+	       s->metrics_queried);
+}
+
+static void format_engine(const struct engine_stats *s, struct buf *out)
+{
+	single(out, "rolloutd_engine_turns_total", "counter", "Turns of the engine.", s->turns);
+	single(out, "rolloutd_commits_total", "counter", "Transactions made durable.", s->commits);
+	single(out, "rolloutd_commit_failures_total", "counter", "Transactions that could not be made durable.",
+	       s->commit_failures);
+	single(out, "rolloutd_stale_answers_total", "counter", "Answers that nobody waited for any more.",
+	       s->stale_answers);
+}
+
+static void format_loop(const struct backend *b, struct buf *out)
+{
+	struct turn_stats s;
+	turn_stats(b->turn, &s);
+	single(out, "rolloutd_loop_turns_total", "counter", "Turns of the event loop.", s.turns);
+	single(out, "rolloutd_loop_stalls_total", "counter", "Turns that kept the loop busy for more than 5 ms.",
+	       s.stalls);
+	head(out, "rolloutd_loop_longest_turn_seconds", "gauge", "The longest turn since the start.");
+	buf_addf(out, "rolloutd_loop_longest_turn_seconds %.6f\n", (double)s.longest_us / 1e6);
+}
+
+static void format_files(const struct backend *b, struct buf *out)
+{
+	struct dropin_counts counts;
+	dropin_count(b->dropin, &counts);
+	single(out, "rolloutd_plan_files", "gauge", "Files in the plans folder.", counts.files);
+	single(out, "rolloutd_plan_files_bad", "gauge", "Files in the plans folder that are wrong, or were refused.",
+	       counts.bad);
+}
+
+/* Names, aliases and phases need no escaping: none may have a quote, a backslash or a line break. */
+static void format_weight(void *ctx, const struct view_rollout *v)
+{
+	struct buf *out = ctx;
+	if (v->unreadable || rollout_ended(v->state))
+		return;
+	buf_addf(out, "rolloutd_rollout_weight_ratio{name=\"%s\",alias=\"%s\",phase=\"%s\"} %.4f\n", v->name, v->alias,
+		 rollout_phase_name(v->state->phase), rollout_weight_bp(v->state) / 10000.0);
+}
+
+void metrics_format(const struct backend *b, struct buf *out)
+{
+	struct engine_stats s;
+	engine_stats(b->engine, &s);
+	head(out, "rolloutd_build_info", "gauge", "The version that runs; the value is always 1.");
+	buf_addf(out, "rolloutd_build_info{version=\"%s\"} 1\n", ROLLOUTD_VERSION);
+	head(out, "process_start_time_seconds", "gauge", "Start of the daemon since the epoch.");
+	buf_addf(out, "process_start_time_seconds %.3f\n", (double)b->started_unix_ms / 1000);
+	format_phases(&s, out);
+	format_calls(&s, out);
+	format_engine(&s, out);
+	format_loop(b, out);
+	format_files(b, out);
+	head(out, "rolloutd_rollout_weight_ratio", "gauge", "The canary's share of the traffic of each live rollout.");
+	if (engine_each(b->engine, format_weight, out) != 0)
+		buf_add_text(out, "# the rollouts could not be read\n");
+}
