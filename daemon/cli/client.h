@@ -31,7 +31,7 @@ void reply_deinit(struct reply *r);
 /* Returns 0 when a whole answer came, whatever its status; 1 when none did, see client_explain(). body NULL: none. */
 must_use int client_call(struct client *c, const char *method, const char *path, const struct buf *body,
 			 const char *content_type, struct reply *ret);
-/* A call may take that long at most, where CLIENT_CALL_TIMEOUT_MS is longer: for callers with a time-out of their own. */
+/* A call may take that long at most, where CLIENT_CALL_TIMEOUT_MS is longer: for callers that have a deadline. */
 void client_limit_calls(struct client *c, int64_t ms);
 /* Why the last call got no answer, and what to do: a sentence. */
 const char *client_explain(const struct client *c);

@@ -127,7 +127,7 @@ static size_t take_bytes(char *data, size_t size, size_t n, void *arg)
 }
 
 /* Called for each header line; the first one is enough to know that the stream is there. */
-static size_t take_header(char *data, size_t size, size_t n, void *arg)
+static size_t take_header(const char *data, size_t size, size_t n, void *arg)
 {
 	struct follow *f = arg;
 	long status = 0;

@@ -187,7 +187,7 @@ static int take_value(struct cli *cli, const struct option_entry *e, const char 
 		rest->n--;
 	}
 	cli->given |= e->bit;
-	return apply(cli, e, attached);
+	return apply(cli, e, attached ? attached : "");
 }
 
 static int take_long(struct cli *cli, const char *word, struct words *rest)

@@ -1,4 +1,4 @@
-/* Tables of text: columns as wide as their widest cell; on a terminal those that may shrink do, down to their minimum. */
+/* Tables of text: columns as wide as their widest cell; on a terminal those that may shrink do, where they must. */
 #pragma once
 
 #include "screen.h"

@@ -29,7 +29,8 @@ struct watch {
 	struct cli *cli;
 	const char *name; /* NULL: all */
 	struct follow *follow;
-	struct terminal *terminal; /* NULL: lines instead of frames */
+	bool frames; /* on a terminal; else lines */
+	struct terminal terminal;
 
 	json_t *data;	/* the last answer; owned; NULL before the first */
 	json_t *events; /* the last few */
@@ -52,7 +53,7 @@ static void on_event(void *ctx, const json_t *event)
 	json_array_append(w->events, (json_t *)event);
 	while (json_array_size(w->events) > EVENTS_KEPT)
 		json_array_remove(w->events, 0);
-	if (w->terminal)
+	if (w->frames)
 		return;
 	if (w->cli->json) {
 		cli_write_json_line(w->cli, event);
@@ -112,7 +113,7 @@ static void ask(struct watch *w)
 	if (w->away_since_ms == 0)
 		w->away_since_ms = from;
 	/* Who looks at a terminal sees that the daemon is away, and for how long. A script must be told. */
-	if (!w->data || (!w->terminal && now - w->away_since_ms > DAEMON_AWAY_MS))
+	if (!w->data || (!w->frames && now - w->away_since_ms > DAEMON_AWAY_MS))
 		w->rc = cli_unreachable(w->cli);
 }
 
@@ -157,7 +158,7 @@ static void draw(struct watch *w)
 		overview_render(&c, w->data, OVERVIEW_BY_URGENCY);
 	c.max_rows++;
 	put_foot(&c, w, now);
-	terminal_draw(w->terminal, &frame, c.rows);
+	terminal_draw(&w->terminal, &frame, c.rows);
 	buf_deinit(&frame);
 	w->frame_at_ms = span_now_ms();
 	w->redraw = false;
@@ -167,16 +168,16 @@ static void take_signals(struct watch *w)
 {
 	int signal;
 
-	while (w->terminal && (signal = terminal_take_signal(w->terminal)) != 0) {
+	while (w->frames && (signal = terminal_take_signal(&w->terminal)) != 0) {
 		if (signal == SIGWINCH) {
 			screen_measure(&w->cli->screen, STDOUT_FILENO);
-			terminal_clear(w->terminal);
+			terminal_clear(&w->terminal);
 			draw(w);
 		} else if (signal == SIGCONT) {
 			screen_measure(&w->cli->screen, STDOUT_FILENO);
 			draw(w);
 		} else {
-			terminal_die(w->terminal, signal);
+			terminal_die(&w->terminal, signal);
 		}
 	}
 }
@@ -193,7 +194,7 @@ static int64_t next_ms(const struct watch *w)
 {
 	int64_t next = w->changed ? earlier(w->next_poll_ms, w->data_at_ms + FRAME_MS) : w->next_poll_ms;
 
-	if (w->terminal)
+	if (w->frames)
 		next = earlier(next, w->frame_at_ms + (w->redraw ? FRAME_MS : TICK_MS));
 	return next;
 }
@@ -202,7 +203,7 @@ static void turn(struct watch *w)
 {
 	int64_t wait = next_ms(w) - span_now_ms();
 
-	follow_wait(w->follow, w->terminal ? w->terminal->signal_fd : -1, wait > 0 ? wait : 0);
+	follow_wait(w->follow, w->frames ? w->terminal.signal_fd : -1, wait > 0 ? wait : 0);
 	take_signals(w);
 	if (follow_refusal(w->follow)) {
 		w->rc = cli_refused(w->cli, follow_refusal(w->follow));
@@ -211,7 +212,7 @@ static void turn(struct watch *w)
 	int64_t now = span_now_ms();
 	if (now >= w->next_poll_ms || (w->changed && now >= w->data_at_ms + FRAME_MS))
 		ask(w);
-	if (w->terminal && now >= w->frame_at_ms + (w->redraw ? FRAME_MS : TICK_MS))
+	if (w->frames && now >= w->frame_at_ms + (w->redraw ? FRAME_MS : TICK_MS))
 		draw(w);
 }
 
@@ -251,7 +252,7 @@ static void hear_the_end(struct watch *w)
 {
 	for (int64_t until = span_now_ms() + LAST_WORD_MS, left = LAST_WORD_MS; left > 0;
 	     left = until - span_now_ms()) {
-		follow_wait(w->follow, w->terminal ? w->terminal->signal_fd : -1, left);
+		follow_wait(w->follow, w->frames ? w->terminal.signal_fd : -1, left);
 		take_signals(w);
 	}
 }
@@ -285,23 +286,21 @@ static int watch_lines(struct watch *w)
 
 static int watch_frames(struct watch *w)
 {
-	struct terminal terminal;
-
 	ask(w);
 	if (!w->data)
 		return w->rc;
-	int rc = terminal_enter(&terminal);
+	int rc = terminal_enter(&w->terminal);
 	if (rc < 0) {
 		cli_error(w->cli, "cannot set up the terminal: %s", strerror(-rc));
 		return EXIT_REFUSED;
 	}
-	w->terminal = &terminal;
+	w->frames = true;
 	w->follow = follow_new(w->cli->client, w->name, 0, EVENTS_KEPT, on_event, w);
 	draw(w);
 	run(w);
 	if (ended(w))
 		draw(w);
-	terminal_leave(&terminal);
+	terminal_leave(&w->terminal);
 	return w->rc;
 }
 
