@@ -9,7 +9,9 @@ static void add_key(struct buf *out, const char *key)
 	char last = out->len > 0 ? out->data[out->len - 1] : '\0';
 	if (last != '{' && last != '\0')
 		buf_add_text(out, ", ");
-	buf_addf(out, "\"%s\": ", key);
+	buf_add_char(out, '"');
+	buf_add_text(out, key); /* the table's own, so there is nothing to escape */
+	buf_add_text(out, "\": ");
 }
 
 static void add_text(struct buf *out, const char *key, const char *text)

@@ -19,11 +19,12 @@ struct plan {
 	const char *account; /* "default" when the plan names none */
 	enum plan_version_kind version_kind;
 	uint64_t version;     /* when a number */
-	const char *strategy; /* as written; NULL when steps were given or nothing */
+	const char *strategy; /* as written, for display only; NULL when steps were given or nothing */
 	struct rollout_spec spec;
-	const char *normalized; /* the plan again as one YAML flow document (JSON), every default written out; loading
-	                            * it gives an equal plan with the same hash */
-	char hash[65];		/* SHA-256 of `normalized` */
+	const char *normalized; /* the plan again as one YAML flow document (JSON), every default written out, a
+				 * strategy as its steps; loading it gives an equal plan with the same hash */
+	char hash[65];		/* SHA-256 of `normalized` without the strategy's name: of name, target, version and
+				 * behaviour, however they were written */
 };
 
 /* Loads one document. NULL when there are errors; warnings may come with a plan. The caller frees with plan_free. */

@@ -104,7 +104,7 @@ static bool read_final_step(const struct record *r, const struct record *plan, s
 	}
 	if (bake->node)
 		s->final_bake_ms = bake->number;
-	bool no_bake = s->final_bake_ms == 0 && (bake->node ? bake->ok : final_bake->ok);
+	bool no_bake = s->final_bake_ms == 0 && bake->ok && final_bake->ok;
 	if (min_invocations->ok && min_invocations->number > 0 && no_bake) {
 		diags_add(
 		    diags, DIAG_ERROR, AT_VALUE(min_invocations->node),

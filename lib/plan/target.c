@@ -196,7 +196,7 @@ bool target_check_version(const char *text, char *why, size_t size)
 			  "and write its number or `latest`, the newest published one");
 	uint64_t v;
 	int r = text_parse_u64(text, VERSION_MAX, &v);
-	if (r == 0 && v > 0 && text[0] != '0')
+	if (r == 0 && text[0] != '0')
 		return true;
 	if (r == -ERANGE)
 		return no(why, size, "that is more than %llu", (unsigned long long)VERSION_MAX);
