@@ -8,21 +8,16 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/strmap.h"
 #include "daemon/config.h"
 #include "daemon/control/peer.h"
 #include "daemon/planfile.h"
-#include "daemon/strmap.h"
-
-struct checked { /* a plan's name and the first file that has it */
-	char *name;
-	char *file;
-};
 
 struct check {
 	const struct config *config;
 	FILE *out;
 	int dir_fd;
-	struct strmap names;
+	struct strmap names; /* plan name -> the first file that has it */
 	unsigned files;
 	unsigned bad;
 };
@@ -35,16 +30,13 @@ static int select_candidates(const struct dirent *entry)
 /* What the daemon would refuse although the plan alone is valid. */
 static bool check_use(struct check *c, const char *file, const struct plan *plan)
 {
-	const struct checked *first = strmap_get(&c->names, plan->name);
+	const char *first = strmap_get(&c->names, plan->name);
 	if (first) {
 		fprintf(c->out, "%s: error: a plan named '%s' is in %s already: names are unique\n", file, plan->name,
-			first->file);
+			first);
 		return false;
 	}
-	struct checked *mine = mem_alloc(sizeof(*mine));
-	mine->name = mem_strdup(plan->name);
-	mine->file = mem_strdup(file);
-	strmap_put(&c->names, mine->name, mine);
+	strmap_put(&c->names, plan->name, mem_strdup(file));
 	if (strcmp(plan->account, "default") == 0 || config_find_account(c->config, plan->account))
 		return true;
 	fprintf(c->out, "%s: error: account '%s' is not in rolloutd.yaml\n", file, plan->account);
@@ -69,12 +61,9 @@ static void check_file(struct check *c, const char *name)
 
 static void forget_names(struct check *c)
 {
-	struct checked *item;
-	for (size_t i = 0; (item = strmap_next(&c->names, &i));) {
-		free(item->name);
-		free(item->file);
-		free(item);
-	}
+	for (size_t i = 0; i < c->names.cap; i++)
+		if (c->names.slots[i].key)
+			free(c->names.slots[i].value);
 	strmap_deinit(&c->names);
 }
 

@@ -15,9 +15,9 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/strmap.h"
 #include "base/text.h"
 #include "daemon/planfile.h"
-#include "daemon/strmap.h"
 
 #define STABLE_MS     200
 #define RESCAN_MS     (30 * MS_PER_SECOND)
@@ -88,6 +88,17 @@ struct dropin {
 
 static void start_scan(struct dropin *d);
 
+/* for (size_t i = 0; (f = next_file(map, &i));) walks all; nothing may be put meanwhile. */
+static struct file *next_file(const struct strmap *m, size_t *i)
+{
+	while (*i < m->cap) {
+		const struct strmap_slot *slot = &m->slots[(*i)++];
+		if (slot->key)
+			return slot->value;
+	}
+	return NULL;
+}
+
 /* --- files --- */
 
 static struct file *add_file(struct dropin *d, const char *name)
@@ -133,8 +144,8 @@ static void release_name(struct dropin *d, struct file *f)
 	struct file *other;
 	if (!f->plan_name || strmap_get(&d->owners, f->plan_name) != f)
 		return;
-	strmap_drop(&d->owners, f->plan_name);
-	for (size_t i = 0; (other = strmap_next(&d->files, &i));) {
+	strmap_put(&d->owners, f->plan_name, NULL);
+	for (size_t i = 0; (other = next_file(&d->files, &i));) {
 		if (other != f && other->state == STATE_TWIN && strcmp(other->plan_name, f->plan_name) == 0) {
 			other->read = false;
 			wait_for(d, other);
@@ -149,7 +160,7 @@ static void forget_file(struct dropin *d, struct file *f)
 	release_name(d, f);
 	if (f->waiting)
 		unlink_waiting(d, f);
-	strmap_drop(&d->files, f->name);
+	strmap_put(&d->files, f->name, NULL);
 	free_file(f);
 }
 
@@ -408,7 +419,7 @@ static void forget_unmet(struct dropin *d)
 	struct file *f;
 	size_t n = 0;
 	struct file **gone = mem_array(d->files.len, sizeof(struct file *));
-	for (size_t i = 0; (f = strmap_next(&d->files, &i));)
+	for (size_t i = 0; (f = next_file(&d->files, &i));)
 		if (f->scan != d->scan)
 			gone[n++] = f;
 	for (size_t i = 0; i < n; i++)
@@ -518,7 +529,7 @@ void dropin_rescan(struct dropin *d)
 static void free_dropin(struct dropin *d)
 {
 	struct file *f;
-	for (size_t i = 0; (f = strmap_next(&d->files, &i));)
+	for (size_t i = 0; (f = next_file(&d->files, &i));)
 		free_file(f);
 	strmap_deinit(&d->files);
 	strmap_deinit(&d->owners);
@@ -597,7 +608,7 @@ void dropin_count(const struct dropin *d, struct dropin_counts *ret)
 {
 	const struct file *f;
 	*ret = (struct dropin_counts){.files = d->files.len};
-	for (size_t i = 0; (f = strmap_next(&d->files, &i));)
+	for (size_t i = 0; (f = next_file(&d->files, &i));)
 		ret->bad += f->notes != NULL;
 }
 
@@ -611,7 +622,7 @@ void dropin_each_problem(const struct dropin *d, dropin_problem_cb cb, void *ctx
 	struct file *f;
 	size_t n = 0;
 	struct file **bad = mem_array(d->files.len, sizeof(struct file *));
-	for (size_t i = 0; (f = strmap_next(&d->files, &i));)
+	for (size_t i = 0; (f = next_file(&d->files, &i));)
 		if (f->notes)
 			bad[n++] = f;
 	qsort(bad, n, sizeof(struct file *), compare_files);

@@ -24,11 +24,11 @@
 bool log_is_journal(int fd, const char *journal_stream)
 {
 	struct stat st;
-	uintmax_t dev, ino;
-	char end;
-	if (!journal_stream || sscanf(journal_stream, "%ju:%ju%c", &dev, &ino, &end) != 2)
+	char here[64];
+	if (!journal_stream || fstat(fd, &st) < 0)
 		return false;
-	return fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+	snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(here, journal_stream) == 0;
 }
 
 void log_init(struct log *l, int format, int level, int fd)
@@ -165,7 +165,7 @@ static int64_t now_unix_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* A line goes out with one write, so that lines of several processes do not mix. There is nobody to tell when it fails. */
+/* A line goes out with one write, so that lines of several processes do not mix. Nobody can be told when it fails. */
 static void write_line(int fd, const char *line, size_t len)
 {
 	while (len > 0) {

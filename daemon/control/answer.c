@@ -226,8 +226,7 @@ static void take(const struct backend *b, struct plan *plan, const char *hash, c
 	char text[LIMIT_REASON] = "";
 	const char *phase = NULL;
 	cleanup(mem_free_p) char *name = mem_strdup(plan->name);
-	cleanup(mem_free_p) char *source = mem_printf("submit:%s", name);
-	enum intake_result result = engine_take_plan(b->engine, plan, source, hash, by, text);
+	enum intake_result result = engine_take_plan(b->engine, plan, "submit", hash, by, text);
 	turn_want(b->turn);
 	(void)engine_view(b->engine, name, keep_phase, &phase); /* absent: no phase */
 	switch (result) {

@@ -1,4 +1,4 @@
-/* What the control socket's answers are made from. Filled by the daemon; everything is borrowed and outlives the server. */
+/* What the control socket's answers are made from. Filled by the daemon; all is borrowed and outlives the server. */
 #pragma once
 
 #include <stdbool.h>

@@ -15,7 +15,7 @@ void stream_free(struct stream *s); /* NULL is fine */
 
 /* Copies at most `size` bytes of what there is; 0: nothing now. After an error line it gives -1 for ever. */
 long stream_read(struct stream *s, char *out, size_t size);
-/* Makes the next read give an empty line when there is nothing else, so that both sides see that the other one lives. */
+/* Makes the next read give an empty line when there is nothing else: so both sides see that the other one lives. */
 void stream_beat(struct stream *s);
 /* Whether an event of that plan is of interest. */
 bool stream_wants(const struct stream *s, const char *name);

@@ -1,6 +1,6 @@
 /*
  * Runs one function once at the end of each of the loop's turns in which somebody wanted it: after all timers and all
- * sockets of the turn were served, and before the loop waits again. Also measures how long the turns keep the loop busy.
+ * sockets of the turn were served, and before the loop waits again. Also measures how long turns keep the loop busy.
  */
 #pragma once
 

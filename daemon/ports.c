@@ -1,0 +1,142 @@
+#include "daemon/ports.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+
+static int64_t read_clock_ms(clockid_t clock)
+{
+	struct timespec t;
+	require(clock_gettime(clock, &t) == 0);
+	return t.tv_sec * MS_PER_SECOND + t.tv_nsec / 1000000;
+}
+
+struct instant ports_now(void)
+{
+	return (struct instant){
+	    .unix_ms = read_clock_ms(CLOCK_REALTIME),
+	    .boot_ms = read_clock_ms(CLOCK_BOOTTIME),
+	};
+}
+
+int ports_init(struct daemon_ports *p)
+{
+	uint64_t seed;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return -errno;
+	prng_init(&p->prng, seed);
+	return 0;
+}
+
+static struct instant port_now(void *ctx)
+{
+	(void)ctx;
+	return ports_now();
+}
+
+static uint64_t port_entropy(void *ctx)
+{
+	struct daemon_ports *p = ctx;
+	return prng_next(&p->prng);
+}
+
+static void port_wake_at(void *ctx, int64_t boot_ms)
+{
+	struct daemon_ports *p = ctx;
+	waker_set(p->waker, boot_ms);
+}
+
+/* A request on its way: its answer also asks for a turn of the engine. */
+struct flight {
+	struct daemon_ports *ports;
+	transport_cb cb;
+	void *arg;
+};
+
+static void answered(void *arg, enum transport_result result, const struct http_response *response, const char *error)
+{
+	struct flight *f = arg;
+	turn_want(f->ports->turn);
+	f->cb(f->arg, result, response, error);
+	free(f);
+}
+
+static void port_send(void *ctx, const struct http_request *request, int64_t timeout_ms, transport_cb cb, void *arg)
+{
+	struct daemon_ports *p = ctx;
+	struct flight *f = mem_alloc(sizeof(*f));
+	*f = (struct flight){.ports = p, .cb = cb, .arg = arg};
+	transport_send(p->transport, request, timeout_ms, answered, f);
+}
+
+static int port_credentials(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
+			    size_t error_size)
+{
+	struct daemon_ports *p = ctx;
+	return accounts_credentials(p->accounts, ports_now(), account, ret, ret_error, error_size);
+}
+
+static const char *look_up(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
+static int port_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
+			 char *ret_error, size_t error_size)
+{
+	(void)ctx;
+	return endpoint_resolve(look_up, NULL, service, region, ret, ret_error, error_size);
+}
+
+/* What wants an operator's eye is a warning; what is said before it happens is for the curious. */
+static int level_of(const struct store_event *e)
+{
+	bool bad_end = strcmp(e->phase, rollout_phase_name(PHASE_BLOCKED)) == 0 ||
+		       strcmp(e->phase, rollout_phase_name(PHASE_FAILED)) == 0 ||
+		       strcmp(e->phase, rollout_phase_name(PHASE_ROLLING_BACK)) == 0;
+	if (strcmp(e->kind, rollout_announce_name(ANNOUNCE_INTENT)) == 0)
+		return LOG_LEVEL_DEBUG;
+	if (strcmp(e->kind, rollout_announce_name(ANNOUNCE_TROUBLE)) == 0 ||
+	    strcmp(e->kind, rollout_announce_name(ANNOUNCE_FOREIGN)) == 0)
+		return LOG_LEVEL_WARNING;
+	if (bad_end && strcmp(e->kind, rollout_announce_name(ANNOUNCE_PHASE)) == 0)
+		return LOG_LEVEL_WARNING;
+	return LOG_LEVEL_INFO;
+}
+
+static void port_published(void *ctx, const struct store_event *e)
+{
+	struct daemon_ports *p = ctx;
+	const struct log_field fields[] = {
+	    {"rollout", e->name}, {"phase", e->phase}, {"event", e->kind}, {"by", e->by}};
+	log_write(p->log, level_of(e), e->text, fields, array_len(fields));
+	if (p->published)
+		p->published(p->published_ctx, e);
+}
+
+static void port_log(void *ctx, int level, const char *text)
+{
+	struct daemon_ports *p = ctx;
+	log_write(p->log, level, text, NULL, 0);
+}
+
+void ports_fill(struct daemon_ports *p, struct ports *ret)
+{
+	*ret = (struct ports){
+	    .ctx = p,
+	    .now = port_now,
+	    .entropy = port_entropy,
+	    .wake_at = port_wake_at,
+	    .send = port_send,
+	    .credentials = port_credentials,
+	    .endpoint = port_endpoint,
+	    .published = port_published,
+	    .log = port_log,
+	};
+}
