@@ -480,6 +480,9 @@ void page_render(struct canvas *c, const struct page *p)
 	const json_t *r = p->rollout;
 
 	put_head(c, p);
+	/* First what an operator must know and can do: a small terminal shows no more than the top. */
+	put_field(c, STYLE_BAD, "trouble", field_text(r, "trouble"));
+	put_hint(c, r);
 	if (!field_true(r, "unreadable")) {
 		put_blank(c);
 		put_bar(c, r);
@@ -490,8 +493,6 @@ void page_render(struct canvas *c, const struct page *p)
 		put_versions(c, r);
 		put_verdict(c, r);
 	}
-	put_field(c, STYLE_BAD, "trouble", field_text(r, "trouble"));
-	put_hint(c, r);
 	if (p->details)
 		put_details(c, p);
 	put_events(c, p);
