@@ -211,10 +211,12 @@ static void put_bake(struct canvas *c, const json_t *r, int64_t bake_ms, enum st
 		return;
 	}
 	text_format_span(field_int(r, "baked_ms"), baked);
-	if (bake_ms > 0)
+	if (bake_ms == 0)
+		canvas_put(c, STYLE_PLAIN, "-");
+	else if (field_int(r, "baked_ms") < bake_ms)
 		canvas_putf(c, STYLE_PLAIN, "%s of %s baked", baked, bake);
 	else
-		canvas_put(c, STYLE_PLAIN, "-");
+		canvas_putf(c, STYLE_PLAIN, "%s baked", bake);
 }
 
 static void put_step(struct canvas *c, const json_t *r, const json_t *step, int64_t i)
@@ -383,7 +385,7 @@ static void put_hint(struct canvas *c, const json_t *r)
 
 	if (field_true(r, "unreadable"))
 		return;
-	if (phase_is(r, "paused"))
+	if (json_array_size(field_array(r, "pause")) > 0)
 		snprintf(text, sizeof(text), "rolloutctl %s %.64s  or  rolloutctl rollback %.64s",
 			 holds_pause(r, "approval") ? "promote" : "resume", name, name);
 	else if (phase_is(r, "blocked"))

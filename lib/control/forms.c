@@ -272,18 +272,14 @@ static void set_identity(json_t *o, const struct view_rollout *v)
 
 static void set_state(json_t *o, const struct rollout *r)
 {
-	/* Both versions are found out by the preparation; until then 0 means nothing, and later it means $LATEST,
-	 * which an alias with weights cannot have but a plain one can. */
-	bool prepared = r->revision[0] != '\0';
-
 	set(o, "phase", json_string(rollout_phase_name(r->phase)));
 	set(o, "live", json_boolean(!rollout_ended(r)));
 	set(o, "superseded", json_boolean(r->superseded));
 	set(o, "reason", make_text(r->reason));
 	set(o, "trouble", make_text(r->trouble));
 	set(o, "pause", make_pauses(r->pause));
-	set(o, "stable_version", make_version(r->stable, prepared || r->stable != 0));
-	set(o, "canary_version", make_version(r->canary, prepared || r->canary != 0));
+	set(o, "stable_version", make_version(r->stable, r->prepared));
+	set(o, "canary_version", make_version(r->canary, r->prepared));
 }
 
 static void set_progress(json_t *o, const struct view_rollout *v)

@@ -1,0 +1,345 @@
+/* The JSON forms: their values, and that docs/openapi.yaml describes all of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/macros.h"
+#include "control/forms.h"
+#include "openapi.h"
+
+static struct openapi openapi;
+
+static const struct spec_step steps[] = {
+    {.weight_bp = 1234, .bake_ms = 60000, .min_invocations = 500},
+    {.weight_bp = 5000, .bake_ms = 120000, .approve = true},
+};
+
+static const struct spec_metric metrics[] = {
+    {.kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500, .min_invocations = 50},
+    {.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"},
+};
+
+static struct rollout_spec make_spec(void)
+{
+	return (struct rollout_spec){
+	    .steps = steps,
+	    .n_steps = array_len(steps),
+	    .final_bake_ms = 300000,
+	    .analysis = {.every_ms = 60000,
+			 .settle_ms = 60000,
+			 .period_ms = 60000,
+			 .hold_limit_ms = 3600000,
+			 .on_hold_limit = SPEC_PAUSE,
+			 .metrics = metrics,
+			 .n_metrics = array_len(metrics)},
+	};
+}
+
+static const struct instant now = {.unix_ms = 1795385405123, .boot_ms = 50000}; /* 2026-11-22T22:10:05.123Z */
+
+static struct rollout make_rollout(const struct rollout_spec *spec)
+{
+	struct rollout r;
+
+	rollout_init(&r, spec, now);
+	r.phase = PHASE_PAUSED;
+	r.pause = PAUSE_OPERATOR | PAUSE_FAILURE;
+	r.stable = 1;
+	r.canary = 2;
+	r.live = (struct alias_target){.version = 1, .extra = 2, .weight_bp = 1234};
+	strcpy(r.revision, "rev-1");
+	r.prepared = true;
+	r.applied = true;
+	r.baked_ms = 20000;
+	r.bake_mark_boot_ms = now.boot_ms;
+	r.alarms[1] = ALARM_ALARM;
+	r.verdict = VERDICT_FAIL;
+	strcpy(r.why, "version 2: 30 errors of 100 invocations");
+	strcpy(r.reason, "paused by uid 0");
+	return r;
+}
+
+static struct view_rollout make_view(const struct rollout_spec *spec, const struct rollout *r)
+{
+	return (struct view_rollout){
+	    .name = "hello-prod",
+	    .attempt = 3,
+	    .function = "hello",
+	    .alias = "prod",
+	    .account = "default",
+	    .region = "us-east-1",
+	    .plan_hash = "c0ffee",
+	    .source = "hello.yaml",
+	    .spec = spec,
+	    .state = r,
+	    .now = now,
+	    .verdict = {.verdict = VERDICT_UNDECIDED,
+			.gap = VERDICT_GAP_FEW,
+			.canary_step = {10, 1, true},
+			.canary_all = {100, 30, true},
+			.stable_all = {900, 2, true},
+			.why = "later counts"},
+	};
+}
+
+static json_t *get(const json_t *o, const char *path)
+{
+	char key[64];
+
+	while (o && *path) {
+		size_t len = strcspn(path, ".");
+		snprintf(key, sizeof(key), "%.*s", (int)len, path);
+		o = json_is_array(o) ? json_array_get(o, (size_t)(key[0] - '0')) : json_object_get(o, key);
+		path += len + (path[len] == '.');
+	}
+	return (json_t *)o;
+}
+
+static void is_text(const json_t *o, const char *path, const char *want)
+{
+	const char *got = json_string_value(get(o, path));
+
+	if (!got)
+		fail_msg("%s: no text", path);
+	assert_string_equal(got, want);
+}
+
+static void is_int(const json_t *o, const char *path, int64_t want)
+{
+	if (!json_is_integer(get(o, path)))
+		fail_msg("%s: no integer", path);
+	assert_int_equal(json_integer_value(get(o, path)), want);
+}
+
+static void fits(const char *schema, json_t *j)
+{
+	assert_true(openapi_fits(&openapi, openapi_schema(&openapi, schema), j, schema));
+	json_decref(j);
+}
+
+static void a_rollout_says_all(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r = make_rollout(&spec);
+	struct view_rollout v = make_view(&spec, &r);
+	json_t *j = form_rollout(&v, true);
+
+	(void)state;
+	is_text(j, "name", "hello-prod");
+	is_int(j, "attempt", 3);
+	is_text(j, "phase", "paused");
+	assert_true(json_is_true(get(j, "live")));
+	is_text(j, "reason", "paused by uid 0");
+	is_text(j, "pause.0", "operator");
+	is_text(j, "pause.1", "failure");
+	is_text(j, "stable_version", "1");
+	is_text(j, "canary_version", "2");
+	is_int(j, "weight_bp", 1234);
+	assert_float_equal(json_real_value(get(j, "weight")), 12.34, 1e-9);
+	is_int(j, "step_index", 0);
+	is_int(j, "step_count", 2);
+	is_int(j, "bake_ms", 60000);
+	is_text(j, "now", "2026-11-22T22:10:05.123Z");
+	is_text(j, "created_at", "2026-11-22T22:10:05.123Z");
+	assert_true(json_is_null(get(j, "ended_at")));
+	is_text(j, "verdict.verdict", "fail");
+	is_text(j, "verdict.why", "version 2: 30 errors of 100 invocations");
+	is_int(j, "verdict.canary.errors", 30);
+	is_int(j, "verdict.canary_step.invocations", 10);
+	is_int(j, "verdict.stable.invocations", 900);
+	is_text(j, "alias_holds", "version 1 and 12.34% on version 2");
+	is_text(j, "alarms.0.state", "alarm");
+	is_int(j, "plan.steps.1.weight", 50);
+	fits("Rollout", j);
+}
+
+static void percents_come_out_as_they_went_in(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	json_t *j = form_spec(&spec);
+	char *text = json_dumps(j, FORM_DUMP_FLAGS);
+
+	(void)state;
+	assert_non_null(strstr(text, "\"weight\":12.34,"));
+	assert_non_null(strstr(text, "\"weight\":50,"));
+	assert_non_null(strstr(text, "\"max_rate\":0.05,"));
+	free(text);
+	json_decref(j);
+}
+
+static void before_the_preparation_nothing_is_known(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r;
+	rollout_init(&r, &spec, now);
+	struct view_rollout v = make_view(&spec, &r);
+	json_t *j = form_rollout(&v, true);
+
+	(void)state;
+	is_text(j, "phase", "pending");
+	assert_true(json_is_null(get(j, "stable_version")));
+	assert_true(json_is_null(get(j, "canary_version")));
+	assert_true(json_is_null(get(j, "alias_holds")));
+	assert_true(json_is_null(get(j, "first_traffic_at")));
+	is_text(j, "verdict.why", "later counts"); /* the state has none of its own */
+	is_text(j, "verdict.gap", "few");
+	fits("Rollout", j);
+}
+
+static void a_list_leaves_details_out(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r = make_rollout(&spec);
+	struct view_rollout v = make_view(&spec, &r);
+	json_t *j = form_rollout(&v, false);
+
+	(void)state;
+	assert_null(get(j, "plan"));
+	assert_null(get(j, "alias_revision"));
+	assert_non_null(get(j, "verdict"));
+	fits("Rollout", j);
+}
+
+static void an_unreadable_record_is_shown_as_blocked(void **state)
+{
+	struct view_rollout v = {.name = "old", .unreadable = "record of version 9"};
+	json_t *j = form_rollout(&v, true);
+
+	(void)state;
+	is_text(j, "phase", "blocked");
+	is_text(j, "reason", "record of version 9");
+	assert_true(json_is_true(get(j, "unreadable")));
+	fits("Rollout", j);
+}
+
+static int64_t sum_of_parts(const struct rollout_spec *spec)
+{
+	json_t *j = form_spec(spec), *step;
+	int64_t sum = json_integer_value(get(j, "final_expected_ms"));
+	size_t i;
+
+	json_array_foreach(get(j, "steps"), i, step) sum += json_integer_value(get(step, "expected_ms"));
+	is_int(j, "expected_ms", spec_expected_ms(spec));
+	json_decref(j);
+	return sum;
+}
+
+static void the_lengths_of_the_steps_add_up(void **state)
+{
+	struct rollout_spec spec = make_spec();
+
+	(void)state;
+	for (int pace = SPEC_PACE_EVIDENCE; pace <= SPEC_PACE_CLOCK; pace++) {
+		spec.analysis.pace = (enum spec_pace)pace;
+		spec.final_bake_ms = 300000;
+		spec.n_steps = array_len(steps);
+		assert_int_equal(sum_of_parts(&spec), spec_expected_ms(&spec));
+		spec.final_bake_ms = 0;
+		assert_int_equal(sum_of_parts(&spec), spec_expected_ms(&spec));
+		spec.n_steps = 0;
+		assert_int_equal(sum_of_parts(&spec), spec_expected_ms(&spec));
+	}
+}
+
+static void broken_text_does_not_break_a_form(void **state)
+{
+	json_t *j = form_event(7, "a", 1, now.unix_ms, "phase", "paused", "from AWS: \xff\x1b!", NULL);
+
+	(void)state;
+	is_text(j, "text", "from AWS: ?" "?!");
+	is_text(j, "by", "");
+	is_text(j, "at", "2026-11-22T22:10:05.123Z");
+	fits("Event", j);
+}
+
+static void errors_of_a_file_are_lines(void **state)
+{
+	struct view_file f = {"bad.yaml", "bad.yaml:1:2: error: a\n\nbad.yaml:3:4: error: b"};
+	json_t *j = form_file(&f);
+
+	(void)state;
+	assert_int_equal(json_array_size(get(j, "errors")), 2);
+	is_text(j, "errors.1", "bad.yaml:3:4: error: b");
+	fits("File", j);
+}
+
+static json_t *one_diagnostic(void)
+{
+	json_t *a = json_array();
+
+	json_array_append_new(a, form_diagnostic(true, 3, 7, "unknown key"));
+	return a;
+}
+
+static void answers_fit_their_description(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r = make_rollout(&spec);
+	struct view_rollout v = make_view(&spec, &r);
+	json_t *all = json_array(), *files = json_array();
+
+	(void)state;
+	json_array_append_new(all, form_rollout(&v, false));
+	json_array_append_new(files, form_file(&(struct view_file){"a", "b"}));
+	fits("History", form_history(json_incref(all)));
+	fits("List", form_list(all, files, now.unix_ms));
+	fits("Events", form_events(json_array()));
+	fits("Answer", form_answer("done", "a", "paused", "x"));
+	fits("Answer", form_answer("done", "", NULL, "x"));
+	fits("Check", form_check("a", &spec, json_array()));
+	fits("Check", form_check(NULL, NULL, one_diagnostic()));
+	fits("Error", form_error("refused", "no"));
+	fits("Error", form_invalid_plan("one error", one_diagnostic()));
+	fits("Version", form_version("0.1.0", now.unix_ms));
+	fits("Health", form_health(true, ""));
+	fits("Health", form_health(false, "no disk"));
+}
+
+static void every_phase_is_described(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r = make_rollout(&spec);
+	struct view_rollout v = make_view(&spec, &r);
+
+	(void)state;
+	for (int p = PHASE_PENDING; p <= PHASE_BLOCKED; p++) {
+		r.phase = (enum rollout_phase)p;
+		fits("Rollout", form_rollout(&v, true));
+	}
+}
+
+static int open_description(void **state)
+{
+	(void)state;
+	return openapi_open(&openapi) ? 0 : -1;
+}
+
+static int close_description(void **state)
+{
+	(void)state;
+	openapi_close(&openapi);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_rollout_says_all),
+	    cmocka_unit_test(percents_come_out_as_they_went_in),
+	    cmocka_unit_test(before_the_preparation_nothing_is_known),
+	    cmocka_unit_test(a_list_leaves_details_out),
+	    cmocka_unit_test(an_unreadable_record_is_shown_as_blocked),
+	    cmocka_unit_test(the_lengths_of_the_steps_add_up),
+	    cmocka_unit_test(broken_text_does_not_break_a_form),
+	    cmocka_unit_test(errors_of_a_file_are_lines),
+	    cmocka_unit_test(answers_fit_their_description),
+	    cmocka_unit_test(every_phase_is_described),
+	};
+
+	return cmocka_run_group_tests(tests, open_description, close_description);
+}
