@@ -1,0 +1,135 @@
+#include "sim/counters.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "sim/model.h"
+
+static void change_deinit(struct alias_change *c)
+{
+	free(c->function);
+	free(c->alias);
+	free(c->key_id);
+	free(c->user_agent);
+}
+
+void counters_deinit(struct counters *c)
+{
+	for (size_t i = 0; i < c->operations.len; i++)
+		free(c->operations.entries[i].value);
+	table_deinit(&c->operations);
+	for (size_t i = 0; i < c->n_log; i++)
+		change_deinit(&c->log[i]);
+	free(c->log);
+	*c = (struct counters){0};
+}
+
+void counters_add(struct counters *c, const char *operation, enum outcome outcome)
+{
+	struct call_counts *counts = table_get(&c->operations, operation);
+	if (!counts) {
+		counts = mem_alloc(sizeof(*counts));
+		table_put(&c->operations, operation, counts);
+	}
+	counts->calls++;
+	counts->by[outcome]++;
+}
+
+void counters_log(struct counters *c, const struct alias_change *change)
+{
+	struct alias_change copy = *change;
+	copy.function = mem_strdup(change->function);
+	copy.alias = mem_strdup(change->alias);
+	copy.key_id = mem_strdup(change->key_id);
+	copy.user_agent = mem_strdup(change->user_agent);
+	if (c->n_log < ALIAS_LOG_MAX) {
+		c->log = mem_grow(c->log, &c->log_cap, c->n_log + 1, sizeof(*c->log));
+		c->log[c->n_log++] = copy;
+	} else {
+		struct alias_change *oldest = &c->log[c->n_changes % ALIAS_LOG_MAX];
+		change_deinit(oldest);
+		*oldest = copy;
+	}
+	c->n_changes++;
+}
+
+static json_t *operations_json(const struct counters *c)
+{
+	static const char *const names[OUTCOME_N] = {
+	    [OUTCOME_OK] = "ok",
+	    [OUTCOME_CLIENT_ERROR] = "client_error",
+	    [OUTCOME_THROTTLED] = "throttled",
+	    [OUTCOME_SERVER_ERROR] = "server_error",
+	    [OUTCOME_NO_ANSWER] = "no_answer",
+	};
+	json_t *all = json_object();
+	for (size_t i = 0; i < c->operations.len; i++) {
+		const struct call_counts *counts = c->operations.entries[i].value;
+		json_t *one = json_pack("{s:I}", "calls", (json_int_t)counts->calls);
+		for (size_t k = 0; k < OUTCOME_N; k++)
+			json_object_set_new(one, names[k], json_integer((json_int_t)counts->by[k]));
+		json_object_set_new(all, c->operations.entries[i].key, one);
+	}
+	return all;
+}
+
+static json_t *time_json(int64_t unix_ms)
+{
+	return unix_ms ? json_integer((json_int_t)unix_ms) : json_null();
+}
+
+static json_t *usage_json(const struct usage *u)
+{
+	return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "requests", (json_int_t)u->requests, "errors",
+			 (json_int_t)u->errors, "throttles", (json_int_t)u->throttles, "first_ms",
+			 time_json(u->first_ms), "last_ms", time_json(u->last_ms), "first_error_ms",
+			 time_json(u->first_error_ms), "last_error_ms", time_json(u->last_error_ms), "users",
+			 (json_int_t)u->users.members, "users_with_errors", (json_int_t)u->error_users.members);
+}
+
+static json_t *function_json(const struct function *f)
+{
+	json_t *versions = json_object();
+	if (f->latest.usage.first_ms)
+		json_object_set_new(versions, "$LATEST", usage_json(&f->latest.usage));
+	for (size_t i = 0; i < f->n_versions; i++) {
+		char number[24];
+		version_format(f->versions[i]->number, number);
+		json_object_set_new(versions, number, usage_json(&f->versions[i]->usage));
+	}
+	return json_pack("{s:I, s:I, s:o}", "users", (json_int_t)f->n_users, "users_seen", (json_int_t)f->users.members,
+			 "versions", versions);
+}
+
+static json_t *change_json(const struct alias_change *c)
+{
+	char version[24], time[32];
+	version_format(c->version, version);
+	text_format_utc(c->unix_ms, time);
+	json_t *weights = json_object();
+	if (c->extra_version) {
+		char extra[24];
+		version_format(c->extra_version, extra);
+		json_object_set_new(weights, extra, json_real(c->extra_weight));
+	}
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s?, s:s?, s:b}", "time_ms", (json_int_t)c->unix_ms,
+			 "time", time, "operation", c->operation, "function", c->function, "alias", c->alias, "version",
+			 version, "weights", weights, "revision", c->revision, "key", c->key_id, "user_agent",
+			 c->user_agent, "late", c->late);
+}
+
+json_t *counters_json(const struct world *w)
+{
+	const struct counters *c = &w->counters;
+	json_t *functions = json_object(), *log = json_array();
+	for (size_t i = 0; i < w->functions.len; i++)
+		json_object_set_new(functions, w->functions.entries[i].key,
+				    function_json(w->functions.entries[i].value));
+	size_t first = c->n_log < ALIAS_LOG_MAX ? 0 : c->n_changes % ALIAS_LOG_MAX;
+	for (size_t i = 0; i < c->n_log; i++)
+		json_array_append_new(log, change_json(&c->log[(first + i) % c->n_log]));
+	return json_pack("{s:I, s:o, s:o, s:o, s:I}", "time_ms", (json_int_t)w->now_ms, "operations",
+			 operations_json(c), "functions", functions, "alias_changes", log, "alias_changes_total",
+			 (json_int_t)c->n_changes);
+}

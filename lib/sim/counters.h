@@ -1,0 +1,56 @@
+/*
+ * What the world saw: calls by operation and outcome, and every change of an alias, the newest ALIAS_LOG_MAX of them.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "sim/table.h"
+#include "sim/user_set.h"
+
+#define ALIAS_LOG_MAX 10000
+
+enum outcome {
+	OUTCOME_OK,
+	OUTCOME_CLIENT_ERROR, /* 4xx but throttling */
+	OUTCOME_THROTTLED,
+	OUTCOME_SERVER_ERROR,
+	OUTCOME_NO_ANSWER, /* lost, late, reset, truncated */
+	OUTCOME_N,
+};
+
+struct call_counts {
+	uint64_t calls;
+	uint64_t by[OUTCOME_N];
+};
+
+/* One change of an alias, as the world applied it. */
+struct alias_change {
+	int64_t unix_ms;
+	const char *operation; /* static text */
+	char *function;
+	char *alias;
+	uint64_t version;
+	uint64_t extra_version; /* 0: none */
+	double extra_weight;
+	char revision[37];
+	char *key_id;
+	char *user_agent;
+	bool late; /* applied after its caller had long given up */
+};
+
+struct counters {
+	struct table operations;  /* name -> struct call_counts */
+	struct alias_change *log; /* a ring */
+	size_t n_log;
+	size_t log_cap;
+	uint64_t n_changes; /* all that ever were */
+};
+
+void counters_deinit(struct counters *c);
+void counters_add(struct counters *c, const char *operation, enum outcome outcome);
+/* Copies the strings. */
+void counters_log(struct counters *c, const struct alias_change *change);
+
+struct world;
+json_t *counters_json(const struct world *w);

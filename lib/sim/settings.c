@@ -1,0 +1,305 @@
+/* Settings besides functions: metrics, limits, faults, traffic, keys, alarms. */
+#include "sim/settings.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "sim/dispatch.h"
+#include "sim/reader.h"
+#include "sim/traffic.h"
+
+bool settings_metrics(struct world *w, const struct node *n, struct diags *d)
+{
+	static const char *const keys[] = {"period",	       "delay",		  "jitter", "late",
+					   "executed_version", "page_datapoints", NULL};
+	static const char *const late_keys[] = {"share", "by", NULL};
+	static const char *const series[] = {"weighted", "always", NULL};
+	struct metrics_settings s = w->metrics.settings;
+	size_t before = d->errors, executed = s.executed_version_always;
+	uint64_t page = s.page_datapoints;
+	if (!reader_mapping(n, "metrics", keys, d))
+		return false;
+	const struct node *period = node_get(n, "period"), *late = node_get(n, "late");
+	reader_duration(period, MS_PER_HOUR, &s.period_ms, d);
+	if (s.period_ms < 1000 || s.period_ms % 1000)
+		reader_error(period, d, "`period` must be whole seconds, at least 1s");
+	reader_duration(node_get(n, "delay"), MS_PER_DAY, &s.delay_ms, d);
+	reader_duration(node_get(n, "jitter"), MS_PER_DAY, &s.jitter_ms, d);
+	if (late && reader_mapping(late, "late", late_keys, d)) {
+		reader_share(node_get(late, "share"), &s.late_share, d);
+		reader_duration(node_get(late, "by"), MS_PER_DAY, &s.late_by_ms, d);
+	}
+	reader_choice(node_get(n, "executed_version"), series, &executed, d);
+	reader_count(node_get(n, "page_datapoints"), 0, 100800, &page, d);
+	if (d->errors != before)
+		return false;
+	s.executed_version_always = executed;
+	s.page_datapoints = (uint32_t)page;
+	w->metrics.settings = s;
+	return true;
+}
+
+bool settings_limits(struct world *w, const struct node *n, struct diags *d)
+{
+	const char *keys[RATE_N];
+	double rates[RATE_N];
+	size_t before = d->errors;
+	if (n->kind == NODE_SCALAR && (strcmp(n->text, "off") == 0 || strcmp(n->text, "aws") == 0)) {
+		struct rates aws;
+		rates_init(&aws);
+		for (size_t i = RATE_NONE + 1; i < RATE_N; i++)
+			rates_set(&w->rates, (enum rate_group)i, n->text[0] == 'o' ? 0 : aws.per_second[i]);
+		rates_deinit(&aws);
+		return true;
+	}
+	for (size_t i = RATE_NONE + 1; i < RATE_N; i++)
+		keys[i - 1] = rates_name((enum rate_group)i);
+	keys[RATE_N - 1] = NULL;
+	if (!reader_mapping(n, "limits (requests a second; 0: none)", keys, d))
+		return false;
+	for (size_t i = RATE_NONE + 1; i < RATE_N; i++) {
+		rates[i] = w->rates.per_second[i];
+		reader_number(node_get(n, keys[i - 1]), 0, 1e6, &rates[i], d);
+	}
+	if (d->errors != before)
+		return false;
+	for (size_t i = RATE_NONE + 1; i < RATE_N; i++)
+		if (node_get(n, keys[i - 1]))
+			rates_set(&w->rates, (enum rate_group)i, rates[i]);
+	return true;
+}
+
+/* --- faults --- */
+
+static bool applied_by_itself(enum fault_kind k)
+{
+	return k == FAULT_GARBAGE || k == FAULT_TRUNCATED;
+}
+
+static void read_fault_op(const struct node *n, enum fault_kind kind, const char **ret, struct diags *d)
+{
+	const struct node *op = node_get(n, "op");
+	const char *names[DISPATCH_NAMES_MAX];
+	size_t index;
+	dispatch_names(names);
+	*ret = fault_kind_is_metrics(kind) ? "*" : NULL;
+	if (op && op->kind == NODE_SCALAR && strcmp(op->text, "*") == 0)
+		*ret = "*";
+	else if (op && reader_choice(op, names, &index, d))
+		*ret = names[index];
+	else if (!op && !*ret)
+		reader_error(n, d, "a fault needs `op`: an operation's name, or \"*\"");
+	if (kind == FAULT_STALE && *ret && strcmp(*ret, "GetAlias") != 0)
+		reader_error(op ? op : n, d, "`stale` is a fault of GetAlias alone");
+}
+
+/* Fills numbers and flags; the strings are left to the caller. */
+static bool read_fault(const struct node *n, struct fault *f, const char *texts[5], struct diags *d)
+{
+	static const char *const keys[] = {"op",      "fault",	    "function", "alias",       "metric",
+					   "version", "delay",	    "times",	"probability", "nth",
+					   "from",    "connection", "applied",	NULL};
+	static const char *const connections[] = {"hang", "close", NULL};
+	const char *kinds[FAULT_N + 1];
+	size_t kind = 0, closes = 0, before = d->errors;
+	uint64_t times = 0, from = 1;
+	for (size_t i = 0; i < FAULT_N; i++)
+		kinds[i] = fault_kind_name((enum fault_kind)i);
+	kinds[FAULT_N] = NULL;
+	if (!reader_mapping(n, "a fault", keys, d))
+		return false;
+	if (!node_get(n, "fault")) {
+		reader_error(n, d, "a fault needs `fault`: what goes wrong");
+		return false;
+	}
+	if (!reader_choice(node_get(n, "fault"), kinds, &kind, d))
+		return false;
+	*f = (struct fault){.kind = (enum fault_kind)kind, .probability = 1, .times = -1, .delay_ms = 1000};
+	f->applied = applied_by_itself(f->kind);
+	read_fault_op(n, f->kind, &texts[0], d);
+	reader_text(node_get(n, "function"), LIMIT_FUNCTION_NAME, &texts[1], d);
+	reader_text(node_get(n, "alias"), LIMIT_ALIAS_NAME, &texts[2], d);
+	reader_text(node_get(n, "metric"), 255, &texts[3], d);
+	reader_text(node_get(n, "version"), 20, &texts[4], d);
+	reader_duration(node_get(n, "delay"), MS_PER_DAY, &f->delay_ms, d);
+	reader_share(node_get(n, "probability"), &f->probability, d);
+	reader_count(node_get(n, "from"), 1, UINT32_MAX, &from, d);
+	reader_bool(node_get(n, "applied"), &f->applied, d);
+	reader_choice(node_get(n, "connection"), connections, &closes, d);
+	if (node_get(n, "times") && reader_count(node_get(n, "times"), 1, UINT32_MAX, &times, d))
+		f->times = (int64_t)times;
+	if (node_get(n, "nth") && reader_count(node_get(n, "nth"), 1, UINT32_MAX, &from, d))
+		f->times = 1;
+	f->from_call = from;
+	f->close = closes;
+	return d->errors == before;
+}
+
+bool settings_faults(struct world *w, const struct node *n, struct diags *d)
+{
+	size_t before = d->errors;
+	if (!reader_sequence(n, "a list of faults", d))
+		return false;
+	/* Twice, so that nothing is added when any of them is bad. */
+	for (int adding = 0; adding < 2 && d->errors == before; adding++)
+		for (const struct node *item = n->first; item; item = item->next) {
+			struct fault f;
+			const char *texts[5] = {NULL};
+			if (!read_fault(item, &f, texts, d) || !adding)
+				continue;
+			f.op = mem_strdup(texts[0]);
+			f.function = mem_strdup(texts[1]);
+			f.alias = mem_strdup(texts[2]);
+			f.metric = mem_strdup(texts[3]);
+			f.version = mem_strdup(texts[4]);
+			if (!faults_add(&w->faults, &f))
+				reader_error(item, d, "there are %d faults already, the most there may be", FAULTS_MAX);
+		}
+	return d->errors == before;
+}
+
+/* --- traffic --- */
+
+struct traffic_wish {
+	const char *function, *alias;
+	double rps;
+	bool even;
+	uint64_t users;
+};
+
+static bool read_traffic(const struct world *w, const struct node *n, struct traffic_wish *ret, struct diags *d)
+{
+	static const char *const keys[] = {"function", "alias", "rps", "arrival", "users", NULL};
+	static const char *const arrivals[] = {"poisson", "even", NULL};
+	size_t even = 0, before = d->errors;
+	*ret = (struct traffic_wish){.users = 1000};
+	if (!reader_mapping(n, "traffic", keys, d))
+		return false;
+	for (size_t i = 0; i < 3; i++)
+		if (!node_get(n, keys[i]))
+			reader_error(n, d, "traffic needs `%s`", keys[i]);
+	reader_text(node_get(n, "function"), LIMIT_FUNCTION_NAME, &ret->function, d);
+	reader_text(node_get(n, "alias"), LIMIT_ALIAS_NAME, &ret->alias, d);
+	reader_number(node_get(n, "rps"), 0, 100000, &ret->rps, d);
+	reader_choice(node_get(n, "arrival"), arrivals, &even, d);
+	reader_count(node_get(n, "users"), 1, USERS_MAX, &ret->users, d);
+	ret->even = even;
+	if (d->errors != before)
+		return false;
+	if (text_ends_with(ret->function, "*"))
+		return true;
+	const struct function *f = model_function(w, ret->function);
+	if (!f || !model_alias(f, ret->alias)) {
+		reader_error(n, d, f ? "function %s has no alias `%s`" : "there is no function %s with an alias `%s`",
+			     ret->function, ret->alias);
+		return false;
+	}
+	return true;
+}
+
+/* "bench-*" stands for every function whose name begins so and that has the alias. */
+static bool apply_traffic(struct world *w, const struct traffic_wish *t)
+{
+	if (!text_ends_with(t->function, "*"))
+		return traffic_set(w, t->function, t->alias, t->rps, t->even, t->users);
+	bool good = true;
+	size_t len = strlen(t->function) - 1;
+	for (size_t i = 0; i < w->functions.len && good; i++) {
+		const struct function *f = w->functions.entries[i].value;
+		if (strncmp(f->name, t->function, len) == 0 && model_alias(f, t->alias))
+			good = traffic_set(w, f->name, t->alias, t->rps, t->even, t->users);
+	}
+	return good;
+}
+
+bool settings_traffic(struct world *w, const struct node *n, struct diags *d)
+{
+	size_t before = d->errors;
+	struct traffic_wish t;
+	if (!reader_sequence(n, "a list of {function, alias, rps}", d))
+		return false;
+	for (const struct node *item = n->first; item; item = item->next)
+		(void)read_traffic(w, item, &t, d);
+	for (const struct node *item = n->first; item && d->errors == before; item = item->next)
+		if (read_traffic(w, item, &t, d) && !apply_traffic(w, &t))
+			reader_error(item, d, "there is traffic for %d aliases already, the most there may be",
+				     TRAFFIC_MAX);
+	return d->errors == before;
+}
+
+/* --- keys --- */
+
+bool settings_keys(struct world *w, const struct node *n, struct diags *d)
+{
+	static const char *const keys[] = {"id", "secret", "token", "expired", NULL};
+	size_t before = d->errors;
+	if (!reader_sequence(n, "a list of {id, secret}", d))
+		return false;
+	for (const struct node *item = n->first; item; item = item->next) {
+		const char *id = NULL, *secret = NULL, *token = NULL;
+		bool expired = false;
+		if (!reader_mapping(item, "a key", keys, d) || !reader_text(node_get(item, "id"), 127, &id, d) ||
+		    !reader_text(node_get(item, "secret"), 255, &secret, d) ||
+		    !reader_text(node_get(item, "token"), 4096, &token, d) ||
+		    !reader_bool(node_get(item, "expired"), &expired, d))
+			continue;
+		if (!id || !*id || (!secret && !expired)) {
+			reader_error(item, d, "a key needs `id` and `secret`");
+			continue;
+		}
+		if (secret)
+			world_add_key(w, id, secret, token);
+		for (size_t i = 0; i < w->n_keys; i++)
+			if (strcmp(w->keys[i].id, id) == 0)
+				w->keys[i].expired = expired;
+	}
+	return d->errors == before;
+}
+
+/* --- alarms --- */
+
+static struct alarm *new_alarm(const char *name, bool composite)
+{
+	struct alarm *a = mem_alloc(sizeof(*a));
+	a->name = mem_strdup(name);
+	a->composite = composite;
+	a->as_put = json_pack("{s:b, s:[], s:[], s:[]}", "ActionsEnabled", 1, "OKActions", "AlarmActions",
+			      "InsufficientDataActions");
+	require(a->as_put);
+	if (composite)
+		json_object_set_new(a->as_put, "AlarmRule", json_string("FALSE"));
+	return a;
+}
+
+/* An alarm that is made here has no metric: its state is what it is set to. */
+bool settings_alarms(struct world *w, const struct node *n, struct diags *d)
+{
+	static const char *const keys[] = {"name", "state", "reason", "composite", NULL};
+	static const char *const states[] = {"OK", "ALARM", "INSUFFICIENT_DATA", NULL};
+	size_t before = d->errors;
+	if (!reader_sequence(n, "a list of {name, state}", d))
+		return false;
+	for (const struct node *item = n->first; item; item = item->next) {
+		const char *name = NULL, *reason = "Set through rollout-localaws";
+		bool composite = false;
+		size_t state = ALARM_VALUE_OK;
+		if (!reader_mapping(item, "an alarm", keys, d) ||
+		    !reader_text(node_get(item, "name"), LIMIT_ALARM_NAME, &name, d) ||
+		    !reader_text(node_get(item, "reason"), 1023, &reason, d) ||
+		    !reader_bool(node_get(item, "composite"), &composite, d) ||
+		    !reader_choice(node_get(item, "state"), states, &state, d))
+			continue;
+		if (!name || !*name) {
+			reader_error(item, d, "an alarm needs `name`");
+			continue;
+		}
+		if (!alarms_find(&w->alarms, name) && !alarms_put(&w->alarms, new_alarm(name, composite), w->now_ms)) {
+			reader_error(item, d, "there are %d alarms already, the most there may be", ALARMS_MAX);
+			continue;
+		}
+		alarm_set_state(alarms_find(&w->alarms, name), (enum alarm_value)state, reason, NULL, w->now_ms);
+	}
+	return d->errors == before;
+}

@@ -1,0 +1,21 @@
+/*
+ * The parts of a world file, which the admin API takes as well, from the same words. Each function changes the world
+ * only when the whole part is good, and returns false after it has added what is wrong to diags.
+ */
+#pragma once
+
+#include "plan/node.h"
+#include "sim/model.h"
+
+bool settings_metrics(struct world *w, const struct node *n, struct diags *d);
+bool settings_limits(struct world *w, const struct node *n, struct diags *d);
+/* Adds to the faults that are there. */
+bool settings_faults(struct world *w, const struct node *n, struct diags *d);
+bool settings_traffic(struct world *w, const struct node *n, struct diags *d);
+bool settings_keys(struct world *w, const struct node *n, struct diags *d);
+bool settings_alarms(struct world *w, const struct node *n, struct diags *d);
+bool settings_functions(struct world *w, const struct node *n, struct diags *d);
+/* One version's behaviour, description and code; made if it is absent. */
+bool settings_version(struct world *w, struct function *f, const struct node *n, struct diags *d);
+/* One alias; made if it is absent. `n` is the mapping, `name` its name. */
+bool settings_alias(struct world *w, struct function *f, const char *name, const struct node *n, struct diags *d);

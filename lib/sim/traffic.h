@@ -1,0 +1,22 @@
+/*
+ * Requests: those of the traffic generator, drawn slice by slice, and those of Invoke. Both choose a version by the
+ * alias's weights, behave as the version says, and are counted and measured the same way.
+ */
+#pragma once
+
+#include "sim/model.h"
+
+struct request_result {
+	struct version *version; /* that was chosen */
+	bool throttled;
+	bool failed;
+	double duration_ms;
+};
+
+/* One invocation at the world's time, through `alias` (NULL: none) or of `version`; recorded in metrics and usage. */
+void traffic_invoke(struct world *w, struct function *f, struct alias *alias, struct version *version,
+		    struct request_result *ret);
+/* One slice of generated traffic, which starts at start_ms and is TICK_MS long. */
+void traffic_tick(struct world *w, int64_t start_ms);
+/* False when there are TRAFFIC_MAX; one for the same alias is replaced. Copies the names. */
+bool traffic_set(struct world *w, const char *function, const char *alias, double rps, bool even, uint64_t users);
