@@ -181,8 +181,9 @@ static const struct command commands[] = {
     {
 	.name = "reload",
 	.run = command_reload,
-	.summary = "read the configuration and the plans again",
-	.text = "The same as 'systemctl reload rolloutd'.\n",
+	.summary = "look through the plans again",
+	.text = "Also reads AWS keys anew. The same as 'systemctl reload rolloutd'. The configuration is read at the\n"
+		"daemon's start only.\n",
 	.example = "rolloutctl reload",
     },
     {

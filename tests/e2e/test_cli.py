@@ -378,6 +378,53 @@ class Usage(Case):
         self.assertRegex(self.run_ctl("--version").stdout, r"^rolloutctl \d+\.\d+\.\d+\n$")
 
 
+class Documents(Case):
+    """What is said of the commands elsewhere knows all of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.commands = re.findall(r"^  ([a-z]+) {2,}\S", self.run_ctl("help").stdout, re.M)
+
+    @staticmethod
+    def read(path):
+        with open(os.path.join(TOP, path), encoding="utf-8") as f:
+            return f.read()
+
+    def test_every_command_is_everywhere(self):
+        places = {
+            "docs/rolloutctl.md": r"^\| `{}[ `]",
+            "docs/man/rolloutctl.1": r"^\.BI? ?R? ?{}\b",
+            "conf/completion/bash/rolloutctl": r"commands='[^']*\b{}\b",
+            "conf/completion/zsh/_rolloutctl": r"['\"]{}:",
+        }
+        for path, pattern in places.items():
+            text = self.read(path)
+            for c in self.commands:
+                self.assertRegex(text, re.compile(pattern.format(c), re.M), path)
+
+    def complete(self, *words):
+        script = 'source "$0"; COMP_WORDS=(rolloutctl "$@"); COMP_CWORD=$#; _rolloutctl; printf "%s\\n" "${COMPREPLY[@]}"'
+        path = os.path.join(TOP, "conf/completion/bash/rolloutctl")
+        env = {**self.env, "PATH": os.path.dirname(os.path.abspath(ROLLOUTCTL)) + ":" + self.env["PATH"]}
+        p = subprocess.run(["bash", "-c", script, path, *words], env=env, cwd=self.folder, text=True,
+                           capture_output=True, timeout=DEADLINE, check=True)  # fmt: skip
+        self.assertEqual(p.stderr, "")
+        return p.stdout.split()
+
+    def test_completion_in_bash(self):
+        control = self.serve()
+        control.put(make_rollout("hello-prod"))
+        control.put(make_rollout("orders-prod"))
+        self.write("a.yaml", PLAN)
+        self.write("a.txt", PLAN)
+        self.assertEqual(self.complete("st"), ["status"])
+        self.assertEqual(sorted(self.complete("pause", "")), ["hello-prod", "orders-prod"])
+        self.assertEqual(self.complete("--socket", self.socket, "wait", "o"), ["orders-prod"])
+        self.assertEqual(self.complete("promote", "x", "--f"), ["--full"])
+        self.assertEqual(self.complete("list", "-o", "j"), ["json"])
+        self.assertEqual(self.complete("submit", "a"), ["a.yaml"])
+
+
 class Unreachable(Case):
     def test_no_socket(self):
         p = self.run_ctl("list", code=6)
