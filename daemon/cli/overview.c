@@ -10,14 +10,14 @@
 #include "span.h"
 #include "table.h"
 
-static int compare_names(const void *a, const void *b)
-{
-	const json_t *const *x = a, *const *y = b;
+/* A rollout's form and its place in the order. */
+struct entry {
+	const json_t *form;
+	int urgency;
+};
 
-	return strcmp(field_text(*x, "name"), field_text(*y, "name"));
-}
-
-static int urgency(const json_t *rollout)
+/* What an operator must look at first has the lowest number. */
+static int urgency_of(const json_t *rollout)
 {
 	static const char *const order[] = {"blocked", "rolling-back", "paused",  "promoting", "progressing",
 					    "baking",  "preparing",    "pending", "failed",    "rolled-back"};
@@ -29,12 +29,13 @@ static int urgency(const json_t *rollout)
 	return (int)array_len(order);
 }
 
-static int compare_urgency(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
-	const json_t *const *x = a, *const *y = b;
-	int difference = urgency(*x) - urgency(*y);
+	const struct entry *x = a, *y = b;
 
-	return difference ? difference : compare_names(a, b);
+	if (x->urgency != y->urgency)
+		return x->urgency - y->urgency;
+	return strcmp(field_text(x->form, "name"), field_text(y->form, "name"));
 }
 
 static void add_row(struct table *t, const json_t *r, int64_t now)
@@ -98,7 +99,7 @@ static void put_files(struct canvas *c, const json_t *files)
 	}
 }
 
-static void put_rollouts(struct canvas *c, const json_t **rollouts, size_t n, size_t shown, int64_t now)
+static void put_rollouts(struct canvas *c, const struct entry *rollouts, size_t n, size_t shown, int64_t now)
 {
 	static const struct column columns[] = {{.title = "NAME", .shrink_to = 16},
 						{.title = "FUNCTION:ALIAS", .shrink_to = 14},
@@ -111,7 +112,7 @@ static void put_rollouts(struct canvas *c, const json_t **rollouts, size_t n, si
 	struct table *t = table_new(c->screen, columns, array_len(columns));
 
 	for (size_t i = 0; i < shown; i++)
-		add_row(t, rollouts[i], now);
+		add_row(t, rollouts[i].form, now);
 	table_render(t, c, 0);
 	table_free(t);
 	if (shown < n) {
@@ -124,12 +125,14 @@ void overview_render(struct canvas *c, const json_t *list, enum overview_order o
 {
 	const json_t *all = field_array(list, "rollouts"), *files = field_array(list, "files");
 	size_t n = json_array_size(all), shown = n;
-	const json_t **rollouts = mem_array(n, sizeof(*rollouts));
+	struct entry *rollouts = mem_array(n, sizeof(*rollouts));
 
-	for (size_t i = 0; i < n; i++)
-		rollouts[i] = json_array_get(all, i);
+	for (size_t i = 0; i < n; i++) {
+		rollouts[i].form = json_array_get(all, i);
+		rollouts[i].urgency = order == OVERVIEW_BY_URGENCY ? urgency_of(rollouts[i].form) : 0;
+	}
 	if (n > 0)
-		qsort(rollouts, n, sizeof(*rollouts), order == OVERVIEW_BY_NAME ? compare_names : compare_urgency);
+		qsort(rollouts, n, sizeof(*rollouts), compare);
 	if (c->max_rows > 0) {
 		/* The files' block may take half of the screen at most. */
 		size_t room = (size_t)(canvas_rows_left(c) > 0 ? canvas_rows_left(c) : 0);

@@ -250,11 +250,12 @@ static const struct control_entry *find_entry(const char *method, const char *pa
 int control_parse(const char *method, const char *path, const char *(*query)(void *ctx, const char *key), void *ctx,
 		  const char *body, size_t body_len, struct control_request *ret, char *ret_error, size_t error_size)
 {
-	struct source s = {query, ctx, body, body_len, ret_error, error_size};
+	struct source s = {.query = query, .ctx = ctx, .body = body, .body_len = body_len, .error_size = error_size};
 	const char *name, *other = NULL;
 	size_t name_len;
 	const struct control_entry *e = find_entry(method, path, &name, &name_len, &other);
 
+	s.error = ret_error;
 	if (!e && other) {
 		(void)complain(&s, "this path takes %s only", other);
 		return CONTROL_BAD_METHOD;

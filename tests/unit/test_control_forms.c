@@ -52,15 +52,15 @@ static struct rollout make_rollout(const struct rollout_spec *spec)
 	r.stable = 1;
 	r.canary = 2;
 	r.live = (struct alias_target){.version = 1, .extra = 2, .weight_bp = 1234};
-	strcpy(r.revision, "rev-1");
+	snprintf(r.revision, sizeof(r.revision), "%s", "rev-1");
 	r.prepared = true;
 	r.applied = true;
 	r.baked_ms = 20000;
 	r.bake_mark_boot_ms = now.boot_ms;
 	r.alarms[1] = ALARM_ALARM;
 	r.verdict = VERDICT_FAIL;
-	strcpy(r.why, "version 2: 30 errors of 100 invocations");
-	strcpy(r.reason, "paused by uid 0");
+	snprintf(r.why, sizeof(r.why), "%s", "version 2: 30 errors of 100 invocations");
+	snprintf(r.reason, sizeof(r.reason), "%s", "paused by uid 0");
 	return r;
 }
 
@@ -251,7 +251,9 @@ static void broken_text_does_not_break_a_form(void **state)
 	json_t *j = form_event(7, "a", 1, now.unix_ms, "phase", "paused", "from AWS: \xff\x1b!", NULL);
 
 	(void)state;
-	is_text(j, "text", "from AWS: ?" "?!");
+	is_text(j, "text",
+		"from AWS: ?"
+		"?!");
 	is_text(j, "by", "");
 	is_text(j, "at", "2026-11-22T22:10:05.123Z");
 	fits("Event", j);
