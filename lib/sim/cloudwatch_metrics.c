@@ -216,6 +216,22 @@ struct page {
 	char next[64];	 /* the token of the next page; "" */
 };
 
+#define TOKEN_PREFIX "localaws-"
+
+/* "localaws-QUERY-TIME": the query to begin with, and the time of its first datapoint. */
+static bool parse_token(struct call *c, const char *token, struct page *ret)
+{
+	uint64_t query;
+	if (!text_starts_with(token, TOKEN_PREFIX))
+		return false;
+	const char *index = token + strlen(TOKEN_PREFIX), *dash = strchr(index, '-');
+	if (!dash || text_parse_i64(dash + 1, INT64_MIN + 1, INT64_MAX, &ret->from_ms) != 0 ||
+	    text_parse_u64(arena_strndup(c->arena, index, (size_t)(dash - index)), LIMIT_METRIC_QUERIES, &query) != 0)
+		return false;
+	ret->query = (size_t)query;
+	return true;
+}
+
 static bool read_page(struct call *c, struct page *ret)
 {
 	struct field f = {c, c->in, ""};
@@ -242,14 +258,10 @@ static bool read_page(struct call *c, struct page *ret)
 	uint32_t own = c->w->metrics.settings.page_datapoints;
 	if (own && ret->room > own)
 		ret->room = own;
-	long long from;
-	char extra;
-	if (token && sscanf(token, "localaws-%zu-%lld%c", &ret->query, &from, &extra) != 2) {
+	if (token && !parse_token(c, token, ret)) {
 		call_fail(c, &cloudwatch_error_token, "The NextToken is not one that rollout-localaws gave.");
 		return false;
 	}
-	if (token)
-		ret->from_ms = from;
 	return true;
 }
 
@@ -267,7 +279,8 @@ static bool add_result(struct call *c, struct page *page, size_t index, const st
 		if (page->from_ms != INT64_MIN && before)
 			continue;
 		if (!page->room) {
-			snprintf(page->next, sizeof(page->next), "localaws-%zu-%lld", index, (long long)v->start_ms);
+			snprintf(page->next, sizeof(page->next), TOKEN_PREFIX "%zu-%lld", index,
+				 (long long)v->start_ms);
 			full = true;
 			break;
 		}

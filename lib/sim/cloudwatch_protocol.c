@@ -66,7 +66,10 @@ static json_t *fold_members(json_t *from)
 	json_t *folded = json_object();
 	const char *key;
 	json_t *value;
-	json_object_foreach(from, key, value) json_object_set_new(folded, key, fold_members(value));
+	json_object_foreach(from, key, value)
+	{
+		json_object_set_new(folded, key, fold_members(value));
+	}
 	return folded;
 }
 
@@ -144,7 +147,10 @@ static void xml_children(struct buf *out, const char *key, json_t *value)
 		xml_children(out, key, child);
 		buf_add_text(out, "</member>");
 	}
-	json_object_foreach(value, name, child) xml_value(out, name, child);
+	json_object_foreach(value, name, child)
+	{
+		xml_value(out, name, child);
+	}
 	if (json_is_string(value)) {
 		xml_text(out, json_string_value(value));
 	} else if (json_is_number(value) && (text_ends_with(key, "Timestamp") || text_ends_with(key, "Timestamps"))) {

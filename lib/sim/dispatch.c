@@ -1,6 +1,5 @@
 #include "sim/dispatch.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,7 +52,7 @@ static const struct {
 
 void dispatch_names(const char *out[static DISPATCH_NAMES_MAX])
 {
-	static_assert(array_len(operations) < DISPATCH_NAMES_MAX, "room for every name");
+	_Static_assert(array_len(operations) < DISPATCH_NAMES_MAX, "room for every name");
 	for (size_t i = 0; i < array_len(operations); i++)
 		out[i] = operations[i].name;
 	out[array_len(operations)] = NULL;

@@ -55,7 +55,7 @@ static int compare_dimensions(const void *a, const void *b)
 char *metrics_key(const char *namespace, const char *name, const struct dimension *dimensions, size_t n)
 {
 	require(n <= METRICS_DIMENSIONS_MAX);
-	struct dimension sorted[METRICS_DIMENSIONS_MAX];
+	struct dimension sorted[METRICS_DIMENSIONS_MAX] = {{0}};
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = dimensions[i];
 	qsort(sorted, n, sizeof(*sorted), compare_dimensions);

@@ -289,7 +289,7 @@ static bool read_function(struct world *w, const struct node *n, struct diags *d
 		}
 	if (!copies)
 		return apply_function(w, n->key, n, d);
-	for (uint64_t i = 1; i <= copies && d->errors == before; i++) {
+	for (uint64_t i = 0; i < copies && d->errors == before; i++) {
 		char name[96];
 		snprintf(name, sizeof(name), "%s-%llu", n->key, (unsigned long long)i);
 		(void)apply_function(w, name, n, d);

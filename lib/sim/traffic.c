@@ -171,9 +171,11 @@ static uint64_t draw_poisson(struct prng *p, double mean)
 	uint64_t n = 0;
 	while (mean > 0) {
 		double part = mean > 16 ? 16 : mean;
-		double limit = exp(-part);
-		for (double product = prng_unit(p); product > limit; product *= prng_unit(p))
+		double limit = exp(-part), product = prng_unit(p);
+		while (product > limit) {
+			product *= prng_unit(p);
 			n++;
+		}
 		mean -= part;
 	}
 	return n;
