@@ -74,7 +74,8 @@ struct dropin {
 
 	struct strmap files;  /* name -> struct file */
 	struct strmap owners; /* plan name -> the struct file that has it */
-	struct file *waiting;
+	struct file *waiting; /* first come, first served, so that of two equals the first by name wins */
+	struct file **waiting_end;
 
 	enum stage stage;
 	bool again; /* a scan was asked for while one ran */
@@ -122,20 +123,21 @@ static void wait_for(struct dropin *d, struct file *f)
 	if (f->waiting)
 		return;
 	f->waiting = true;
-	f->next_waiting = d->waiting;
-	d->waiting = f;
+	f->next_waiting = NULL;
+	*d->waiting_end = f;
+	d->waiting_end = &f->next_waiting;
 	if (!uv_is_active((uv_handle_t *)&d->settle))
 		require(uv_timer_start(&d->settle, d->settle.timer_cb, (uint64_t)d->stable_ms, 0) == 0);
 }
 
 static void unlink_waiting(struct dropin *d, const struct file *f)
 {
-	for (struct file **slot = &d->waiting; *slot; slot = &(*slot)->next_waiting) {
-		if (*slot == f) {
-			*slot = f->next_waiting;
-			return;
-		}
-	}
+	struct file **slot = &d->waiting;
+	while (*slot != f)
+		slot = &(*slot)->next_waiting;
+	*slot = f->next_waiting;
+	if (!*slot)
+		d->waiting_end = slot;
 }
 
 /* The name is free now: a file that was refused for having it may be read again. */
@@ -300,24 +302,21 @@ static void look_at(struct dropin *d, const char *name)
 static void settle_cb(uv_timer_t *timer)
 {
 	struct dropin *d = timer->data;
-	struct file *f = d->waiting;
 	uint64_t until = uv_hrtime() + TURN_NS;
-	d->waiting = NULL;
-	while (f && uv_hrtime() < until) {
-		struct file *next = f->next_waiting;
+	struct file **end = d->waiting_end; /* what is still not stable comes behind it */
+	bool last = !d->waiting;
+	while (!last && uv_hrtime() < until) {
+		struct file *f = d->waiting;
+		last = &f->next_waiting == end;
+		d->waiting = f->next_waiting;
+		if (!d->waiting)
+			d->waiting_end = &d->waiting;
 		f->waiting = false;
-		f->next_waiting = NULL;
 		if (d->dir_fd >= 0)
 			look_at(d, f->name);
-		f = next;
 	}
-	if (!f)
-		return;
-	struct file **tail = &d->waiting;
-	while (*tail)
-		tail = &(*tail)->next_waiting;
-	*tail = f;
-	require(uv_timer_start(&d->settle, settle_cb, 0, 0) == 0);
+	if (!last)
+		require(uv_timer_start(&d->settle, settle_cb, 0, 0) == 0);
 }
 
 /* --- the folder --- */
@@ -440,7 +439,8 @@ static void names_read(struct dropin *d, int error)
 	} else {
 		set_folder_note(d, NULL);
 	}
-	qsort(d->names, d->n_names, sizeof(d->names[0]), compare_names);
+	if (d->n_names > 0)
+		qsort(d->names, d->n_names, sizeof(d->names[0]), compare_names);
 	d->stage = STAGE_FILES;
 }
 
@@ -557,6 +557,7 @@ int dropin_new(uv_loop_t *loop, const struct dropin_config *config, struct dropi
 	d->rescan_ms = config->rescan_ms ? config->rescan_ms : RESCAN_MS;
 	d->owner = geteuid();
 	d->dir_fd = -1;
+	d->waiting_end = &d->waiting;
 	int r = uv_fs_event_init(loop, &d->watch);
 	if (r < 0) {
 		free_dropin(d);
@@ -625,7 +626,8 @@ void dropin_each_problem(const struct dropin *d, dropin_problem_cb cb, void *ctx
 	for (size_t i = 0; (f = next_file(&d->files, &i));)
 		if (f->notes)
 			bad[n++] = f;
-	qsort(bad, n, sizeof(struct file *), compare_files);
+	if (n > 0)
+		qsort(bad, n, sizeof(struct file *), compare_files);
 	if (d->folder_note)
 		cb(ctx, &(struct view_file){.file = d->folder, .errors = d->folder_note});
 	for (size_t i = 0; i < n; i++)
