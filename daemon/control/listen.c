@@ -62,10 +62,12 @@ static int make_folder(const char *path, char *ret_error, size_t size)
 	if (!slash || slash == path)
 		return 0;
 	cleanup(mem_free_p) char *folder = mem_strndup(path, (size_t)(slash - path));
-	if (mkdir(folder, 0755) == 0 || errno == EEXIST)
-		return 0;
-	return fail(-errno, ret_error, size, "the control socket's folder %s cannot be made: %s", folder,
-		    strerror(errno));
+	mode_t before = umask(022); /* the group must get to the socket */
+	int r = mkdir(folder, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	umask(before);
+	return r == 0 ? 0
+		      : fail(r, ret_error, size, "the control socket's folder %s cannot be made: %s", folder,
+			     strerror(-r));
 }
 
 /* Binds so that nobody but the owner can connect before the group is set. */

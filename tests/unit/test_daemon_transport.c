@@ -1,0 +1,614 @@
+/*
+ * The transport against a server in the same loop that misbehaves as it is told. What counts most is that the outcome
+ * is told truly: a request that may have been applied is never called unsent, and never sent twice.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+
+/* The daemon is a program and no library: its parts are compiled into the test. */
+#include "daemon/io/transport.c"
+#include "daemon/io/turn.c"
+#define arm	  waker_arm
+#define poll_cb	  waker_poll_cb
+#define closed_cb waker_closed_cb
+#include "daemon/io/waker.c"
+
+#define BEAT_MS	  5
+#define BEATS_MAX 4000 /* a test that waits for so long has failed */
+
+enum manner {
+	ANSWER,	       /* whatever `reply` is, and keep the connection */
+	ANSWER_CLOSE,  /* the same, and close it */
+	CLOSE_UNHEARD, /* close without reading */
+	CLOSE_HEARD,   /* read the request, close without an answer */
+	CLOSE_SECOND,  /* answer the first request of a connection, close on the next */
+	SILENCE,       /* read, and never answer */
+	FLOOD,	       /* an answer that does not end */
+};
+
+struct rig {
+	uv_loop_t loop;
+	uv_timer_t guard;
+	unsigned beats;
+	bool late;
+	uv_tcp_t listener;
+	char host[32];
+	enum manner manner;
+	const char *reply;
+	unsigned connections;
+	unsigned requests;
+	char last[4096]; /* the last request's bytes */
+	struct transport *transport;
+	/* the answer */
+	unsigned answers;
+	enum transport_result result;
+	int status;
+	char *body;
+	char header[256];
+	char error[512];
+};
+
+struct peer {
+	struct rig *rig;
+	uv_tcp_t tcp;
+	uv_write_t write;
+	char bytes[4096];
+	size_t len;
+	unsigned requests;
+	bool flooding;
+};
+
+static const char ok_reply[] =
+    "HTTP/1.1 200 OK\r\nx-amzn-RequestId: \t7 \r\nX-Other: no\r\nContent-Length: 5\r\n\r\nhello";
+static char flood[64 * 1024];
+
+/* --- the server --- */
+
+static void peer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void close_peer(struct peer *p)
+{
+	if (!uv_is_closing((uv_handle_t *)&p->tcp))
+		uv_close((uv_handle_t *)&p->tcp, peer_closed);
+}
+
+static void written(uv_write_t *write, int status)
+{
+	struct peer *p = write->data;
+	if (status < 0) {
+		close_peer(p);
+		return;
+	}
+	if (p->flooding) {
+		uv_buf_t buf = uv_buf_init(flood, sizeof(flood));
+		uv_write(&p->write, (uv_stream_t *)&p->tcp, &buf, 1, written);
+	} else if (p->rig->manner == ANSWER_CLOSE) {
+		close_peer(p);
+	}
+}
+
+static void reply(struct peer *p)
+{
+	struct rig *r = p->rig;
+	const char *text = r->manner == FLOOD ? "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" : r->reply;
+	uv_buf_t buf = uv_buf_init((char *)text, (unsigned)strlen(text));
+	p->flooding = r->manner == FLOOD;
+	p->write.data = p;
+	uv_write(&p->write, (uv_stream_t *)&p->tcp, &buf, 1, written);
+}
+
+static void heard(struct peer *p)
+{
+	struct rig *r = p->rig;
+	snprintf(r->last, sizeof(r->last), "%.*s", (int)p->len, p->bytes);
+	p->len = 0;
+	p->requests++;
+	r->requests++;
+	if (r->manner == CLOSE_HEARD || (r->manner == CLOSE_SECOND && p->requests == 2))
+		close_peer(p);
+	else if (r->manner != SILENCE)
+		reply(p);
+}
+
+static void peer_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct peer *p = stream->data;
+	(void)buf;
+	if (n < 0) {
+		close_peer(p);
+		return;
+	}
+	p->len += (size_t)n;
+	p->bytes[p->len] = '\0';
+	const char *head = strstr(p->bytes, "\r\n\r\n");
+	const char *length = strstr(p->bytes, "Content-Length: ");
+	if (head && (!length || p->len >= (size_t)(head + 4 - p->bytes) + strtoul(length + 16, NULL, 10)))
+		heard(p);
+}
+
+static void peer_room(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
+{
+	struct peer *p = handle->data;
+	(void)wanted;
+	*ret = uv_buf_init(p->bytes + p->len, (unsigned)(sizeof(p->bytes) - p->len - 1));
+}
+
+static void connected(uv_stream_t *server, int status)
+{
+	struct rig *r = server->data;
+	assert_int_equal(status, 0);
+	struct peer *p = mem_alloc(sizeof(*p));
+	p->rig = r;
+	p->tcp.data = p;
+	uv_tcp_init(&r->loop, &p->tcp);
+	assert_int_equal(uv_accept(server, (uv_stream_t *)&p->tcp), 0);
+	r->connections++;
+	if (r->manner == CLOSE_UNHEARD)
+		close_peer(p);
+	else
+		uv_read_start((uv_stream_t *)&p->tcp, peer_room, peer_read);
+}
+
+/* --- the rig --- */
+
+static void guard_cb(uv_timer_t *timer)
+{
+	struct rig *r = timer->data;
+	r->late = ++r->beats > BEATS_MAX;
+}
+
+static int make_rig(void **state)
+{
+	struct rig *r = mem_alloc(sizeof(*r));
+	struct sockaddr_in address;
+	int size = sizeof(address);
+	r->reply = ok_reply;
+	assert_int_equal(uv_loop_init(&r->loop), 0);
+	uv_timer_init(&r->loop, &r->guard);
+	r->guard.data = r;
+	uv_timer_start(&r->guard, guard_cb, BEAT_MS, BEAT_MS);
+	uv_ip4_addr("127.0.0.1", 0, &address);
+	uv_tcp_init(&r->loop, &r->listener);
+	r->listener.data = r;
+	assert_int_equal(uv_tcp_bind(&r->listener, (const struct sockaddr *)&address, 0), 0);
+	assert_int_equal(uv_listen((uv_stream_t *)&r->listener, 16, connected), 0);
+	uv_tcp_getsockname(&r->listener, (struct sockaddr *)&address, &size);
+	snprintf(r->host, sizeof(r->host), "127.0.0.1:%u", ntohs(address.sin_port));
+	const struct transport_config config = {.user_agent = "test/1"};
+	assert_int_equal(transport_new(&r->loop, &config, &r->transport), 0);
+	*state = r;
+	return 0;
+}
+
+static void close_any(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (uv_is_closing(handle))
+		return;
+	uv_close(handle,
+		 handle->type == UV_TCP && handle->data && ((struct peer *)handle->data)->tcp.data == handle->data
+		     ? peer_closed
+		     : NULL);
+}
+
+static int drop_rig(void **state)
+{
+	struct rig *r = *state;
+	transport_abort(r->transport);
+	transport_close(r->transport);
+	for (int i = 0; i < 10; i++)
+		uv_run(&r->loop, UV_RUN_NOWAIT);
+	uv_close((uv_handle_t *)&r->listener, NULL);
+	uv_close((uv_handle_t *)&r->guard, NULL);
+	uv_run(&r->loop, UV_RUN_NOWAIT);
+	uv_walk(&r->loop, close_any, NULL);
+	while (uv_run(&r->loop, UV_RUN_DEFAULT))
+		;
+	int closed = uv_loop_close(&r->loop);
+	free(r->body);
+	free(r);
+	return closed;
+}
+
+#define until(r, condition)                                                                                            \
+	do {                                                                                                           \
+		while (!(condition) && !(r)->late)                                                                     \
+			uv_run(&(r)->loop, UV_RUN_ONCE);                                                               \
+		assert_false((r)->late);                                                                               \
+	} while (0)
+
+static void answer_cb(void *arg, enum transport_result result, const struct http_response *response, const char *error)
+{
+	struct rig *r = arg;
+	r->answers++;
+	r->result = result;
+	free(r->body);
+	r->body = NULL;
+	r->status = 0;
+	r->error[0] = r->header[0] = '\0';
+	assert_true((result == TRANSPORT_ANSWERED) == (response != NULL));
+	assert_true((result == TRANSPORT_ANSWERED) == (error == NULL));
+	if (error) {
+		snprintf(r->error, sizeof(r->error), "%s", error);
+		return;
+	}
+	const char *id = http_header_find(response->headers, response->n_headers, "x-amzn-requestid");
+	snprintf(r->header, sizeof(r->header), "%s", id ? id : "");
+	assert_null(http_header_find(response->headers, response->n_headers, "x-other"));
+	r->status = response->status;
+	r->body = mem_strndup(response->body, response->body_len);
+	assert_int_equal(response->body[response->body_len], '\0');
+}
+
+static struct http_request request_to(const struct rig *r, const char *method, const char *body)
+{
+	return (struct http_request){
+	    .method = method,
+	    .scheme = "http",
+	    .host = r->host,
+	    .path = "/2015-03-31/functions/arn%3Aaws/../x/aliases/$LATEST",
+	    .query = "a=%24b",
+	    .body = body,
+	    .body_len = body ? strlen(body) : 0,
+	};
+}
+
+static void send_with(struct rig *r, const struct http_request *request, int64_t timeout_ms)
+{
+	unsigned answers = r->answers;
+	transport_send(r->transport, request, timeout_ms, answer_cb, r);
+	assert_int_equal(r->answers, answers); /* never before it returns */
+	until(r, r->answers > answers);
+	assert_int_equal(r->answers, answers + 1);
+	assert_int_equal(transport_in_flight(r->transport), 0);
+}
+
+static void send_one(struct rig *r, const char *method, const char *body)
+{
+	struct http_request request = request_to(r, method, body);
+	send_with(r, &request, 5000);
+}
+
+/* --- what goes over the wire --- */
+
+static void test_a_get_as_it_was_built(void **state)
+{
+	struct rig *r = *state;
+	send_one(r, "GET", NULL);
+	char expected[512];
+	snprintf(expected, sizeof(expected),
+		 "GET /2015-03-31/functions/arn%%3Aaws/../x/aliases/$LATEST?a=%%24b HTTP/1.1\r\nHost: %s\r\n"
+		 "User-Agent: test/1\r\n\r\n",
+		 r->host);
+	assert_string_equal(r->last, expected);
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+	assert_int_equal(r->status, 200);
+	assert_string_equal(r->body, "hello");
+	assert_string_equal(r->header, "7");
+}
+
+static void test_a_put_as_it_was_built(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "{\"a\":1}");
+	http_request_add_header(&request, "Content-Type", "application/json");
+	http_request_add_header(&request, "X-Empty", "");
+	send_with(r, &request, 5000);
+	assert_non_null(strstr(r->last, "PUT /2015"));
+	assert_non_null(strstr(r->last, "\r\nContent-Type: application/json\r\n"));
+	assert_non_null(strstr(r->last, "\r\nX-Empty:\r\n"));
+	assert_non_null(strstr(r->last, "\r\nContent-Length: 7\r\n"));
+	assert_null(strstr(r->last, "Expect"));
+	assert_null(strstr(r->last, "Accept"));
+	assert_non_null(strstr(r->last, "\r\n\r\n{\"a\":1}"));
+
+	/* The handle forgets all of that. */
+	send_one(r, "GET", NULL);
+	assert_int_equal(strncmp(r->last, "GET ", 4), 0);
+	assert_null(strstr(r->last, "Content"));
+	send_one(r, "DELETE", NULL);
+	assert_int_equal(strncmp(r->last, "DELETE ", 7), 0);
+	send_one(r, "POST", "x");
+	assert_int_equal(strncmp(r->last, "POST ", 5), 0);
+	assert_null(strstr(r->last, "Content-Type"));
+	assert_int_equal(r->connections, 1); /* kept open */
+}
+
+static void test_errors_and_redirects_are_answers(void **state)
+{
+	struct rig *r = *state;
+	r->reply = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+	send_one(r, "GET", NULL);
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+	assert_int_equal(r->status, 302);
+	r->reply = "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno";
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->status, 503);
+	assert_string_equal(r->body, "no");
+	assert_int_equal(r->requests, 2);
+}
+
+static void test_interim_answers_do_not_count(void **state)
+{
+	struct rig *r = *state;
+	r->reply = "HTTP/1.1 100 Continue\r\nx-amzn-requestid: early\r\n\r\n"
+		   "HTTP/1.1 200 OK\r\nx-amzn-requestid: late\r\nContent-Length: 2\r\n\r\nok";
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->status, 200);
+	assert_string_equal(r->header, "late");
+}
+
+/* --- what went wrong, and where --- */
+
+static void test_refused_is_no_connection(void **state)
+{
+	struct rig *r = *state;
+	snprintf(r->host, sizeof(r->host), "127.0.0.1:1");
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+	assert_non_null(strstr(r->error, "127.0.0.1"));
+}
+
+static void test_failed_tls_is_no_connection(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	request.scheme = "https";
+	r->manner = CLOSE_UNHEARD;
+	send_with(r, &request, 5000);
+	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+	assert_int_equal(r->connections, 1);
+	assert_string_not_equal(r->error, "");
+}
+
+static void test_too_large_to_send_is_no_connection(void **state)
+{
+	struct rig *r = *state;
+	char *body = mem_alloc(LIMIT_AWS_REQUEST_BYTES + 2);
+	memset(body, 'x', LIMIT_AWS_REQUEST_BYTES + 1);
+	send_one(r, "POST", body);
+	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+	assert_int_equal(r->connections, 0);
+	free(body);
+	send_one(r, "POST", "x"); /* and the next one is well */
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+}
+
+static void test_closed_without_an_answer_is_no_answer(void **state)
+{
+	struct rig *r = *state;
+	r->manner = CLOSE_HEARD;
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	assert_int_equal(r->requests, 1);
+	send_one(r, "POST", "x");
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	assert_int_equal(r->requests, 2);
+}
+
+static void test_truncated_is_no_answer(void **state)
+{
+	struct rig *r = *state;
+	r->manner = ANSWER_CLOSE;
+	r->reply = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half";
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	r->reply = "garbage\r\n\r\n";
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+}
+
+static void test_a_timeout_is_no_answer(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	r->manner = SILENCE;
+	transport_send(r->transport, &request, 300, answer_cb, r);
+	until(r, r->answers);
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	assert_int_equal(r->requests, 1);
+	assert_non_null(strstr(r->error, "timed out"));
+}
+
+static void test_a_flood_is_cut_off(void **state)
+{
+	struct rig *r = *state;
+	r->manner = FLOOD;
+	send_one(r, "GET", NULL);
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	assert_string_equal(r->error, "the answer is larger than 8388608 bytes");
+}
+
+/* A kept connection dies under a write: libcurl alone would send it again. */
+static void test_a_write_is_never_sent_twice(void **state)
+{
+	struct rig *r = *state;
+	r->manner = CLOSE_SECOND;
+	send_one(r, "PUT", "one");
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+	send_one(r, "PUT", "two");
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	assert_string_equal(r->error, "the connection was closed before an answer came");
+	assert_int_equal(r->requests, 2);
+
+	/* A read may be, and is. */
+	send_one(r, "GET", NULL);
+	unsigned requests = r->requests;
+	send_one(r, "GET", NULL);
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+	assert_int_equal(r->requests, requests + 2);
+}
+
+static void test_abort_answers_all_at_once(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	r->manner = SILENCE;
+	for (int i = 0; i < 5; i++)
+		transport_send(r->transport, &request, 60000, answer_cb, r);
+	assert_int_equal(transport_in_flight(r->transport), 5);
+	until(r, r->requests == 5);
+	transport_abort(r->transport);
+	assert_int_equal(r->answers, 5);
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+
+	/* What has not gone out yet is known not to have. */
+	transport_send(r->transport, &request, 60000, answer_cb, r);
+	transport_abort(r->transport);
+	assert_int_equal(r->answers, 6);
+	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+}
+
+/* The answer's callback may send the next request. */
+static void send_again(void *arg, enum transport_result result, const struct http_response *response, const char *error)
+{
+	struct rig *r = arg;
+	answer_cb(arg, result, response, error);
+	struct http_request request = request_to(r, "PUT", "x");
+	if (r->answers < 100)
+		transport_send(r->transport, &request, 5000, send_again, r);
+}
+
+static void test_many_in_a_row_and_side_by_side(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	transport_send(r->transport, &request, 5000, send_again, r);
+	until(r, r->answers == 100);
+	assert_int_equal(r->connections, 1);
+	for (int i = 0; i < 64; i++)
+		transport_send(r->transport, &request, 5000, answer_cb, r);
+	until(r, r->answers == 164);
+	assert_int_equal(r->requests, 164);
+}
+
+/* --- the loop's clocks --- */
+
+struct clocks {
+	struct rig *rig;
+	struct turn *turn;
+	unsigned turns;
+	unsigned wakes;
+	unsigned wanted; /* turns that a turn asks for */
+};
+
+static void count_turn(void *ctx)
+{
+	struct clocks *c = ctx;
+	c->turns++;
+	if (c->wanted > 0) {
+		c->wanted--;
+		turn_want(c->turn);
+	}
+}
+
+static void count_wake(void *ctx)
+{
+	struct clocks *c = ctx;
+	c->wakes++;
+}
+
+static int64_t boot_now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec * MS_PER_SECOND + t.tv_nsec / 1000000;
+}
+
+static void test_a_turn_runs_when_wanted_and_only_then(void **state)
+{
+	struct rig *r = *state;
+	struct clocks c = {.rig = r};
+	struct turn_stats stats;
+	turn_new(&r->loop, count_turn, &c, &c.turn);
+	for (int i = 0; i < 5; i++)
+		uv_run(&r->loop, UV_RUN_NOWAIT);
+	assert_int_equal(c.turns, 0);
+	turn_want(c.turn);
+	turn_want(c.turn);
+	uv_run(&r->loop, UV_RUN_NOWAIT);
+	assert_int_equal(c.turns, 1);
+	c.wanted = 3;
+	turn_want(c.turn);
+	until(r, c.turns == 5);
+	turn_stats(c.turn, &stats);
+	assert_true(stats.turns >= 5);
+	turn_close(c.turn);
+	uv_run(&r->loop, UV_RUN_NOWAIT);
+}
+
+static void test_the_waker_wakes_once_and_can_be_reset(void **state)
+{
+	struct rig *r = *state;
+	struct clocks c = {.rig = r};
+	struct waker *w;
+	assert_int_equal(waker_new(&r->loop, count_wake, &c, &w), 0);
+	waker_set(w, boot_now_ms() + 3600 * 1000);
+	waker_set(w, INT64_MAX);
+	uv_run(&r->loop, UV_RUN_NOWAIT);
+	assert_int_equal(c.wakes, 0);
+	waker_set(w, 0); /* long past */
+	until(r, c.wakes == 1);
+	int64_t at = boot_now_ms() + 20;
+	waker_set(w, at);
+	until(r, c.wakes == 2);
+	assert_true(boot_now_ms() >= at);
+	waker_set(w, boot_now_ms() - 5);
+	waker_set(w, boot_now_ms() - 5);
+	until(r, c.wakes == 3);
+	waker_close(w);
+	uv_run(&r->loop, UV_RUN_NOWAIT);
+}
+
+static int set_up(void **state)
+{
+	static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+	(void)state;
+	for (size_t i = 0; i < array_len(proxies); i++)
+		unsetenv(proxies[i]);
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	curl_global_cleanup();
+	return 0;
+}
+
+#define with_rig(test) cmocka_unit_test_setup_teardown(test, make_rig, drop_rig)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    with_rig(test_a_get_as_it_was_built),
+	    with_rig(test_a_put_as_it_was_built),
+	    with_rig(test_errors_and_redirects_are_answers),
+	    with_rig(test_interim_answers_do_not_count),
+	    with_rig(test_refused_is_no_connection),
+	    with_rig(test_failed_tls_is_no_connection),
+	    with_rig(test_too_large_to_send_is_no_connection),
+	    with_rig(test_closed_without_an_answer_is_no_answer),
+	    with_rig(test_truncated_is_no_answer),
+	    with_rig(test_a_timeout_is_no_answer),
+	    with_rig(test_a_flood_is_cut_off),
+	    with_rig(test_a_write_is_never_sent_twice),
+	    with_rig(test_abort_answers_all_at_once),
+	    with_rig(test_many_in_a_row_and_side_by_side),
+	    with_rig(test_a_turn_runs_when_wanted_and_only_then),
+	    with_rig(test_the_waker_wakes_once_and_can_be_reset),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
