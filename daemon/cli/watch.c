@@ -23,7 +23,7 @@
 #define POLL_MAX_MS  30000
 #define POLL_SHARE   20 /* asking takes at most one twentieth of the time, however many rollouts there are */
 #define EVENTS_KEPT  6
-#define LAST_WORD_MS 300 /* the event of the end comes with the end */
+#define LAST_WORD_MS 2000 /* how long the event of the end may come after the end itself */
 
 struct watch {
 	struct cli *cli;
@@ -40,7 +40,9 @@ struct watch {
 	int64_t frame_at_ms;
 	bool changed; /* something happened that the data do not show yet */
 	bool redraw;
-	int rc; /* -1: go on */
+	bool was_live;	/* the end comes while we watch */
+	bool heard_end; /* its event was there */
+	int rc;		/* -1: go on */
 };
 
 /* --- the data --- */
@@ -50,6 +52,7 @@ static void on_event(void *ctx, const json_t *event)
 	struct watch *w = ctx;
 
 	w->changed = true;
+	w->heard_end = page_ended(event); /* an event has the phase after it */
 	json_array_append(w->events, (json_t *)event);
 	while (json_array_size(w->events) > EVENTS_KEPT)
 		json_array_remove(w->events, 0);
@@ -89,6 +92,8 @@ static void take_answer(struct watch *w, struct reply *reply)
 	w->redraw = true;
 	if (ended(w))
 		w->rc = page_exit_code(w->data);
+	else
+		w->was_live = true;
 }
 
 static void ask(struct watch *w)
@@ -250,8 +255,9 @@ static void print_state(struct watch *w)
 
 static void hear_the_end(struct watch *w)
 {
-	for (int64_t until = span_now_ms() + LAST_WORD_MS, left = LAST_WORD_MS; left > 0;
-	     left = until - span_now_ms()) {
+	int64_t until = span_now_ms() + LAST_WORD_MS, left = LAST_WORD_MS;
+
+	for (; left > 0 && !w->heard_end; left = until - span_now_ms()) {
 		follow_wait(w->follow, w->frames ? w->terminal.signal_fd : -1, left);
 		take_signals(w);
 	}
@@ -261,7 +267,7 @@ static void run(struct watch *w)
 {
 	while (w->rc < 0)
 		turn(w);
-	if (w->data && ended(w))
+	if (w->was_live && ended(w))
 		hear_the_end(w);
 }
 

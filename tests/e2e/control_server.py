@@ -92,6 +92,8 @@ class Control:
         self.rollouts, self.files, self.events, self.requests = [], [], [], []
         self.answers = {}  # (method, path) -> (status, object or bytes)
         self.closing = False
+        self.last_words = None  # (kind, text): announced a little after a rollout that ended was asked for
+        self.forgetful = False  # streams give all events, whatever was asked for
         self.start()
 
     def start(self):
@@ -142,6 +144,16 @@ class Control:
                 c.shutdown(socket.SHUT_RDWR)
         os.unlink(self.path)
 
+    def turn_away(self, n):
+        """While stopped: takes n connections and closes them without a word."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(self.path)
+            s.listen()
+            s.settimeout(DEADLINE)
+            for _ in range(n):
+                s.accept()[0].close()
+        os.unlink(self.path)
+
     def put(self, rollout):
         with self.changed:
             same = lambda r: (r["name"], r.get("attempt")) == (rollout["name"], rollout.get("attempt"))
@@ -179,6 +191,10 @@ class Control:
         h.send_header("Content-Length", str(len(data)))
         h.end_headers()
         h.wfile.write(data)
+        if self.last_words and isinstance(answer, dict) and answer.get("live") is False:
+            words, self.last_words = self.last_words, None
+            late = {"phase": answer["phase"]}
+            threading.Timer(0.2, self.announce, (answer["name"], *words), late).start()
 
     def find_answer(self, method, path, query):
         part = path.strip("/").split("/")
@@ -219,6 +235,8 @@ class Control:
         h.end_headers()
         h.wfile.flush()
         h.close_connection = True
+        if self.forgetful:
+            query = {**query, "after": 0}
         while True:
             with self.changed:
                 events = self.select(query)

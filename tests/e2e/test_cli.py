@@ -398,6 +398,8 @@ class Events(Case):
         self.assertEqual(json.loads(p.stdout.readline())["text"], "two")
         control.stop()
         control.announce("hello-prod", "weight", "three")
+        control.turn_away(2)
+        control.forgetful = True
         control.start()
         self.assertEqual(json.loads(p.stdout.readline())["text"], "three")
         p.terminate()
@@ -459,6 +461,8 @@ class Wait(Case):
         control.wait_for(lambda: control.asked("GET /v1/events"))
         control.stop()
         control.put(make_rollout(phase="succeeded"))
+        control.turn_away(4)  # of the stream and of the question
+        self.assertIsNone(p.poll())
         control.start()
         self.assertEqual(p.wait(DEADLINE), 0, p.stderr)
 

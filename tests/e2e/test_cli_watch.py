@@ -29,6 +29,16 @@ class WatchLines(Case):
         self.assertRegex(rest[0], "hello-prod phase rolled-back$")
         self.assertEqual(rest[1:], ["hello-prod rolled-back, 0% on version 2: errors above 1%"])
 
+    def test_the_event_of_the_end_is_heard_even_when_it_comes_last(self):
+        control = self.serve()
+        control.put(make_rollout())
+        p = self.start("watch", "hello-prod")
+        control.wait_for(lambda: [r for r in control.asked("GET /v1/events") if "follow=1" in r[1]])
+        control.last_words = ("phase", "the end")
+        control.put(make_rollout(phase="succeeded"))
+        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertIn("hello-prod phase the end\n", p.stdout.read())
+
     def test_json(self):
         control = self.serve()
         control.put(make_rollout(phase="succeeded"))
