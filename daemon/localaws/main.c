@@ -139,8 +139,9 @@ static int open_signals(void)
 
 static void announce(const struct options *o, uint16_t port)
 {
-	size_t host = strlen(o->listen) - strlen(strrchr(o->listen, ':'));
-	printf("rollout-localaws listening on http://%.*s:%u\n", (int)host, o->listen, port);
+	const char *colon = strrchr(o->listen, ':');
+	int host = colon ? (int)(colon - o->listen) : 0; /* it has one, or it could not have been listened on */
+	printf("rollout-localaws listening on http://%.*s:%u\n", host, o->listen, port);
 	fflush(stdout);
 	if (o->ready_fd >= 0) {
 		ssize_t n = write(o->ready_fd, "ready\n", 6);

@@ -117,7 +117,7 @@ static void put_clock(struct admin_call *a)
 	int64_t advance_ms = 0;
 	if (!reader_mapping(a->body, "clock", keys, &a->diags) ||
 	    !reader_choice(node_get(a->body, "mode"), modes, &mode, &a->diags) ||
-	    !reader_duration(node_get(a->body, "advance"), ADVANCE_MAX, &advance_ms, &a->diags))
+	    !reader_duration(node_get(a->body, "advance"), ADVANCE_MAX, &advance_ms, &a->diags) || a->diags.errors)
 		return;
 	if (advance_ms && !mode) {
 		reader_error(a->body, &a->diags, "a real clock cannot be advanced: set `mode` to virtual first");
@@ -135,8 +135,9 @@ static void put_reset(struct admin_call *a)
 	static const char *const choices[] = {"counters", "faults", "all", NULL};
 	struct world *w = a->call.w;
 	size_t what = 0;
-	if (!node_is_null(a->body) && (!reader_mapping(a->body, "reset", keys, &a->diags) ||
-				       !reader_choice(node_get(a->body, "what"), choices, &what, &a->diags)))
+	if (!node_is_null(a->body) &&
+	    (!reader_mapping(a->body, "reset", keys, &a->diags) ||
+	     !reader_choice(node_get(a->body, "what"), choices, &what, &a->diags) || a->diags.errors))
 		return;
 	if (what == 2 && !world_file_reset(w, &a->diags))
 		return;

@@ -91,8 +91,12 @@ void call_answer_bytes(struct call *c, int status, const char *content_type, con
 
 void call_answer_json(struct call *c, int status, json_t *body)
 {
-	/* 15 digits give back every weight as it was sent: 0.1, and not 0.10000000000000001. */
-	char *text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	/*
+	 * Lambda's numbers are weights, and 15 digits give them back as they were sent: 0.1, and not
+	 * 0.10000000000000001. CloudWatch's are measured: 17 digits lose nothing.
+	 */
+	bool weights = c->protocol == PROTOCOL_REST_JSON;
+	char *text = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(weights ? 15 : 17));
 	require(text);
 	json_decref(body);
 	call_answer_bytes(c, status, c->protocol == PROTOCOL_JSON ? "application/x-amz-json-1.0" : "application/json",

@@ -313,6 +313,9 @@ void cloudwatch_delete_alarms(struct call *c)
 			return;
 		}
 	}
-	json_array_foreach(names, i, name)(void) alarms_remove(&c->w->alarms, json_string_value(name));
+	json_array_foreach(names, i, name)
+	{
+		(void)alarms_remove(&c->w->alarms, json_string_value(name));
+	}
 	cloudwatch_answer(c, json_object());
 }

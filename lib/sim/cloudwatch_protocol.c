@@ -158,7 +158,7 @@ static void xml_children(struct buf *out, const char *key, json_t *value)
 		text_format_utc(llround(json_number_value(value) * 1000), time);
 		buf_add_text(out, time);
 	} else if (json_is_number(value)) {
-		char *number = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+		char *number = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
 		buf_add_text(out, number);
 		free(number);
 	} else if (json_is_boolean(value)) {

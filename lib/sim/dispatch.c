@@ -63,7 +63,8 @@ void dispatch_names(const char *out[static DISPATCH_NAMES_MAX])
 static bool is_form(const struct call *c)
 {
 	const char *type = call_header(c, "content-type");
-	return type && text_starts_with(type, "application/x-www-form-urlencoded");
+	return type && text_starts_with(type, "application/x-www-form-urlencoded") &&
+	       strcmp(c->request->path, "/") == 0;
 }
 
 static void guess_protocol(struct call *c)

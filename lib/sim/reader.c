@@ -33,7 +33,6 @@ bool reader_mapping(const struct node *n, const char *what, const char *const *k
 {
 	if (n->kind != NODE_MAPPING)
 		return wrong(n, "a mapping", d);
-	bool good = true;
 	for (const struct node *child = n->first; child; child = child->next) {
 		size_t i = 0;
 		while (known[i] && strcmp(known[i], child->key) != 0)
@@ -50,9 +49,8 @@ bool reader_mapping(const struct node *n, const char *what, const char *const *k
 		else
 			diags_add(d, DIAG_ERROR, child->key_line, child->key_column,
 				  "`%s` is not a key of %s, which has: %s", shown, what, list);
-		good = false;
 	}
-	return good;
+	return true;
 }
 
 bool reader_sequence(const struct node *n, const char *what, struct diags *d)

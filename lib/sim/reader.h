@@ -9,7 +9,8 @@
 
 #include "plan/node.h"
 
-/* A mapping with no other keys than `known` (NULL-terminated). `what` completes "… is not a key of". */
+/* False when it is no mapping. Keys other than `known` (NULL-terminated) are added to diags all the same, so that the
+ * caller finds the other errors, too: it must look at d->errors. `what` completes "… is not a key of". */
 bool reader_mapping(const struct node *n, const char *what, const char *const *known, struct diags *d);
 bool reader_sequence(const struct node *n, const char *what, struct diags *d);
 bool reader_text(const struct node *n, size_t max, const char **ret, struct diags *d);

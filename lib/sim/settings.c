@@ -231,75 +231,105 @@ bool settings_traffic(struct world *w, const struct node *n, struct diags *d)
 
 /* --- keys --- */
 
-bool settings_keys(struct world *w, const struct node *n, struct diags *d)
+struct key_wish {
+	const char *id, *secret, *token;
+	bool expired;
+};
+
+static bool read_key(const struct node *n, struct key_wish *ret, struct diags *d)
 {
 	static const char *const keys[] = {"id", "secret", "token", "expired", NULL};
 	size_t before = d->errors;
+	*ret = (struct key_wish){0};
+	if (!reader_mapping(n, "a key", keys, d))
+		return false;
+	reader_text(node_get(n, "id"), 127, &ret->id, d);
+	reader_text(node_get(n, "secret"), 255, &ret->secret, d);
+	reader_text(node_get(n, "token"), 4096, &ret->token, d);
+	reader_bool(node_get(n, "expired"), &ret->expired, d);
+	if (d->errors == before && (!ret->id || !*ret->id || (!ret->secret && !ret->expired)))
+		reader_error(n, d, "a key needs `id` and `secret`");
+	return d->errors == before;
+}
+
+static void apply_key(struct world *w, const struct key_wish *k)
+{
+	if (k->secret)
+		world_add_key(w, k->id, k->secret, k->token);
+	for (size_t i = 0; i < w->n_keys; i++)
+		if (strcmp(w->keys[i].id, k->id) == 0)
+			w->keys[i].expired = k->expired;
+}
+
+bool settings_keys(struct world *w, const struct node *n, struct diags *d)
+{
+	size_t before = d->errors;
+	struct key_wish k;
 	if (!reader_sequence(n, "a list of {id, secret}", d))
 		return false;
-	for (const struct node *item = n->first; item; item = item->next) {
-		const char *id = NULL, *secret = NULL, *token = NULL;
-		bool expired = false;
-		if (!reader_mapping(item, "a key", keys, d) || !reader_text(node_get(item, "id"), 127, &id, d) ||
-		    !reader_text(node_get(item, "secret"), 255, &secret, d) ||
-		    !reader_text(node_get(item, "token"), 4096, &token, d) ||
-		    !reader_bool(node_get(item, "expired"), &expired, d))
-			continue;
-		if (!id || !*id || (!secret && !expired)) {
-			reader_error(item, d, "a key needs `id` and `secret`");
-			continue;
-		}
-		if (secret)
-			world_add_key(w, id, secret, token);
-		for (size_t i = 0; i < w->n_keys; i++)
-			if (strcmp(w->keys[i].id, id) == 0)
-				w->keys[i].expired = expired;
-	}
+	for (const struct node *item = n->first; item; item = item->next)
+		(void)read_key(item, &k, d);
+	for (const struct node *item = n->first; item && d->errors == before; item = item->next)
+		if (read_key(item, &k, d))
+			apply_key(w, &k);
 	return d->errors == before;
 }
 
 /* --- alarms --- */
 
-static struct alarm *new_alarm(const char *name, bool composite)
+struct alarm_wish {
+	const char *name, *reason;
+	bool composite;
+	size_t state;
+};
+
+static struct alarm *new_alarm(const struct alarm_wish *wish)
 {
 	struct alarm *a = mem_alloc(sizeof(*a));
-	a->name = mem_strdup(name);
-	a->composite = composite;
+	a->name = mem_strdup(wish->name);
+	a->composite = wish->composite;
 	a->as_put = json_pack("{s:b, s:[], s:[], s:[]}", "ActionsEnabled", 1, "OKActions", "AlarmActions",
 			      "InsufficientDataActions");
 	require(a->as_put);
-	if (composite)
+	if (wish->composite)
 		json_object_set_new(a->as_put, "AlarmRule", json_string("FALSE"));
 	return a;
+}
+
+static bool read_alarm(const struct node *n, struct alarm_wish *ret, struct diags *d)
+{
+	static const char *const keys[] = {"name", "state", "reason", "composite", NULL};
+	static const char *const states[] = {"OK", "ALARM", "INSUFFICIENT_DATA", NULL};
+	size_t before = d->errors;
+	*ret = (struct alarm_wish){.reason = "Set through rollout-localaws", .state = ALARM_VALUE_OK};
+	if (!reader_mapping(n, "an alarm", keys, d))
+		return false;
+	reader_text(node_get(n, "name"), LIMIT_ALARM_NAME, &ret->name, d);
+	reader_text(node_get(n, "reason"), 1023, &ret->reason, d);
+	reader_bool(node_get(n, "composite"), &ret->composite, d);
+	reader_choice(node_get(n, "state"), states, &ret->state, d);
+	if (d->errors == before && (!ret->name || !*ret->name))
+		reader_error(n, d, "an alarm needs `name`");
+	return d->errors == before;
 }
 
 /* An alarm that is made here has no metric: its state is what it is set to. */
 bool settings_alarms(struct world *w, const struct node *n, struct diags *d)
 {
-	static const char *const keys[] = {"name", "state", "reason", "composite", NULL};
-	static const char *const states[] = {"OK", "ALARM", "INSUFFICIENT_DATA", NULL};
 	size_t before = d->errors;
+	struct alarm_wish wish;
 	if (!reader_sequence(n, "a list of {name, state}", d))
 		return false;
-	for (const struct node *item = n->first; item; item = item->next) {
-		const char *name = NULL, *reason = "Set through rollout-localaws";
-		bool composite = false;
-		size_t state = ALARM_VALUE_OK;
-		if (!reader_mapping(item, "an alarm", keys, d) ||
-		    !reader_text(node_get(item, "name"), LIMIT_ALARM_NAME, &name, d) ||
-		    !reader_text(node_get(item, "reason"), 1023, &reason, d) ||
-		    !reader_bool(node_get(item, "composite"), &composite, d) ||
-		    !reader_choice(node_get(item, "state"), states, &state, d))
-			continue;
-		if (!name || !*name) {
-			reader_error(item, d, "an alarm needs `name`");
-			continue;
-		}
-		if (!alarms_find(&w->alarms, name) && !alarms_put(&w->alarms, new_alarm(name, composite), w->now_ms)) {
+	for (const struct node *item = n->first; item; item = item->next)
+		(void)read_alarm(item, &wish, d);
+	for (const struct node *item = n->first; item && d->errors == before; item = item->next) {
+		if (!read_alarm(item, &wish, d))
+			break;
+		if (!alarms_find(&w->alarms, wish.name) && !alarms_put(&w->alarms, new_alarm(&wish), w->now_ms))
 			reader_error(item, d, "there are %d alarms already, the most there may be", ALARMS_MAX);
-			continue;
-		}
-		alarm_set_state(alarms_find(&w->alarms, name), (enum alarm_value)state, reason, NULL, w->now_ms);
+		else
+			alarm_set_state(alarms_find(&w->alarms, wish.name), (enum alarm_value)wish.state, wish.reason,
+					NULL, w->now_ms);
 	}
 	return d->errors == before;
 }

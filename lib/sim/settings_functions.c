@@ -135,12 +135,13 @@ static void set_code(struct version *v, const char *function, const struct versi
 bool settings_version(struct world *w, struct function *f, const struct node *n, struct diags *d)
 {
 	struct version_wish wish;
+	size_t before = d->errors;
 	if (!read_version(n, &wish, d))
 		return false;
 	struct version *v = model_version(f, wish.number);
 	struct behaviour b = {0};
 	behaviour_copy(&b, v ? &v->behaviour : &f->latest.behaviour);
-	bool good = read_behaviour(n, &b, d);
+	bool good = read_behaviour(n, &b, d) && d->errors == before;
 	bool made = good && !v;
 	if (made)
 		v = model_publish(w, f, wish.number, wish.description);
@@ -187,7 +188,7 @@ static bool read_weights(struct function *f, const struct node *n, struct alias_
 bool settings_alias(struct world *w, struct function *f, const char *name, const struct node *n, struct diags *d)
 {
 	static const char *const keys[] = {"version", "weights", "description", NULL};
-	size_t len = strlen(name);
+	size_t len = strlen(name), before = d->errors;
 	const char *version = NULL, *description = NULL;
 	struct alias *a = model_alias(f, name);
 	struct alias_state state = a ? a->now : (struct alias_state){.description = (char *)""};
@@ -209,7 +210,10 @@ bool settings_alias(struct world *w, struct function *f, const char *name, const
 	}
 	if (description)
 		state.description = (char *)description;
-	if (!read_weights(f, node_get(n, "weights"), &state, d))
+	/* A version alone means all of the traffic. */
+	if (version)
+		state.extra_version = VERSION_LATEST;
+	if (!read_weights(f, node_get(n, "weights"), &state, d) || d->errors != before)
 		return false;
 	if (!a && !(a = model_add_alias(w, f, name, &state))) {
 		reader_error(n, d, "function %s has %d aliases already, the most there may be", f->name, ALIASES_MAX);
