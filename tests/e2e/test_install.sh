@@ -31,7 +31,8 @@ fi
 "$root/usr/bin/rolloutctl" version >/dev/null 2>&1 || [ $? -eq 6 ] || fail "rolloutctl does not run"
 
 # The configuration that is shipped is one that the daemon takes.
-"$root/usr/bin/rolloutd" --check --config "$root/etc/rolloutd/rolloutd.yaml" || fail "the shipped rolloutd.yaml is refused"
+"$root/usr/bin/rolloutd" --check --config "$root/etc/rolloutd/rolloutd.yaml" ||
+	fail "the shipped rolloutd.yaml is refused"
 
 # An operator's changes survive a second install.
 echo '# mine' >>"$root/etc/rolloutd/rolloutd.yaml"

@@ -31,11 +31,11 @@ BANNED = {
 # Only lib and daemon: memory comes from base/mem.h, which aborts rather than return NULL.
 BANNED_MEMORY = r"malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf"
 
-TEXT = re.compile(r".*\.(c|h|py|sh|md|yaml|yml|mk|in|json|txt|service|socket|[1-8])|(.*/)?(Makefile|run|NOTICE)|conf/.*")
+TEXT = re.compile(r".*\.(c|h|py|sh|md|yaml|yml|mk|in|json|txt|service|socket|[1-8])|(.*/)?(Makefile|run)|conf/.*")
 CODE = re.compile(r".*\.(c|h|py|sh|mk)|(.*/)?(Makefile|run)")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
-# Recorded answers and generated vectors are kept byte by byte.
-VERBATIM = re.compile(r"tests/vectors/|tests/fuzz/corpus/|LICENSE$|.*\.sum$")
+# Recorded answers, generated vectors and inputs that are wrong on purpose are kept byte by byte.
+VERBATIM = re.compile(r"tests/vectors/|tests/fuzz/corpus/|tests/plans/bad/|LICENSE$")
 
 
 def check_text(path, text, report):
@@ -49,7 +49,7 @@ def check_text(path, text, report):
             report.add(path, number, "carriage return")
         elif line != line.rstrip():
             report.add(path, number, "white space at the end of the line")
-        if path.endswith((".py", ".yaml", ".yml", ".json", ".md")) and "\t" in line:
+        if path.endswith((".py", ".yaml", ".yml", ".md")) and "\t" in line:
             report.add(path, number, "tab; this kind of file is indented by spaces")
         if re.match(r" +\t", line):
             report.add(path, number, "spaces before a tab")
@@ -130,6 +130,8 @@ def check_markdown_links(path, text, report):
 
 def check_mentions(path, text, report):
     """docs/… named in comments and messages exists."""
+    if path == "tests/lint/test_lints.py":
+        return
     for match in re.finditer(r"(?<![\w/.-])docs/[\w./-]*\w\.(?:md|yaml|json|[1-8])\b", text):
         if not os.path.exists(os.path.join(source.TOP, match.group(0))):
             report.add(path, text.count("\n", 0, match.start()) + 1, f"names {match.group(0)}, which is not there")
