@@ -19,7 +19,7 @@ static void close_p(int *fd)
 }
 
 /* Formats the sentence and gives the error back. */
-#define fail(error, out, size, ...) (snprintf(out, size, __VA_ARGS__), (error))
+#define failed(error, out, size, ...) (snprintf(out, size, __VA_ARGS__), (error))
 
 /* Whether somebody listens at the address: 1 yes, 0 no, or a negative errno. */
 static int somebody_answers(const struct sockaddr_un *address)
@@ -40,19 +40,19 @@ static int remove_stale(const struct sockaddr_un *address, char *ret_error, size
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT
 			   ? 0
-			   : fail(-errno, ret_error, size, "the control socket %s: %s", path, strerror(errno));
+			   : failed(-errno, ret_error, size, "the control socket %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return fail(-EEXIST, ret_error, size,
-			    "%s is there, and is no socket: remove it, or correct control.socket", path);
+		return failed(-EEXIST, ret_error, size,
+			      "%s is there, and is no socket: remove it, or correct control.socket", path);
 	int r = somebody_answers(address);
 	if (r < 0)
-		return fail(r, ret_error, size, "the control socket %s: %s", path, strerror(-r));
+		return failed(r, ret_error, size, "the control socket %s: %s", path, strerror(-r));
 	if (r > 0)
-		return fail(-EADDRINUSE, ret_error, size,
-			    "another daemon listens at %s: stop it, or give this one another control.socket", path);
+		return failed(-EADDRINUSE, ret_error, size,
+			      "another daemon listens at %s: stop it, or give this one another control.socket", path);
 	if (unlink(path) < 0 && errno != ENOENT)
-		return fail(-errno, ret_error, size, "the stale control socket %s cannot be removed: %s", path,
-			    strerror(errno));
+		return failed(-errno, ret_error, size, "the stale control socket %s cannot be removed: %s", path,
+			      strerror(errno));
 	return 0;
 }
 
@@ -66,8 +66,8 @@ static int make_folder(const char *path, char *ret_error, size_t size)
 	int r = mkdir(folder, 0755) < 0 && errno != EEXIST ? -errno : 0;
 	umask(before);
 	return r == 0 ? 0
-		      : fail(r, ret_error, size, "the control socket's folder %s cannot be made: %s", folder,
-			     strerror(-r));
+		      : failed(r, ret_error, size, "the control socket's folder %s cannot be made: %s", folder,
+			       strerror(-r));
 }
 
 /* Binds so that nobody but the owner can connect before the group is set. */
@@ -87,11 +87,11 @@ static int open_to_group(const char *path, gid_t group, char *ret_error, size_t 
 	/* The service's sandbox forbids chown(2) altogether; there the daemon's own group is the right one already. */
 	bool given = lstat(path, &st) == 0 && st.st_gid == group;
 	if (!given && lchown(path, (uid_t)-1, group) < 0)
-		return fail(-errno, ret_error, size, "the control socket %s cannot be given to group %u: %s", path,
-			    group, strerror(errno));
+		return failed(-errno, ret_error, size, "the control socket %s cannot be given to group %u: %s", path,
+			      group, strerror(errno));
 	if (chmod(path, 0660) < 0)
-		return fail(-errno, ret_error, size, "the control socket %s cannot be opened to its group: %s", path,
-			    strerror(errno));
+		return failed(-errno, ret_error, size, "the control socket %s cannot be opened to its group: %s", path,
+			      strerror(errno));
 	return 0;
 }
 
@@ -102,13 +102,13 @@ static int bind_and_listen(int fd, const struct sockaddr_un *address, gid_t grou
 	const char *path = address->sun_path;
 	int r = bind_private(fd, address);
 	if (r < 0)
-		return fail(r, ret_error, size, "the control socket %s cannot be made: %s", path, strerror(-r));
+		return failed(r, ret_error, size, "the control socket %s cannot be made: %s", path, strerror(-r));
 	r = open_to_group(path, group, ret_error, size);
 	if (r == 0 && listen(fd, BACKLOG) < 0)
-		r = fail(-errno, ret_error, size, "the control socket %s cannot be listened at: %s", path,
-			 strerror(errno));
+		r = failed(-errno, ret_error, size, "the control socket %s cannot be listened at: %s", path,
+			   strerror(errno));
 	if (r == 0 && lstat(path, &st) < 0)
-		r = fail(-errno, ret_error, size, "the control socket %s: %s", path, strerror(errno));
+		r = failed(-errno, ret_error, size, "the control socket %s: %s", path, strerror(errno));
 	if (r < 0) {
 		unlink(path);
 		return r;
@@ -123,9 +123,9 @@ int listen_open(const char *path, gid_t group, struct listener *ret, char *ret_e
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct listener l = {0};
 	if (strlen(path) >= sizeof(address.sun_path))
-		return fail(-ENAMETOOLONG, ret_error, error_size,
-			    "control.socket is too long (%zu bytes, at most %zu): %s", strlen(path),
-			    sizeof(address.sun_path) - 1, path);
+		return failed(-ENAMETOOLONG, ret_error, error_size,
+			      "control.socket is too long (%zu bytes, at most %zu): %s", strlen(path),
+			      sizeof(address.sun_path) - 1, path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	int r = make_folder(path, ret_error, error_size);
 	if (r == 0)
@@ -134,7 +134,7 @@ int listen_open(const char *path, gid_t group, struct listener *ret, char *ret_e
 		return r;
 	cleanup(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(-errno, ret_error, error_size, "no socket can be made: %s", strerror(errno));
+		return failed(-errno, ret_error, error_size, "no socket can be made: %s", strerror(errno));
 	r = bind_and_listen(fd, &address, group, &l, ret_error, error_size);
 	if (r < 0)
 		return r;

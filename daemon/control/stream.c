@@ -90,6 +90,8 @@ long stream_read(struct stream *s, char *out, size_t size)
 		out[0] = '\n';
 		return 1;
 	}
+	if (left == 0)
+		return 0;
 	size_t n = left < size ? left : size;
 	memcpy(out, s->page.data + s->at, n);
 	s->at += n;
