@@ -13,7 +13,8 @@
 
 #define TARGET_PREFIX	"GraniteServiceVersion20100801."
 #define CONTENT_TYPE	"application/x-amz-json-1.0"
-#define LATEST_TIME_S	1e11 /* the year 5138: what is later is no time */
+#define LARGEST_COUNT	9007199254740992.0 /* 2^53: beyond it a double skips numbers */
+#define LATEST_TIME_S	1e11		   /* the year 5138: what is later is no time */
 #define ALARM_NAME_SIZE (LIMIT_ALARM_NAME * 4 + 1)
 
 /* --- requests --- */
@@ -174,8 +175,8 @@ static const char *read_datapoints(const json_t *result, size_t query, const str
 		double v = json_number_value(value);
 		if (!parse_time(json_array_get(times, i), &unix_ms))
 			return "Timestamps are seconds since 1970 or ISO 8601";
-		if (!json_is_number(value) || !(v >= 0) || !isfinite(v))
-			return "a count is a number and not below 0";
+		if (!json_is_number(value) || !(v >= 0 && v <= LARGEST_COUNT))
+			return "a count is a number from 0 to 2^53";
 		sink->datapoint(sink->ctx, query, unix_ms, v);
 	}
 	return NULL;

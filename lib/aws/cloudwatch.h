@@ -32,7 +32,7 @@ enum cloudwatch_status { CLOUDWATCH_COMPLETE, CLOUDWATCH_PARTIAL, CLOUDWATCH_INT
 
 struct cloudwatch_sink {
 	void *ctx;
-	/* Called for every datapoint, in any order. `query` is the index, below n. value >= 0 and finite. */
+	/* Called for every datapoint, in any order. `query` is the index, below n. 0 <= value <= 2^53. */
 	void (*datapoint)(void *ctx, size_t query, int64_t unix_ms, double value);
 	/* Called once for every result of the page. A query without a result was not answered. */
 	void (*status)(void *ctx, size_t query, enum cloudwatch_status status);

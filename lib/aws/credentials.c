@@ -350,7 +350,7 @@ static int from_default_file(credentials_lookup lookup, void *ctx, const char *p
 	}
 	int result = from_file(path, profile, ret, ret_error, size);
 	if (result == CREDENTIALS_FOUND)
-		snprintf(ret_source, SOURCE_SIZE, "profile %.16s of %.36s", profile, path);
+		snprintf(ret_source, SOURCE_SIZE, "profile %.16s of %.34s", profile, path);
 	return result;
 }
 

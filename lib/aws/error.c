@@ -13,6 +13,7 @@
 #include "base/text.h"
 
 #define RETRY_AFTER_MAX_MS (5 * MS_PER_MINUTE)
+#define SKEW_MIN_MS	   (4 * MS_PER_MINUTE) /* AWS takes signatures up to 5 minutes old; Date is in seconds */
 
 /* Codes that do not follow from their status. The first two groups are the SDKs' own lists ("Retry behavior" in the
  * AWS SDKs and Tools Reference Guide), with SNS's "Throttled" and API Gateway's "LimitExceeded" added. */
@@ -247,6 +248,25 @@ static int64_t read_retry_after(const struct http_response *r)
 	return 0;
 }
 
+/* "Sun, 22 Nov 2026 22:10:05 GMT", the one form of HTTP's date that is still sent. 0 for anything else. */
+static int64_t read_date(const struct http_response *r)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	const char *date = http_header_find(r->headers, r->n_headers, "date");
+	if (!date || strlen(date) != 29 || strcmp(date + 25, " GMT") != 0 || date[4] != ' ')
+		return 0;
+	char month[4];
+	text_copy(month, sizeof(month), date + 8);
+	const char *found = strstr(months, month);
+	if (!found || (found - months) % 3 != 0)
+		return 0;
+	char iso[32];
+	int64_t unix_ms;
+	snprintf(iso, sizeof(iso), "%.4s-%02d-%.2sT%.8sZ", date + 12, (int)(found - months) / 3 + 1, date + 5,
+		 date + 17);
+	return text_parse_utc(iso, &unix_ms) == 0 ? unix_ms : 0;
+}
+
 static const char *foreign_answer(int status)
 {
 	if (status == 407)
@@ -262,7 +282,11 @@ static const char *foreign_answer(int status)
 
 void aws_error_parse(const struct http_response *response, struct aws_error *ret)
 {
-	*ret = (struct aws_error){.status = response->status, .retry_after_ms = read_retry_after(response)};
+	*ret = (struct aws_error){
+	    .status = response->status,
+	    .retry_after_ms = read_retry_after(response),
+	    .date_unix_ms = read_date(response),
+	};
 	/* "InvalidParameterValue;Sender", in the words of the protocol that came before JSON: goes before __type. */
 	const char *header = http_header_find(response->headers, response->n_headers, "x-amzn-query-error");
 	if (header)
@@ -292,6 +316,25 @@ void aws_error_transport(enum aws_error_class class, const char *message, struct
 {
 	*ret = (struct aws_error){.class = class};
 	text_copy_printable(ret->message, sizeof(ret->message), message ? message : "");
+}
+
+int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms)
+{
+	static const char *const signature_codes[] = {"AuthFailure", "InvalidSignatureException",
+						      "SignatureDoesNotMatch"};
+	bool suspect = e->class == AWS_SKEW;
+	for (size_t i = 0; i < array_len(signature_codes); i++)
+		suspect |= strcmp(e->code, signature_codes[i]) == 0;
+	int64_t offset = e->date_unix_ms - now_unix_ms;
+	if (!suspect || e->date_unix_ms == 0 || (offset < SKEW_MIN_MS && offset > -SKEW_MIN_MS))
+		return 0;
+	char span[32];
+	text_format_span(offset < 0 ? -offset : offset, span);
+	e->class = AWS_SKEW;
+	snprintf(e->message, sizeof(e->message),
+		 "this host's clock is %s %s the service's, so AWS refuses its signatures: set the clock", span,
+		 offset < 0 ? "ahead of" : "behind");
+	return offset;
 }
 
 enum call_outcome aws_error_outcome(const struct aws_error *e)

@@ -29,6 +29,7 @@ struct aws_error {
 	enum aws_error_class class;
 	int status;		/* HTTP; 0 when there was no answer */
 	int64_t retry_after_ms; /* the service's own hint; 0: none */
+	int64_t date_unix_ms;	/* the service's clock, by its Date header; 0: not told */
 	char code[96];
 	char message[LIMIT_REASON]; /* printable */
 };
@@ -38,6 +39,12 @@ void aws_error_parse(const struct http_response *response, struct aws_error *ret
 /* For an answer of 2xx whose body is not what was expected. `what` names the expectation. */
 void aws_error_malformed(const struct http_response *response, const char *what, struct aws_error *ret);
 void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret);
+
+/*
+ * A signature that was refused while the service's clock is minutes away from ours becomes AWS_SKEW, with a message that
+ * says by how much. Returns the offset to add to our time, or 0 when the clock is not the matter.
+ */
+int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms);
 
 /* What a write's error means to the state machine: see enum call_outcome. */
 enum call_outcome aws_error_outcome(const struct aws_error *e);

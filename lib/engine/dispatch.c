@@ -1,0 +1,524 @@
+/*
+ * The way of a call:
+ *
+ *   submit -> queue of its lane -> (token, place on the wire) -> built, signed, sent -> answer
+ *                 ^                                                                      |
+ *                 └──────────── backs off <──────────── may be tried again ──────────────┤
+ *                                                                                        v
+ *   what fails before it is sent (no keys, no endpoint, cancelled) -> ended ->  done, once
+ *
+ * No step costs more with more calls waiting, but for the logarithm of those that back off. `done` may submit and
+ * cancel: both only move calls between queues, so nothing recurses, and what they add is seen by the next round.
+ */
+#include "engine/dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/lane.h"
+
+#define HOME_PLACES	    4 /* of LIMIT_CALLS_IN_FLIGHT, for PRIORITY_HOME alone */
+#define GET_FUNCTION_FACTOR 10
+#define ALARMS_RPS_MAX	    5
+#define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
+#define LOG_WARNING	    4
+
+static const struct {
+	const char *name;
+	enum aws_service service;
+	enum lane_kind lane;
+} operations[OPERATION_COUNT] = {
+    [OPERATION_GET_ALIAS] = {"GetAlias", AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_UPDATE_ALIAS] = {"UpdateAlias", AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_GET_FUNCTION] = {"GetFunction", AWS_LAMBDA, LANE_GET_FUNCTION},
+    [OPERATION_LIST_VERSIONS] = {"ListVersionsByFunction", AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_GET_METRIC_DATA] = {"GetMetricData", AWS_CLOUDWATCH, LANE_METRIC_DATA},
+    [OPERATION_DESCRIBE_ALARMS] = {"DescribeAlarms", AWS_CLOUDWATCH, LANE_ALARMS},
+};
+
+/* A ticket is a slot and how often it was used before, so finding a call and telling it from an earlier one is one
+ * look. */
+struct slot {
+	struct call *call; /* NULL: free */
+	uint32_t uses;
+	uint32_t next_free; /* index + 1 */
+};
+
+struct dispatch {
+	struct ports ports;
+	int64_t timeout_ms;
+	struct sigv4_signer *signer;
+	struct lanes lanes;
+	double rates[LANE_COUNT];
+
+	struct slot *slots;
+	size_t n_slots;
+	size_t cap_slots;
+	uint32_t free_slot; /* index + 1; 0: none */
+
+	struct call **backoff; /* a binary heap by due_ms */
+	size_t n_backoff;
+	size_t cap_backoff;
+	struct call_list ended;
+
+	size_t n_calls;
+	size_t n_queued; /* in queues or backing off */
+	size_t n_wire;
+	size_t n_wire_home;
+	int64_t clock_offset_ms; /* what the service's clock is ahead of ours, where that made it refuse signatures */
+	bool running;
+	bool closing;
+	struct engine_stats stats;
+};
+
+static struct instant now_of(const struct dispatch *d)
+{
+	return d->ports.now(d->ports.ctx);
+}
+
+/* --- tickets --- */
+
+static uint64_t take_slot(struct dispatch *d, struct call *c)
+{
+	if (d->free_slot == 0) {
+		d->slots = mem_grow(d->slots, &d->cap_slots, d->n_slots + 1, sizeof(*d->slots));
+		d->slots[d->n_slots] = (struct slot){0};
+		d->free_slot = (uint32_t)++d->n_slots;
+	}
+	uint32_t number = d->free_slot;
+	struct slot *s = &d->slots[number - 1];
+	d->free_slot = s->next_free;
+	s->call = c;
+	s->uses++;
+	return (uint64_t)s->uses << 32 | number;
+}
+
+static struct call *find_call(const struct dispatch *d, uint64_t ticket)
+{
+	uint32_t number = (uint32_t)ticket;
+	if (number == 0 || number > d->n_slots)
+		return NULL;
+	struct call *c = d->slots[number - 1].call;
+	return c && c->ticket == ticket ? c : NULL;
+}
+
+static void give_slot_back(struct dispatch *d, const struct call *c)
+{
+	uint32_t number = (uint32_t)c->ticket;
+	d->slots[number - 1].call = NULL;
+	d->slots[number - 1].next_free = d->free_slot;
+	d->free_slot = number;
+}
+
+/* --- those that back off --- */
+
+static void heap_set(struct dispatch *d, size_t at, struct call *c)
+{
+	d->backoff[at] = c;
+	c->heap_slot = at;
+}
+
+static void heap_up(struct dispatch *d, size_t at, struct call *c)
+{
+	for (; at > 0 && d->backoff[(at - 1) / 2]->due_ms > c->due_ms; at = (at - 1) / 2)
+		heap_set(d, at, d->backoff[(at - 1) / 2]);
+	heap_set(d, at, c);
+}
+
+static void heap_down(struct dispatch *d, size_t at, struct call *c)
+{
+	for (;;) {
+		size_t child = 2 * at + 1;
+		if (child >= d->n_backoff)
+			break;
+		if (child + 1 < d->n_backoff && d->backoff[child + 1]->due_ms < d->backoff[child]->due_ms)
+			child++;
+		if (d->backoff[child]->due_ms >= c->due_ms)
+			break;
+		heap_set(d, at, d->backoff[child]);
+		at = child;
+	}
+	heap_set(d, at, c);
+}
+
+static void back_off(struct dispatch *d, struct call *c, int64_t due_ms)
+{
+	d->backoff = mem_grow(d->backoff, &d->cap_backoff, d->n_backoff + 1, sizeof(struct call *));
+	c->due_ms = due_ms;
+	c->place = PLACE_BACKOFF;
+	d->n_queued++;
+	heap_up(d, d->n_backoff++, c);
+}
+
+static void stop_backing_off(struct dispatch *d, struct call *c)
+{
+	size_t at = c->heap_slot;
+	struct call *last = d->backoff[--d->n_backoff];
+	d->n_queued--;
+	if (last == c)
+		return;
+	if (at > 0 && d->backoff[(at - 1) / 2]->due_ms > last->due_ms)
+		heap_up(d, at, last);
+	else
+		heap_down(d, at, last);
+}
+
+/* --- queue, end, answer --- */
+
+static void enqueue(struct dispatch *d, struct call *c, bool first)
+{
+	lanes_queue(&d->lanes, c, first);
+	d->n_queued++;
+}
+
+static void dequeue(struct dispatch *d, struct call *c)
+{
+	lanes_unqueue(&d->lanes, c);
+	d->n_queued--;
+}
+
+/* The call will be answered with the error by the next dispatch_run. It is in no queue. */
+static void end_call(struct dispatch *d, struct call *c, enum aws_error_class class, const char *code,
+		     const char *message)
+{
+	c->error = mem_alloc(sizeof(*c->error));
+	aws_error_transport(class, message, c->error);
+	text_copy(c->error->code, sizeof(c->error->code), code);
+	c->place = PLACE_ENDED;
+	call_list_append(&d->ended, c);
+}
+
+/* Everything about the call is gone before its owner hears of the result, and may do as it likes. */
+static void answer(struct dispatch *d, struct call *c, const struct http_response *response,
+		   const struct aws_error *error)
+{
+	void (*done)(void *arg, const struct http_response *response, const struct aws_error *error) = c->what.done;
+	void *arg = c->what.arg;
+	if (error)
+		d->stats.call_errors++;
+	give_slot_back(d, c);
+	lanes_release(&d->lanes, c->lane, now_of(d).boot_ms);
+	d->n_calls--;
+	free(c);
+	done(arg, response, error);
+}
+
+static void answer_ended(struct dispatch *d)
+{
+	/* Those that are added meanwhile wait for the next round. */
+	for (size_t n = d->ended.len; n > 0; n--) {
+		struct call *c = d->ended.first;
+		call_list_remove(&d->ended, c);
+		struct aws_error *error cleanup(mem_free_p) = c->error;
+		answer(d, c, NULL, error);
+	}
+}
+
+/* --- answers of the transport --- */
+
+/*
+ * A rollback must not wait for somebody to set this host's clock: it is signed again, once, by the service's clock, and
+ * so are the lookups that it may need. Everything else is held, as metrics cannot be judged by a wrong clock.
+ */
+static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *e)
+{
+	int64_t offset = aws_error_check_clock(e, now_of(d).unix_ms + c->clock_offset_ms);
+	if (e->class != AWS_SKEW || e->date_unix_ms == 0)
+		return false;
+	/* Together with the offset that was in use: our clock may have been set since that was found. */
+	d->clock_offset_ms = c->clock_offset_ms + offset;
+	if (c->clock_corrected || c->what.priority == PRIORITY_NORMAL)
+		return false;
+	c->clock_corrected = true;
+	return true;
+}
+
+/* Whoever waits for a rollback must see why it has not landed yet; all other errors are told by `done`. */
+static void log_retry(struct dispatch *d, const struct call *c, const struct aws_error *e, int64_t wait_ms)
+{
+	if (!c->what.exempt)
+		return;
+	char error[LIMIT_REASON];
+	char wait[32];
+	char text[LIMIT_REASON + 96];
+	aws_error_format(e, operations[c->what.operation].name, error, sizeof(error));
+	text_format_span(wait_ms, wait);
+	snprintf(text, sizeof(text), "a rollback's call has failed %u times and is tried again in %s: %s",
+		 c->retry.attempt, wait, error);
+	d->ports.log(d->ports.ctx, LOG_WARNING, text);
+}
+
+static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
+{
+	if (e->class == AWS_THROTTLED) {
+		d->stats.throttled++;
+		/* Others use the quota too: what was saved up is not there. */
+		c->lane->bucket.tokens = 0;
+	}
+	int64_t wait_ms = -1;
+	if (correct_clock(d, c, e))
+		wait_ms = 0;
+	else if (!d->closing)
+		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
+					d->ports.entropy(d->ports.ctx));
+	if (wait_ms < 0) {
+		answer(d, c, NULL, e);
+		return;
+	}
+	d->stats.retries++;
+	log_retry(d, c, e, wait_ms);
+	back_off(d, c, now_of(d).boot_ms + wait_ms);
+}
+
+static void take_answer(void *arg, enum transport_result result, const struct http_response *response,
+			const char *error)
+{
+	struct call *c = arg;
+	struct dispatch *d = c->owner;
+	struct aws_error e;
+	d->n_wire--;
+	if (c->what.priority == PRIORITY_HOME)
+		d->n_wire_home--;
+	switch (result) {
+	case TRANSPORT_ANSWERED:
+		if (response->status >= 200 && response->status <= 299) {
+			retry_succeeded(&c->lane->budget, &c->retry);
+			answer(d, c, response, NULL);
+			return;
+		}
+		aws_error_parse(response, &e);
+		break;
+	case TRANSPORT_NO_CONNECTION:
+		aws_error_transport(AWS_NO_CONNECTION, error, &e);
+		break;
+	case TRANSPORT_NO_ANSWER:
+		aws_error_transport(AWS_NO_ANSWER, error, &e);
+		break;
+	}
+	take_failure(d, c, &e);
+}
+
+/* --- sending --- */
+
+static int build_signed(struct dispatch *d, struct call *c, const struct aws_endpoint *e,
+			const struct aws_credentials *keys, struct arena *a, struct http_request *ret)
+{
+	int r = c->what.build(c->what.arg, a, e, ret);
+	if (r)
+		return r;
+	c->clock_offset_ms = c->what.priority == PRIORITY_NORMAL ? 0 : d->clock_offset_ms;
+	const struct sigv4_scope scope = {
+	    .region = c->lane->region,
+	    .service = endpoint_signing_name(operations[c->what.operation].service),
+	    .unix_ms = now_of(d).unix_ms + c->clock_offset_ms,
+	    .normalize_path = true,
+	    .payload_header = true,
+	};
+	return sigv4_sign(d->signer, keys, &scope, ret, a);
+}
+
+static void send_signed(struct dispatch *d, struct call *c, const struct http_request *r)
+{
+	c->place = PLACE_WIRE;
+	d->n_wire++;
+	if (c->what.priority == PRIORITY_HOME)
+		d->n_wire_home++;
+	d->stats.calls[c->what.operation]++;
+	d->ports.send(d->ports.ctx, r, d->timeout_ms, take_answer, c);
+}
+
+static void send_call(struct dispatch *d, struct call *c)
+{
+	struct aws_endpoint endpoint;
+	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
+	char problem[LIMIT_REASON] = "";
+	if (d->ports.endpoint(d->ports.ctx, operations[c->what.operation].service, c->lane->region, &endpoint, problem,
+			      sizeof(problem))) {
+		end_call(d, c, AWS_INVALID, "Endpoint", problem);
+		return;
+	}
+	if (d->ports.credentials(d->ports.ctx, c->lane->account, &keys, problem, sizeof(problem))) {
+		end_call(d, c, AWS_CREDENTIALS, "Credentials", problem);
+		return;
+	}
+	struct arena *arena cleanup(arena_free_p) = arena_new();
+	struct http_request request;
+	int r = build_signed(d, c, &endpoint, &keys, arena, &request);
+	if (r == 0) {
+		send_signed(d, c, &request);
+		return;
+	}
+	snprintf(problem, sizeof(problem), "the request could not be made: %s",
+		 r == -E2BIG ? "it is larger than this program sends (1 MiB; 64 KiB of headers)" : strerror(-r));
+	end_call(d, c, AWS_INVALID, "Request", problem);
+}
+
+static bool has_place(const struct dispatch *d, enum dispatch_priority p)
+{
+	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT)
+		return false;
+	return p == PRIORITY_HOME || d->n_wire - d->n_wire_home < LIMIT_CALLS_IN_FLIGHT - HOME_PLACES;
+}
+
+/* One call of each lane in turn, until no lane has both a call of this priority and a token. Going through all lanes
+ * priority by priority keeps a lane's tokens for its most urgent calls. */
+static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t now_ms)
+{
+	size_t idle_turns = 0;
+	while (idle_turns < d->lanes.active.len && has_place(d, p)) {
+		struct lane *lane = d->lanes.active.first;
+		struct call *c = lane->queues[p].first;
+		lanes_rotate(&d->lanes, lane);
+		idle_turns++;
+		if (!c || !bucket_take(&lane->bucket, now_ms))
+			continue;
+		idle_turns = 0;
+		dequeue(d, c);
+		send_call(d, c);
+	}
+}
+
+void dispatch_run(struct dispatch *d)
+{
+	if (d->running)
+		return;
+	d->running = true;
+	answer_ended(d);
+	int64_t now_ms = now_of(d).boot_ms;
+	while (d->n_backoff > 0 && d->backoff[0]->due_ms <= now_ms) {
+		struct call *c = d->backoff[0];
+		stop_backing_off(d, c);
+		enqueue(d, c, true);
+	}
+	for (enum dispatch_priority p = PRIORITY_HOME; p < PRIORITY_COUNT; p++)
+		send_priority(d, p, now_ms);
+	d->running = false;
+}
+
+/* --- the face --- */
+
+struct dispatch *dispatch_new(const struct engine_config *config, const struct ports *ports)
+{
+	struct dispatch *d = mem_alloc(sizeof(*d));
+	d->timeout_ms = config->call_timeout_ms > 0 ? config->call_timeout_ms : DEFAULT_TIMEOUT_MS;
+	d->ports = *ports;
+	d->signer = sigv4_signer_new();
+	d->rates[LANE_LAMBDA] = config->lambda_rps;
+	d->rates[LANE_GET_FUNCTION] = config->lambda_rps * GET_FUNCTION_FACTOR;
+	d->rates[LANE_METRIC_DATA] = config->cloudwatch_rps;
+	d->rates[LANE_ALARMS] = config->cloudwatch_rps < ALARMS_RPS_MAX ? config->cloudwatch_rps : ALARMS_RPS_MAX;
+	return d;
+}
+
+/* Everything that waits, in any lane. */
+static void end_all(struct dispatch *d)
+{
+	while (d->lanes.active.first) {
+		struct lane *lane = d->lanes.active.first;
+		for (int p = 0; p < PRIORITY_COUNT; p++) {
+			struct call *c;
+			while ((c = lane->queues[p].first)) {
+				dequeue(d, c);
+				end_call(d, c, AWS_NO_CONNECTION, "ShutDown", "shut down before it was sent");
+			}
+		}
+	}
+	while (d->n_backoff > 0) {
+		struct call *c = d->backoff[0];
+		stop_backing_off(d, c);
+		end_call(d, c, AWS_NO_CONNECTION, "ShutDown", "shut down before it was sent again");
+	}
+}
+
+void dispatch_free(struct dispatch *d)
+{
+	if (!d)
+		return;
+	require(d->n_wire == 0);
+	d->closing = true;
+	/* What `done` submits even now is answered in the same way. */
+	while (d->n_calls > 0) {
+		end_all(d);
+		answer_ended(d);
+	}
+	lanes_deinit(&d->lanes);
+	sigv4_signer_free(d->signer);
+	free(d->slots);
+	free(d->backoff);
+	free(d);
+}
+
+uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call)
+{
+	require(call->operation < OPERATION_COUNT && call->priority < PRIORITY_COUNT);
+	enum lane_kind kind = operations[call->operation].lane;
+	struct call *c = mem_alloc(sizeof(*c));
+	c->owner = d;
+	c->what = *call;
+	c->lane = lanes_get(&d->lanes, kind, call->account, call->region, d->rates[kind], now_of(d).boot_ms);
+	c->what.account = c->lane->account;
+	c->what.region = c->lane->region;
+	lanes_hold(&d->lanes, c->lane);
+	c->ticket = take_slot(d, c);
+	d->n_calls++;
+	if (d->n_queued >= LIMIT_CALLS_QUEUED && call->priority == PRIORITY_NORMAL) {
+		char text[96];
+		snprintf(text, sizeof(text), "%d calls are waiting already, which is this program's limit",
+			 LIMIT_CALLS_QUEUED);
+		end_call(d, c, AWS_THROTTLED, "TooManyCallsQueued", text);
+	} else {
+		enqueue(d, c, false);
+	}
+	return c->ticket;
+}
+
+bool dispatch_cancel(struct dispatch *d, uint64_t ticket)
+{
+	struct call *c = find_call(d, ticket);
+	if (!c || (c->place != PLACE_QUEUE && c->place != PLACE_BACKOFF))
+		return false;
+	if (c->place == PLACE_QUEUE)
+		dequeue(d, c);
+	else
+		stop_backing_off(d, c);
+	end_call(d, c, AWS_NO_CONNECTION, "Cancelled", "taken back before it was sent");
+	return true;
+}
+
+int64_t dispatch_next_ms(const struct dispatch *d)
+{
+	int64_t now_ms = now_of(d).boot_ms;
+	if (d->ended.len > 0)
+		return now_ms;
+	int64_t next = d->n_backoff > 0 ? d->backoff[0]->due_ms : INT64_MAX;
+	for (const struct lane *lane = d->lanes.active.first; lane; lane = lane->next) {
+		enum dispatch_priority p = PRIORITY_HOME;
+		while (!lane->queues[p].first)
+			p++;
+		if (!has_place(d, p))
+			continue; /* an answer has to come first */
+		int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms);
+		if (wait_ms < next - now_ms)
+			next = now_ms + wait_ms;
+	}
+	return next;
+}
+
+bool dispatch_idle(const struct dispatch *d)
+{
+	return d->n_calls == 0;
+}
+
+void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)
+{
+	for (size_t i = 0; i < OPERATION_COUNT; i++)
+		ret->calls[i] += d->stats.calls[i];
+	ret->call_errors += d->stats.call_errors;
+	ret->throttled += d->stats.throttled;
+	ret->retries += d->stats.retries;
+	ret->calls_queued += d->n_queued;
+	ret->calls_in_flight += d->n_wire;
+}

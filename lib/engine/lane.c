@@ -1,0 +1,165 @@
+#include "engine/lane.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+#define IDLE_MAX_MS MS_PER_HOUR
+
+/* --- lists --- */
+
+void call_list_append(struct call_list *l, struct call *c)
+{
+	c->next = NULL;
+	c->prev = l->last;
+	if (l->last)
+		l->last->next = c;
+	else
+		l->first = c;
+	l->last = c;
+	l->len++;
+}
+
+void call_list_prepend(struct call_list *l, struct call *c)
+{
+	c->prev = NULL;
+	c->next = l->first;
+	if (l->first)
+		l->first->prev = c;
+	else
+		l->last = c;
+	l->first = c;
+	l->len++;
+}
+
+void call_list_remove(struct call_list *l, struct call *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		l->first = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	else
+		l->last = c->prev;
+	c->prev = NULL;
+	c->next = NULL;
+	l->len--;
+}
+
+static void leave_list(struct lane *lane)
+{
+	struct lane_list *l = lane->list;
+	if (!l)
+		return;
+	if (lane->prev)
+		lane->prev->next = lane->next;
+	else
+		l->first = lane->next;
+	if (lane->next)
+		lane->next->prev = lane->prev;
+	else
+		l->last = lane->prev;
+	lane->prev = NULL;
+	lane->next = NULL;
+	lane->list = NULL;
+	l->len--;
+}
+
+static void join_list(struct lane_list *l, struct lane *lane)
+{
+	leave_list(lane);
+	lane->prev = l->last;
+	if (l->last)
+		l->last->next = lane;
+	else
+		l->first = lane;
+	l->last = lane;
+	lane->list = l;
+	l->len++;
+}
+
+/* --- lanes --- */
+
+static void lane_free(struct lanes *l, struct lane *lane)
+{
+	require(lane->n_calls == 0);
+	leave_list(lane);
+	strmap_put(&l->by_key, lane->key, NULL);
+	free(lane->key);
+	free(lane->account);
+	free(lane->region);
+	free(lane);
+}
+
+void lanes_deinit(struct lanes *l)
+{
+	while (l->idle.first)
+		lane_free(l, l->idle.first);
+	require(l->active.len == 0);
+	strmap_deinit(&l->by_key);
+}
+
+struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account, const char *region, double rate,
+		       int64_t now_ms)
+{
+	char *key cleanup(mem_free_p) = mem_printf("%d/%s/%s", (int)kind, region, account);
+	struct lane *lane = strmap_get(&l->by_key, key);
+	if (lane)
+		return lane;
+	/* Its bucket is full by now, so forgetting it changes nothing but the memory in use. */
+	while (l->idle.first && now_ms - l->idle.first->idle_since_ms >= IDLE_MAX_MS)
+		lane_free(l, l->idle.first);
+
+	lane = mem_alloc(sizeof(*lane));
+	lane->key = take_ptr(key);
+	lane->account = mem_strdup(account);
+	lane->region = mem_strdup(region);
+	lane->idle_since_ms = now_ms;
+	bucket_init(&lane->bucket, rate, rate > 1 ? rate : 1, now_ms);
+	retry_budget_init(&lane->budget);
+	strmap_put(&l->by_key, lane->key, lane);
+	join_list(&l->idle, lane);
+	return lane;
+}
+
+void lanes_hold(struct lanes *l, struct lane *lane)
+{
+	(void)l;
+	if (lane->n_calls++ == 0)
+		leave_list(lane);
+}
+
+void lanes_release(struct lanes *l, struct lane *lane, int64_t now_ms)
+{
+	if (--lane->n_calls > 0)
+		return;
+	lane->idle_since_ms = now_ms;
+	join_list(&l->idle, lane);
+}
+
+void lanes_queue(struct lanes *l, struct call *c, bool first)
+{
+	struct lane *lane = c->lane;
+	if (first)
+		call_list_prepend(&lane->queues[c->what.priority], c);
+	else
+		call_list_append(&lane->queues[c->what.priority], c);
+	c->place = PLACE_QUEUE;
+	if (lane->n_queued++ == 0)
+		join_list(&l->active, lane);
+}
+
+void lanes_unqueue(struct lanes *l, struct call *c)
+{
+	struct lane *lane = c->lane;
+	(void)l;
+	call_list_remove(&lane->queues[c->what.priority], c);
+	if (--lane->n_queued == 0)
+		leave_list(lane);
+}
+
+void lanes_rotate(struct lanes *l, struct lane *lane)
+{
+	join_list(&l->active, lane);
+}
