@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "cli.h"
 #include "field.h"
@@ -12,6 +13,7 @@
 #define LABEL	   12 /* column after the labels */
 #define BAR_CELLS  48
 #define EVENT_ROWS 6
+#define TEXT_ROWS  3 /* of a reason that is wider than the screen */
 
 static bool phase_is(const json_t *rollout, const char *phase)
 {
@@ -113,6 +115,32 @@ static void put_label(struct canvas *c, const char *label)
 	canvas_pad(c, INDENT + LABEL);
 }
 
+/* A sentence; on a canvas that clips it is broken at its words, as its end often says most. */
+static void put_sentence(struct canvas *c, enum style style, const char *text)
+{
+	int width = c->clip ? c->screen->width : 0;
+
+	for (int rows = 1; *text;) {
+		size_t len = strcspn(text, " ");
+		cleanup(mem_free_p) char *word = mem_strndup(text, len);
+		bool fits = c->column + screen_cells(c->screen, word) <= width;
+
+		if (width == 0 || (!fits && rows == TEXT_ROWS)) {
+			canvas_put(c, style, text);
+			return;
+		}
+		if (!fits && c->column > INDENT + LABEL) {
+			canvas_end_line(c);
+			canvas_pad(c, INDENT + LABEL);
+			rows++;
+		}
+		canvas_put(c, style, word);
+		text += len + strspn(text + len, " ");
+		if (*text && c->column < width)
+			canvas_put(c, style, " ");
+	}
+}
+
 static void put_blank(struct canvas *c)
 {
 	canvas_end_line(c);
@@ -131,8 +159,10 @@ static void put_head(struct canvas *c, const struct page *p)
 	}
 	canvas_end_line(c);
 	canvas_put(c, page_phase_style(phase), phase);
-	if (reason[0])
-		canvas_putf(c, STYLE_PLAIN, ": %s", reason);
+	if (reason[0]) {
+		canvas_put(c, STYLE_PLAIN, ": ");
+		put_sentence(c, STYLE_PLAIN, reason);
+	}
 	if (field_true(r, "superseded"))
 		canvas_put(c, STYLE_WARN, " (superseded by new content)");
 	canvas_end_line(c);
@@ -350,8 +380,10 @@ static void put_verdict(struct canvas *c, const json_t *r)
 		return;
 	put_label(c, "verdict");
 	canvas_put(c, pass ? STYLE_GOOD : fail ? STYLE_BAD : STYLE_PLAIN, verdict);
-	if (why[0])
-		canvas_putf(c, STYLE_PLAIN, ": %s", why);
+	if (why[0]) {
+		canvas_put(c, STYLE_PLAIN, ": ");
+		put_sentence(c, STYLE_PLAIN, why);
+	}
 	canvas_end_line(c);
 }
 
@@ -360,7 +392,7 @@ static void put_field(struct canvas *c, enum style style, const char *label, con
 	if (!text[0])
 		return;
 	put_label(c, label);
-	canvas_put(c, style, text);
+	put_sentence(c, style, text);
 	canvas_end_line(c);
 }
 

@@ -114,6 +114,8 @@ static void measure(const struct table *t, int indent, int width[static TABLE_CO
 
 static void put_cell(const struct table *t, struct canvas *c, const struct cell *cell, size_t i, int from, int width)
 {
+	if (!cell->text[0])
+		return; /* no blanks at the end of a line */
 	struct buf text = BUF_INIT(64 * 1024);
 	int cells = screen_add(t->screen, &text, cell->text, width);
 

@@ -131,6 +131,16 @@ class WatchScreen(Case):
         self.assertTrue(all(len(line) <= 40 for line in lines), lines)
         self.assertIn("more steps", "".join(lines))
 
+    def test_a_long_reason_is_broken_at_its_words(self):
+        control = self.serve()
+        control.put(make_rollout(reason="the alias was changed by somebody else at half past ten in the night: " * 2))
+        t = self.terminal("watch", "hello-prod", columns=80)
+        t.expect(r"Ctrl-C ends watching")
+        lines = plain(t.text).replace("\r", "").split("\n")
+        self.assertRegex(lines[1], "^progressing: the alias was changed by somebody else at half past ten in the +$")
+        self.assertRegex(lines[2], "^ {14}night: the alias was changed by ")
+        self.assertRegex(lines[3], "^ {14}.* night: ?$")
+
     def test_a_daemon_that_went_away_is_shown_and_comes_back(self):
         control = self.serve()
         control.put(make_rollout())
