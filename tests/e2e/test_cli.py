@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """rolloutctl's commands: what they say, what they send, and how they end."""
+# runner: valgrind Looking.test_list Looking.test_status Looking.test_history Commanding Plans Wait.test_exit_codes
 
 import contextlib
 import json
