@@ -45,4 +45,6 @@
 #define LIMIT_EVENTS_PAGE		  1000		     /* events of one answer */
 
 /* store */
-#define LIMIT_RECORD_BYTES (256 * 1024)
+#define LIMIT_RECORD_BYTES   (256 * 1024)
+#define LIMIT_PRUNE_ROLLOUTS 200  /* dropped by one call */
+#define LIMIT_PRUNE_EVENTS   2000 /* about no rollout, dropped by one call */

@@ -10,17 +10,17 @@
  */
 static EVP_MD_CTX *thread_context(void)
 {
-	static _Thread_local EVP_MD_CTX *context;
-	if (context)
-		return context;
+	static _Thread_local EVP_MD_CTX *sha256_context;
+	if (sha256_context)
+		return sha256_context;
 
 	EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	EVP_MD_CTX *fresh = EVP_MD_CTX_new();
 	require(sha256 && fresh);
 	require(EVP_DigestInit_ex2(fresh, sha256, NULL) == 1);
 	EVP_MD_free(sha256); /* the context keeps its own reference */
-	context = fresh;
-	return context;
+	sha256_context = fresh;
+	return sha256_context;
 }
 
 void sha256_bytes(const void *data, size_t len, unsigned char out[static SHA256_BYTES])

@@ -6,7 +6,11 @@
  * All writes happen between store_begin and store_commit; store_commit returns only when they are durable. When any
  * call of a transaction fails, the caller calls store_abort and may try the whole transaction again later.
  *
- * Returns: 0; STORE_…; or a negative errno (-ENOSPC, -EIO, …). store_error_text gives the sentence for people.
+ * Returns: 0; STORE_…; or a negative errno (-ENOSPC, -EIO, -EBUSY, …). store_error_text gives the sentence for people.
+ * A string longer than LIMIT_RECORD_BYTES is -EMSGSIZE; NULL counts as "".
+ *
+ * Ownership: one process at a time. Who opens takes a lock beside the file and raises the epoch in it; each transaction
+ * looks whether the epoch is still its own, so that an owner whose lock was lost cannot write over its successor.
  */
 #pragma once
 
@@ -20,7 +24,7 @@ enum store_result {
 	STORE_LOCKED = 1,   /* another daemon owns this state */
 	STORE_CORRUPT = 2,  /* not a database of ours, or damaged */
 	STORE_NEWER = 3,    /* written by a newer schema than this program knows */
-	STORE_CONFLICT = 4, /* compare-and-set: the record is not at the expected revision */
+	STORE_CONFLICT = 4, /* compare-and-set: the record is not at the expected revision, or exists already */
 	STORE_NOT_FOUND = 5,
 };
 
@@ -79,38 +83,44 @@ void store_close(struct store *s);		     /* NULL is fine; aborts an open transac
 const char *store_error_text(const struct store *s); /* of the last failure; s NULL: of the last failed open */
 uint64_t store_epoch(const struct store *s);	     /* grows with each opening */
 
-must_use int store_begin(struct store *s);
+must_use int store_begin(struct store *s); /* STORE_LOCKED: another owner has taken over; this one must stop */
 must_use int store_commit(struct store *s);
-void store_abort(struct store *s);
+void store_abort(struct store *s); /* nothing happens outside of a transaction */
 
+/* STORE_CONFLICT when the name has that attempt already. */
 must_use int store_insert_rollout(struct store *s, const struct store_rollout *r, uint64_t *ret_id);
-/* Replaces record, live and updated_unix_ms where id and revision match; the stored revision becomes revision + 1. */
+/* Replaces record, live and updated_unix_ms where id and revision match; the stored revision becomes revision + 1.
+ * STORE_CONFLICT when the revision differs, STORE_NOT_FOUND when there is no such rollout. */
 must_use int store_put_rollout(struct store *s, const struct store_rollout *r);
-must_use int store_put_intent(struct store *s, const struct store_intent *i);
+must_use int store_put_intent(struct store *s, const struct store_intent *i); /* replaces the same seq */
 must_use int store_put_event(struct store *s, const struct store_event *e, uint64_t *ret_id);
 must_use int store_put_sample(struct store *s, const struct store_sample *x); /* replaces */
 must_use int store_put_source(struct store *s, const struct store_source *x); /* replaces */
 must_use int store_put_quarantine(struct store *s, const char *alias_key, const char *code_hash, const char *reason,
-				  int64_t unix_ms);
-must_use int store_drop_quarantine(struct store *s, const char *alias_key, const char *code_hash);
+				  int64_t unix_ms);						   /* replaces */
+must_use int store_drop_quarantine(struct store *s, const char *alias_key, const char *code_hash); /* 0 if absent too */
 /* Bounds the history: drops ended rollouts (with intents, events, samples) updated before that time, keeping at least
- * the newest `keep` of each name, and events about no rollout older than it. */
+ * the newest `keep` of each name, and events about no rollout older than it. One call drops at most
+ * LIMIT_PRUNE_ROLLOUTS and LIMIT_PRUNE_EVENTS, so that the loop goes on; the next call goes on with the rest. */
 must_use int store_prune(struct store *s, int64_t before_unix_ms, unsigned keep);
 
 /* Reads; strings are borrowed during the callback. A callback that returns non-zero ends the walk, and that is
- * returned. No transaction is needed. */
+ * returned. No transaction is needed. A callback may read, and in a transaction write, but not commit or abort. */
 typedef int (*store_rollout_cb)(void *ctx, const struct store_rollout *r);
+typedef int (*store_intent_cb)(void *ctx, const struct store_intent *i);
 typedef int (*store_event_cb)(void *ctx, const struct store_event *e);
 typedef int (*store_sample_cb)(void *ctx, const struct store_sample *x);
 typedef int (*store_source_cb)(void *ctx, const struct store_source *x);
-must_use int store_each_live(struct store *s, store_rollout_cb cb, void *ctx);	 /* by id */
-must_use int store_each_latest(struct store *s, store_rollout_cb cb, void *ctx); /* newest attempt of each name */
+must_use int store_each_live(struct store *s, store_rollout_cb cb, void *ctx); /* by id */
+must_use int store_each_latest(struct store *s, store_rollout_cb cb,
+			       void *ctx); /* newest attempt of each name, by name */
 must_use int store_each_of_name(struct store *s, const char *name, unsigned limit, store_rollout_cb cb,
 				void *ctx); /* newest first; name NULL: all */
 /* Events with id > after, oldest first; or, with after == 0, the newest `limit`, oldest first. name NULL: all. */
 must_use int store_each_event(struct store *s, const char *name, uint64_t after, unsigned limit, store_event_cb cb,
 			      void *ctx);
-must_use int store_each_sample(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx);
+must_use int store_each_intent(struct store *s, uint64_t rollout_id, store_intent_cb cb, void *ctx); /* by seq */
+must_use int store_each_sample(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx); /* by time */
 must_use int store_each_source(struct store *s, store_source_cb cb, void *ctx);
 /* STORE_NOT_FOUND when it is not quarantined. */
 must_use int store_find_quarantine(struct store *s, const char *alias_key, const char *code_hash);

@@ -1,0 +1,436 @@
+/* The store in memory, for tests and the simulator: the same answers as the SQLite store, and nothing survives. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "store/items.h"
+#include "store/ops.h"
+
+struct memory_store {
+	struct store base; /* must be first */
+	struct items *items;
+	uint64_t last_rollout_id;
+	uint64_t last_event_id;
+};
+
+static struct memory_store *memory_of(struct store *s)
+{
+	return (struct memory_store *)s;
+}
+
+static struct item_key numbers_key(enum item_kind kind, uint64_t a, uint64_t b)
+{
+	return (struct item_key){.kind = kind, .s = "", .t = "", .a = a, .b = b};
+}
+
+static struct item_key texts_key(enum item_kind kind, const char *s, const char *t)
+{
+	return (struct item_key){.kind = kind, .s = store_text(s), .t = store_text(t)};
+}
+
+static struct item_key named_key(enum item_kind kind, const char *name, uint64_t a)
+{
+	return (struct item_key){.kind = kind, .s = store_text(name), .t = "", .a = a};
+}
+
+static uint64_t time_key(int64_t unix_ms)
+{
+	return (uint64_t)unix_ms ^ UINT64_C(1) << 63;
+}
+
+static void put_index(struct memory_store *m, struct item_key key, uint64_t id)
+{
+	struct item *item = item_new(&key, NULL, 0);
+	item->id = id;
+	items_put(m->items, item);
+}
+
+static void put_rollout_item(struct memory_store *m, const struct store_rollout *r)
+{
+	const char *texts[] = {r->name, r->alias_key, r->plan, r->plan_hash, r->record};
+	struct item_key key = numbers_key(ITEM_ROLLOUT, r->id, 0);
+	struct item *item = item_new(&key, texts, array_len(texts));
+	item->rollout = *r;
+	item->rollout.name = texts[0];
+	item->rollout.alias_key = texts[1];
+	item->rollout.plan = texts[2];
+	item->rollout.plan_hash = texts[3];
+	item->rollout.record = texts[4];
+	items_put(m->items, item);
+}
+
+static struct item *find_rollout(struct memory_store *m, uint64_t id)
+{
+	struct item_key key = numbers_key(ITEM_ROLLOUT, id, 0);
+	return items_find(m->items, &key);
+}
+
+static int memory_insert_rollout(struct store *s, const struct store_rollout *r, uint64_t *ret_id)
+{
+	struct memory_store *m = memory_of(s);
+	struct item_key by_name = named_key(ITEM_ROLLOUT_OF_NAME, r->name, r->attempt);
+	if (items_find(m->items, &by_name))
+		return store_fail(s, STORE_CONFLICT, "attempt %llu of rollout \"%s\" is recorded already",
+				  (unsigned long long)r->attempt, store_text(r->name));
+	struct store_rollout stored = *r;
+	stored.id = ++m->last_rollout_id;
+	put_rollout_item(m, &stored);
+	put_index(m, by_name, stored.id);
+	*ret_id = stored.id;
+	return 0;
+}
+
+static int memory_put_rollout(struct store *s, const struct store_rollout *r)
+{
+	struct memory_store *m = memory_of(s);
+	const struct item *old = find_rollout(m, r->id);
+	if (!old)
+		return store_fail(s, STORE_NOT_FOUND, "there is no record of rollout %llu", (unsigned long long)r->id);
+	if (old->rollout.revision != r->revision)
+		return store_fail(s, STORE_CONFLICT, "the record of rollout %llu is at revision %llu, not at %llu",
+				  (unsigned long long)r->id, (unsigned long long)old->rollout.revision,
+				  (unsigned long long)r->revision);
+	struct store_rollout stored = old->rollout;
+	stored.record = r->record;
+	stored.live = r->live;
+	stored.updated_unix_ms = r->updated_unix_ms;
+	stored.revision++;
+	put_rollout_item(m, &stored);
+	return 0;
+}
+
+static int memory_put_intent(struct store *s, const struct store_intent *i)
+{
+	const char *texts[] = {i->target, i->revision};
+	struct item_key key = numbers_key(ITEM_INTENT, i->rollout_id, i->seq);
+	struct item *item = item_new(&key, texts, array_len(texts));
+	item->intent = *i;
+	item->intent.target = texts[0];
+	item->intent.revision = texts[1];
+	items_put(memory_of(s)->items, item);
+	return 0;
+}
+
+static int memory_put_event(struct store *s, const struct store_event *e, uint64_t *ret_id)
+{
+	struct memory_store *m = memory_of(s);
+	uint64_t id = ++m->last_event_id;
+	const char *texts[] = {e->name, e->kind, e->phase, e->text, e->by};
+	struct item_key key = numbers_key(ITEM_EVENT, id, 0);
+	struct item *item = item_new(&key, texts, array_len(texts));
+	item->event = *e;
+	item->event.id = id;
+	item->event.name = texts[0];
+	item->event.kind = texts[1];
+	item->event.phase = texts[2];
+	item->event.text = texts[3];
+	item->event.by = texts[4];
+	items_put(m->items, item);
+	put_index(m, named_key(ITEM_EVENT_OF_NAME, e->name, id), id);
+	put_index(m, numbers_key(ITEM_EVENT_OF_ROLLOUT, e->rollout_id, id), id);
+	*ret_id = id;
+	return 0;
+}
+
+static int memory_put_sample(struct store *s, const struct store_sample *x)
+{
+	struct item_key key = numbers_key(ITEM_SAMPLE, x->rollout_id, time_key(x->start_unix_ms));
+	struct item *item = item_new(&key, NULL, 0);
+	item->sample = *x;
+	items_put(memory_of(s)->items, item);
+	return 0;
+}
+
+static int memory_put_source(struct store *s, const struct store_source *x)
+{
+	const char *texts[] = {x->hash, x->name};
+	struct item_key key = texts_key(ITEM_SOURCE, x->source, NULL);
+	struct item *item = item_new(&key, texts, array_len(texts));
+	item->source = (struct store_source){.source = item->key.s, .hash = texts[0], .name = texts[1]};
+	items_put(memory_of(s)->items, item);
+	return 0;
+}
+
+/* Nobody reads the reason and the time back; the SQLite store keeps them for whoever looks into the file. */
+static int memory_put_quarantine(struct store *s, const char *alias_key, const char *code_hash, const char *reason,
+				 int64_t unix_ms)
+{
+	(void)reason;
+	(void)unix_ms;
+	put_index(memory_of(s), texts_key(ITEM_QUARANTINE, alias_key, code_hash), 0);
+	return 0;
+}
+
+static int memory_drop_quarantine(struct store *s, const char *alias_key, const char *code_hash)
+{
+	struct item_key key = texts_key(ITEM_QUARANTINE, alias_key, code_hash);
+	items_drop(memory_of(s)->items, &key);
+	return 0;
+}
+
+static bool is_prunable(struct memory_store *m, const struct store_rollout *r, int64_t before_unix_ms, unsigned keep)
+{
+	if (r->live || r->updated_unix_ms >= before_unix_ms)
+		return false;
+	struct item_key key = named_key(ITEM_ROLLOUT_OF_NAME, r->name, r->attempt);
+	for (; keep > 0; keep--) {
+		const struct item *newer = items_after(m->items, &key, false);
+		if (!newer || strcmp(newer->key.s, key.s) != 0)
+			return false;
+		key = newer->key;
+	}
+	return true;
+}
+
+/* The item's strings stay readable: what is dropped is freed at the end of the transaction. */
+static void drop_event(struct memory_store *m, const struct store_event *e)
+{
+	struct item_key event = numbers_key(ITEM_EVENT, e->id, 0);
+	struct item_key by_name = named_key(ITEM_EVENT_OF_NAME, e->name, e->id);
+	struct item_key by_rollout = numbers_key(ITEM_EVENT_OF_ROLLOUT, e->rollout_id, e->id);
+	items_drop(m->items, &event);
+	items_drop(m->items, &by_name);
+	items_drop(m->items, &by_rollout);
+}
+
+/* Drops the rollout's events from before that time, `limit` at most. */
+static void drop_events(struct memory_store *m, uint64_t rollout_id, int64_t before_unix_ms, size_t limit)
+{
+	struct item_key key = numbers_key(ITEM_EVENT_OF_ROLLOUT, rollout_id, 0);
+	const struct item *at;
+	while (limit > 0 && (at = items_after(m->items, &key, false)) && at->key.a == rollout_id) {
+		key = at->key;
+		struct item_key event = numbers_key(ITEM_EVENT, at->id, 0);
+		const struct store_event *e = &items_find(m->items, &event)->event;
+		if (e->unix_ms < before_unix_ms) {
+			drop_event(m, e);
+			limit--;
+		}
+	}
+}
+
+static void drop_parts(struct memory_store *m, enum item_kind kind, uint64_t rollout_id)
+{
+	struct item_key key = numbers_key(kind, rollout_id, 0);
+	const struct item *at;
+	while ((at = items_after(m->items, &key, true)) && at->key.a == rollout_id) {
+		key = at->key;
+		items_drop(m->items, &key);
+	}
+}
+
+static void drop_rollout(struct memory_store *m, const struct store_rollout *r)
+{
+	drop_events(m, r->id, INT64_MAX, SIZE_MAX);
+	drop_parts(m, ITEM_INTENT, r->id);
+	drop_parts(m, ITEM_SAMPLE, r->id);
+	struct item_key by_name = named_key(ITEM_ROLLOUT_OF_NAME, r->name, r->attempt);
+	struct item_key by_id = numbers_key(ITEM_ROLLOUT, r->id, 0);
+	items_drop(m->items, &by_name);
+	items_drop(m->items, &by_id);
+}
+
+static int memory_prune(struct store *s, int64_t before_unix_ms, unsigned keep)
+{
+	struct memory_store *m = memory_of(s);
+	struct item_key key = numbers_key(ITEM_ROLLOUT, 0, 0);
+	size_t left = LIMIT_PRUNE_ROLLOUTS;
+	const struct item *at;
+	while (left > 0 && (at = items_after(m->items, &key, false))) {
+		key = at->key;
+		if (is_prunable(m, &at->rollout, before_unix_ms, keep)) {
+			drop_rollout(m, &at->rollout);
+			left--;
+		}
+	}
+	drop_events(m, 0, before_unix_ms, LIMIT_PRUNE_EVENTS);
+	return 0;
+}
+
+static int memory_each_live(struct store *s, store_rollout_cb cb, void *ctx)
+{
+	struct memory_store *m = memory_of(s);
+	struct item_key key = numbers_key(ITEM_ROLLOUT, 0, 0);
+	const struct item *at;
+	int result = 0;
+	while (!result && (at = items_after(m->items, &key, false))) {
+		key = at->key;
+		if (at->rollout.live)
+			result = cb(ctx, &at->rollout);
+	}
+	return result;
+}
+
+static int memory_each_latest(struct store *s, store_rollout_cb cb, void *ctx)
+{
+	struct memory_store *m = memory_of(s);
+	struct item_key key = named_key(ITEM_ROLLOUT_OF_NAME, "", 0);
+	const struct item *at;
+	int result = 0;
+	while (!result && (at = items_after(m->items, &key, true))) {
+		/* The first attempt of the next name; its last one is what stands before the end of the name. */
+		key = named_key(ITEM_ROLLOUT_OF_NAME, at->key.s, UINT64_MAX);
+		key.b = UINT64_MAX;
+		at = items_before(m->items, &key, true);
+		key.s = at->key.s;
+		result = cb(ctx, &find_rollout(m, at->id)->rollout);
+	}
+	return result;
+}
+
+static int memory_each_of_name(struct store *s, const char *name, unsigned limit, store_rollout_cb cb, void *ctx)
+{
+	struct memory_store *m = memory_of(s);
+	struct item_key key =
+	    name ? named_key(ITEM_ROLLOUT_OF_NAME, name, UINT64_MAX) : numbers_key(ITEM_ROLLOUT, UINT64_MAX, 0);
+	const struct item *at;
+	int result = 0;
+	for (; !result && limit > 0 && (at = items_before(m->items, &key, true)); limit--) {
+		if (name && strcmp(at->key.s, name) != 0)
+			break;
+		key = at->key;
+		result = cb(ctx, name ? &find_rollout(m, at->id)->rollout : &at->rollout);
+		if (key.a == 0)
+			break;
+		key.a--;
+	}
+	return result;
+}
+
+/* The key from which the newest `limit` events begin. */
+static struct item_key newest_events(struct memory_store *m, struct item_key key, unsigned limit)
+{
+	struct item_key first = key;
+	first.a = UINT64_MAX;
+	const struct item *at;
+	for (; limit > 0 && (at = items_before(m->items, &first, false)) && strcmp(at->key.s, key.s) == 0; limit--)
+		first = at->key;
+	return first;
+}
+
+static int memory_each_event(struct store *s, const char *name, uint64_t after, unsigned limit, store_event_cb cb,
+			     void *ctx)
+{
+	struct memory_store *m = memory_of(s);
+	struct item_key key = name ? named_key(ITEM_EVENT_OF_NAME, name, after) : numbers_key(ITEM_EVENT, after, 0);
+	bool inclusive = after == 0;
+	if (inclusive)
+		key = newest_events(m, key, limit);
+	const struct item *at;
+	int result = 0;
+	for (; !result && limit > 0 && (at = items_after(m->items, &key, inclusive)); limit--) {
+		if (name && strcmp(at->key.s, name) != 0)
+			break;
+		key = at->key;
+		inclusive = false;
+		struct item_key event = numbers_key(ITEM_EVENT, at->key.a, 0);
+		result = cb(ctx, &items_find(m->items, &event)->event);
+	}
+	return result;
+}
+
+static int memory_each_intent(struct store *s, uint64_t rollout_id, store_intent_cb cb, void *ctx)
+{
+	struct item_key key = numbers_key(ITEM_INTENT, rollout_id, 0);
+	bool inclusive = true;
+	const struct item *at;
+	int result = 0;
+	while (!result && (at = items_after(memory_of(s)->items, &key, inclusive)) && at->key.a == rollout_id) {
+		key = at->key;
+		inclusive = false;
+		result = cb(ctx, &at->intent);
+	}
+	return result;
+}
+
+static int memory_each_sample(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx)
+{
+	struct item_key key = numbers_key(ITEM_SAMPLE, rollout_id, 0);
+	bool inclusive = true;
+	const struct item *at;
+	int result = 0;
+	while (!result && (at = items_after(memory_of(s)->items, &key, inclusive)) && at->key.a == rollout_id) {
+		key = at->key;
+		inclusive = false;
+		result = cb(ctx, &at->sample);
+	}
+	return result;
+}
+
+static int memory_each_source(struct store *s, store_source_cb cb, void *ctx)
+{
+	struct item_key key = texts_key(ITEM_SOURCE, NULL, NULL);
+	bool inclusive = true;
+	const struct item *at;
+	int result = 0;
+	while (!result && (at = items_after(memory_of(s)->items, &key, inclusive))) {
+		key = at->key;
+		inclusive = false;
+		result = cb(ctx, &at->source);
+	}
+	return result;
+}
+
+static int memory_find_quarantine(struct store *s, const char *alias_key, const char *code_hash)
+{
+	struct item_key key = texts_key(ITEM_QUARANTINE, alias_key, code_hash);
+	return items_find(memory_of(s)->items, &key) ? 0 : STORE_NOT_FOUND;
+}
+
+static int memory_begin(struct store *s)
+{
+	(void)s;
+	return 0;
+}
+
+static int memory_commit(struct store *s)
+{
+	items_keep_changes(memory_of(s)->items);
+	return 0;
+}
+
+static void memory_abort(struct store *s)
+{
+	items_undo_changes(memory_of(s)->items);
+}
+
+static void memory_close(struct store *s)
+{
+	struct memory_store *m = memory_of(s);
+	items_free(m->items);
+	free(m);
+}
+
+static const struct store_ops memory_ops = {
+    .close = memory_close,
+    .begin = memory_begin,
+    .commit = memory_commit,
+    .abort = memory_abort,
+    .insert_rollout = memory_insert_rollout,
+    .put_rollout = memory_put_rollout,
+    .put_intent = memory_put_intent,
+    .put_event = memory_put_event,
+    .put_sample = memory_put_sample,
+    .put_source = memory_put_source,
+    .put_quarantine = memory_put_quarantine,
+    .drop_quarantine = memory_drop_quarantine,
+    .prune = memory_prune,
+    .each_live = memory_each_live,
+    .each_latest = memory_each_latest,
+    .each_of_name = memory_each_of_name,
+    .each_event = memory_each_event,
+    .each_intent = memory_each_intent,
+    .each_sample = memory_each_sample,
+    .each_source = memory_each_source,
+    .find_quarantine = memory_find_quarantine,
+};
+
+struct store *store_open_memory(void)
+{
+	struct memory_store *m = mem_alloc(sizeof(*m));
+	m->base.ops = &memory_ops;
+	m->base.epoch = 1;
+	m->items = items_new();
+	return &m->base;
+}

@@ -1,0 +1,420 @@
+/*
+ * The store in an SQLite file: opening, ownership, transactions, and the sentences for what goes wrong.
+ *
+ * The file is in WAL mode with synchronous=FULL: a commit is one append to the log and one fdatasync, and a process
+ * that is killed leaves nothing behind that could damage the file, as the log's checksums tell what was complete.
+ * Readers, such as an operator's sqlite3 shell, do not stop the owner.
+ */
+#include "store/sqlite.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "store/lock.h"
+#include "store/schema.h"
+
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+
+static int fail_system(struct sqlite_store *s, int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+		return store_fail(&s->base, -ENOSPC, "the disk is full: free space under %s; nothing was recorded",
+				  s->folder);
+	case EFBIG:
+		return store_fail(
+		    &s->base, -EFBIG,
+		    "%s may not grow further: raise the limit on the size of files (LimitFSIZE=, ulimit -f); "
+		    "nothing was recorded",
+		    s->path);
+	case ENOENT:
+	case ENOTDIR:
+		return store_fail(&s->base, -error, "the folder %s does not exist: create it, or set state_dir",
+				  s->folder);
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return store_fail(
+		    &s->base, -error,
+		    "%s cannot be written (%s): it and its folder must belong to rolloutd's user, on a file "
+		    "system that is mounted read-write",
+		    s->path, strerror(error));
+	default:
+		return store_fail(
+		    &s->base, -error,
+		    "reading or writing %s failed (%s): look at the disk and the kernel's log; nothing was "
+		    "recorded",
+		    s->path, strerror(error));
+	}
+}
+
+static int fail_damaged(struct sqlite_store *s, const char *detail)
+{
+	return store_fail(
+	    &s->base, STORE_CORRUPT,
+	    "%s is damaged (%s): stop rolloutd, keep a copy of the file, then put a backup in its place, or "
+	    "try `sqlite3 %s .recover | sqlite3 NEW`, or move it away to begin with an empty one; the "
+	    "aliases in AWS stay as they are",
+	    s->path, detail, s->path);
+}
+
+/* An opening finds somebody in possession; a transaction only finds the file in use for a moment. */
+static int fail_busy(struct sqlite_store *s)
+{
+	bool opening = s->base.epoch == 0;
+	return store_fail(
+	    &s->base, opening ? STORE_LOCKED : -EBUSY,
+	    "another program has %s open for writing (a sqlite3 shell, a backup): end it; nothing was recorded",
+	    s->path);
+}
+
+int sqlite_fail(struct sqlite_store *s, int code)
+{
+	int error = s->db ? sqlite3_system_errno(s->db) : 0;
+	if (code == SQLITE_IOERR_CORRUPTFS)
+		return fail_damaged(s, sqlite3_errstr(code));
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		return fail_system(s, ENOSPC);
+	case SQLITE_IOERR:
+		return code == SQLITE_IOERR_NOMEM ? fail_system(s, ENOMEM) : fail_system(s, error > 0 ? error : EIO);
+	case SQLITE_CANTOPEN:
+		return fail_system(s, error > 0 ? error : EIO);
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return fail_system(s, EROFS);
+	case SQLITE_NOMEM:
+		return fail_system(s, ENOMEM);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return fail_busy(s);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return fail_damaged(s, sqlite3_errstr(code));
+	case SQLITE_CONSTRAINT:
+		return store_fail(&s->base, STORE_CONFLICT, "a record of that key exists already (%s)",
+				  sqlite3_errmsg(s->db));
+	default:
+		/* A table or column is missing, a value has the wrong type: not the file that we wrote. */
+		return fail_damaged(s, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
+	}
+}
+
+static int execute(struct sqlite_store *s, const char *text)
+{
+	int code = sqlite3_exec(s->db, text, NULL, NULL, NULL);
+	return code == SQLITE_OK ? 0 : sqlite_fail(s, code);
+}
+
+/* The first column of the first row. `parameter` may be NULL, if the statement has none. */
+static int read_number(struct sqlite_store *s, const char *text, const char *parameter, int64_t *ret_v)
+{
+	struct sqlite_query q = {.store = s, .temporary = true};
+	q.code = sqlite3_prepare_v2(s->db, text, -1, &q.statement, NULL);
+	if (parameter)
+		sqlite_query_bind_text(&q, parameter);
+	int64_t v = 0;
+	if (sqlite_query_next(&q))
+		v = sqlite_query_i64(&q, 0);
+	int r = sqlite_query_end(&q, 0);
+	if (!r)
+		*ret_v = v;
+	return r;
+}
+
+static int own(struct sqlite_store *s)
+{
+	cleanup(mem_free_p) char *lock = mem_printf("%s.lock", s->path);
+	pid_t owner = 0;
+	int r = lock_take(lock, &s->lock_fd, &owner);
+	if (r < 0)
+		return fail_system(s, -r);
+	if (r == 0)
+		return 0;
+	cleanup(mem_free_p) char *who =
+	    owner > 0 ? mem_printf("process %ld", (long)owner) : mem_strdup("unknown process");
+	return store_fail(
+	    &s->base, STORE_LOCKED,
+	    "%s is in use by another rolloutd (%s): stop that one first, or give this one a state_dir of its own",
+	    s->path, who);
+}
+
+/* SQLite would create the file with the umask's mode; its log and shared memory take over the mode of the file. */
+static int make_private_file(struct sqlite_store *s)
+{
+	int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd < 0)
+		return fail_system(s, errno);
+	struct stat st;
+	int r = fstat(fd, &st) < 0 ? -errno : 0;
+	if (!r && (st.st_mode & 0777) != 0600 && fchmod(fd, 0600) < 0)
+		r = -errno;
+	close(fd);
+	return r ? fail_system(s, -r) : 0;
+}
+
+static int connect_file(struct sqlite_store *s)
+{
+	int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code != SQLITE_OK)
+		return sqlite_fail(s, code);
+	sqlite3_extended_result_codes(s->db, 1);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	return 0;
+}
+
+/* Tells our file from a foreign and from a newer one, before anything is written into it. */
+static int recognise(struct sqlite_store *s, int *ret_version)
+{
+	int64_t application = 0;
+	int64_t version = 0;
+	int64_t objects = 0;
+	int r = read_number(s, "PRAGMA application_id", NULL, &application);
+	if (!r)
+		r = read_number(s, "PRAGMA user_version", NULL, &version);
+	if (!r)
+		r = read_number(s, "SELECT count(*) FROM sqlite_schema", NULL, &objects);
+	if (r)
+		return r;
+	bool empty = application == 0 && version == 0 && objects == 0;
+	if (!empty && application != SCHEMA_APPLICATION_ID)
+		return store_fail(&s->base, STORE_CORRUPT,
+				  "%s is a database of another program: move it away, or set another state_dir",
+				  s->path);
+	if (version > schema_version())
+		return store_fail(
+		    &s->base, STORE_NEWER,
+		    "%s was written by a newer rolloutd (schema %lld; this one knows %d): install that one "
+		    "again, or put back a copy from before it ran",
+		    s->path, (long long)version, schema_version());
+	*ret_version = (int)version;
+	return 0;
+}
+
+static int configure(struct sqlite_store *s)
+{
+	int64_t is_wal = 0;
+	/* The answer is the mode that is in force: a file system without shared memory keeps another. */
+	int r = execute(s, "PRAGMA journal_mode = WAL");
+	if (!r)
+		r = read_number(s, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", NULL, &is_wal);
+	if (!r && !is_wal)
+		return store_fail(
+		    &s->base, -EOPNOTSUPP,
+		    "the file system of %s cannot hold the state (no write-ahead log is possible there, as on "
+		    "network file systems): set state_dir to a local disk",
+		    s->folder);
+	if (r)
+		return r;
+	/* The log is cut back after a burst; a look into a row that a damaged page made up ends in an error. */
+	return execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 0; "
+			  "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; "
+			  "PRAGMA cell_size_check = ON");
+}
+
+/* This boot of the host; "" where that cannot be told. The caller frees. */
+static char *read_boot_id(void)
+{
+	char *text = NULL;
+	size_t len = 0;
+	if (file_read(BOOT_ID_PATH, 64, &text, &len))
+		return mem_strdup("");
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+/*
+ * Reads the whole file for damage, but only after the host went down with the store open. A killed process cannot
+ * leave a damaged file behind: what it wrote is in the kernel's hands, and what it was writing is told by checksums. A
+ * power cut can, where a disk does not keep its promises. So the restart after a crash stays quick however large the
+ * file is, and what damage there is otherwise is found when it is read.
+ */
+static int inspect(struct sqlite_store *s, const char *boot_id)
+{
+	int64_t trusted = 0;
+	int r = read_number(s, "SELECT clean OR (boot = ?1 AND boot <> '') FROM owner", boot_id, &trusted);
+	if (r || trusted)
+		return r;
+	struct sqlite_query q = {.store = s, .temporary = true};
+	q.code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q.statement, NULL);
+	bool told = sqlite_query_next(&q);
+	if (told && strcmp(sqlite_query_text(&q, 0), "ok") != 0)
+		r = fail_damaged(s, sqlite_query_text(&q, 0));
+	return sqlite_query_end(&q, r);
+}
+
+/* Migrates and raises the epoch in one transaction: from its commit on, an earlier owner cannot write any more. */
+static int take_over(struct sqlite_store *s, int version, const char *boot_id)
+{
+	int r = execute(s, "BEGIN IMMEDIATE");
+	if (!r && version < schema_version()) {
+		int code = schema_migrate(s->db, version);
+		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code);
+	}
+	int64_t epoch = 0;
+	if (!r)
+		r = read_number(s, "UPDATE owner SET epoch = epoch + 1, clean = 0, boot = ?1 RETURNING epoch", boot_id,
+				&epoch);
+	if (!r && epoch < 1)
+		r = fail_damaged(s, "it has no owner's row");
+	if (!r)
+		r = execute(s, "COMMIT");
+	if (!r)
+		s->base.epoch = (uint64_t)epoch;
+	return r;
+}
+
+static int load_last_ids(struct sqlite_store *s)
+{
+	int64_t rollout = 0;
+	int64_t event = 0;
+	int r = read_number(s, "SELECT max(last_rollout_id, (SELECT ifnull(max(id), 0) FROM rollouts)) FROM owner",
+			    NULL, &rollout);
+	if (!r)
+		r = read_number(s, "SELECT max(last_event_id, (SELECT ifnull(max(id), 0) FROM events)) FROM owner",
+				NULL, &event);
+	if (!r && (rollout < 0 || event < 0))
+		r = fail_damaged(s, "its counters are negative");
+	s->last_rollout_id = (uint64_t)rollout;
+	s->last_event_id = (uint64_t)event;
+	return r;
+}
+
+static int open_owned(struct sqlite_store *s)
+{
+	int version = 0;
+	cleanup(mem_free_p) char *boot_id = read_boot_id();
+	int r = make_private_file(s);
+	if (!r)
+		r = connect_file(s);
+	if (!r)
+		r = recognise(s, &version);
+	if (!r)
+		r = configure(s);
+	if (!r && version > 0)
+		r = inspect(s, boot_id);
+	if (!r)
+		r = take_over(s, version, boot_id);
+	if (!r) {
+		int code = sqlite_prepare_all(s);
+		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code);
+	}
+	return r ? r : load_last_ids(s);
+}
+
+static int sqlite_begin(struct store *store)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	int moved = 0;
+	if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+		/* SQLite would go on writing into a file that no restart will find. */
+		return store_fail(
+		    store, -ESTALE,
+		    "%s was removed or replaced while rolloutd was running: put it back, or restart rolloutd; "
+		    "nothing was recorded",
+		    s->path);
+	struct sqlite_query q = sqlite_query_start(s, ST_BEGIN);
+	int r = sqlite_query_run(&q);
+	if (r)
+		return r;
+	q = sqlite_query_start(s, ST_EPOCH);
+	uint64_t epoch = sqlite_query_next(&q) ? sqlite_query_u64(&q, 0) : 0;
+	r = sqlite_query_end(&q, 0);
+	if (!r && epoch != store->epoch)
+		r = store_fail(
+		    store, STORE_LOCKED,
+		    "another rolloutd has taken over %s (its epoch is %llu, ours was %llu): this one must stop, and "
+		    "has recorded nothing more",
+		    s->path, (unsigned long long)epoch, (unsigned long long)store->epoch);
+	if (r)
+		store->ops->abort(store);
+	return r;
+}
+
+static int sqlite_commit(struct store *store)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_COMMIT);
+	return sqlite_query_run(&q);
+}
+
+static void sqlite_abort(struct store *store)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	/* After some faults SQLite has rolled back by itself. Otherwise this only drops pages of the cache. */
+	if (!sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static void destroy(struct sqlite_store *s)
+{
+	sqlite_finalize_all(s);
+	sqlite3_close(s->db);
+	/* Last, as this lets the next owner in. */
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	free(s->path);
+	free(s->folder);
+	free(s);
+}
+
+static void sqlite_close(struct store *store)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	/* If it does not work, the next opening may look through the file: no reason to complain. */
+	if (sqlite_begin(store) == 0)
+		if (execute(s, "UPDATE owner SET clean = 1; COMMIT") != 0)
+			sqlite_abort(store);
+	destroy(s);
+}
+
+static const struct store_ops sqlite_ops = {
+    .close = sqlite_close,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .abort = sqlite_abort,
+    .insert_rollout = sqlite_insert_rollout,
+    .put_rollout = sqlite_put_rollout,
+    .put_intent = sqlite_put_intent,
+    .put_event = sqlite_put_event,
+    .put_sample = sqlite_put_sample,
+    .put_source = sqlite_put_source,
+    .put_quarantine = sqlite_put_quarantine,
+    .drop_quarantine = sqlite_drop_quarantine,
+    .prune = sqlite_prune,
+    .each_live = sqlite_each_live,
+    .each_latest = sqlite_each_latest,
+    .each_of_name = sqlite_each_of_name,
+    .each_event = sqlite_each_event,
+    .each_intent = sqlite_each_intent,
+    .each_sample = sqlite_each_sample,
+    .each_source = sqlite_each_source,
+    .find_quarantine = sqlite_find_quarantine,
+};
+
+int store_open_sqlite(const char *path, struct store **ret)
+{
+	struct sqlite_store *s = mem_alloc(sizeof(*s));
+	s->base.ops = &sqlite_ops;
+	s->path = mem_strdup(path);
+	const char *slash = strrchr(path, '/');
+	s->folder = slash ? mem_strndup(path, slash > path ? (size_t)(slash - path) : 1) : mem_strdup(".");
+	s->lock_fd = -1;
+	int r = own(s);
+	if (!r)
+		r = open_owned(s);
+	if (r) {
+		store_keep_open_error(s->base.error);
+		destroy(s);
+		return r;
+	}
+	*ret = &s->base;
+	return 0;
+}

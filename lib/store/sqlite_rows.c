@@ -1,0 +1,338 @@
+/* Rows of the SQLite store: what is written into them and read from them. */
+#include "base/error.h"
+#include "base/limits.h"
+#include "store/sqlite.h"
+
+/* The shape of ROLLOUT_COLUMNS. */
+static struct store_rollout read_rollout(const struct sqlite_query *q)
+{
+	return (struct store_rollout){
+	    .id = sqlite_query_u64(q, 0),
+	    .name = sqlite_query_text(q, 1),
+	    .attempt = sqlite_query_u64(q, 2),
+	    .alias_key = sqlite_query_text(q, 3),
+	    .live = sqlite_query_i64(q, 4) != 0,
+	    .revision = sqlite_query_u64(q, 5),
+	    .plan = sqlite_query_text(q, 6),
+	    .plan_hash = sqlite_query_text(q, 7),
+	    .record = sqlite_query_text(q, 8),
+	    .created_unix_ms = sqlite_query_i64(q, 9),
+	    .updated_unix_ms = sqlite_query_i64(q, 10),
+	};
+}
+
+/* The shape of EVENT_COLUMNS. */
+static struct store_event read_event(const struct sqlite_query *q)
+{
+	return (struct store_event){
+	    .id = sqlite_query_u64(q, 0),
+	    .rollout_id = sqlite_query_u64(q, 1),
+	    .name = sqlite_query_text(q, 2),
+	    .unix_ms = sqlite_query_i64(q, 3),
+	    .kind = sqlite_query_text(q, 4),
+	    .phase = sqlite_query_text(q, 5),
+	    .text = sqlite_query_text(q, 6),
+	    .by = sqlite_query_text(q, 7),
+	};
+}
+
+int sqlite_insert_rollout(struct store *store, const struct store_rollout *r, uint64_t *ret_id)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	uint64_t id = ++s->last_rollout_id;
+	struct sqlite_query q = sqlite_query_start(s, ST_INSERT_ROLLOUT);
+	sqlite_query_bind_u64(&q, id);
+	sqlite_query_bind_text(&q, r->name);
+	sqlite_query_bind_u64(&q, r->attempt);
+	sqlite_query_bind_text(&q, r->alias_key);
+	sqlite_query_bind_i64(&q, r->live);
+	sqlite_query_bind_u64(&q, r->revision);
+	sqlite_query_bind_text(&q, r->plan_hash);
+	sqlite_query_bind_i64(&q, r->created_unix_ms);
+	sqlite_query_bind_i64(&q, r->updated_unix_ms);
+	sqlite_query_bind_text(&q, r->record);
+	int result = sqlite_query_run(&q);
+	if (result == STORE_CONFLICT)
+		return store_fail(store, result, "attempt %llu of rollout \"%s\" is recorded already",
+				  (unsigned long long)r->attempt, store_text(r->name));
+	if (result)
+		return result;
+
+	q = sqlite_query_start(s, ST_INSERT_PLAN);
+	sqlite_query_bind_u64(&q, id);
+	sqlite_query_bind_text(&q, r->plan);
+	result = sqlite_query_run(&q);
+	if (!result)
+		*ret_id = id;
+	return result;
+}
+
+static int try_put(struct sqlite_store *s, enum sqlite_statement statement, const struct store_rollout *r,
+		   bool *ret_changed)
+{
+	struct sqlite_query q = sqlite_query_start(s, statement);
+	sqlite_query_bind_text(&q, r->record);
+	sqlite_query_bind_i64(&q, r->updated_unix_ms);
+	sqlite_query_bind_u64(&q, r->id);
+	sqlite_query_bind_u64(&q, r->revision);
+	sqlite_query_bind_i64(&q, r->live);
+	int result = sqlite_query_run(&q);
+	if (!result)
+		*ret_changed = sqlite3_changes(s->db) > 0;
+	return result;
+}
+
+/* Nothing matched: names why. */
+static int explain_conflict(struct sqlite_store *s, const struct store_rollout *r)
+{
+	struct sqlite_query q = sqlite_query_start(s, ST_FIND_ROLLOUT);
+	sqlite_query_bind_u64(&q, r->id);
+	bool found = sqlite_query_next(&q);
+	unsigned long long revision = found ? sqlite_query_u64(&q, 0) : 0;
+	int result = sqlite_query_end(&q, 0);
+	if (result)
+		return result;
+	if (!found)
+		return store_fail(&s->base, STORE_NOT_FOUND, "there is no record of rollout %llu",
+				  (unsigned long long)r->id);
+	return store_fail(&s->base, STORE_CONFLICT, "the record of rollout %llu is at revision %llu, not at %llu",
+			  (unsigned long long)r->id, revision, (unsigned long long)r->revision);
+}
+
+int sqlite_put_rollout(struct store *store, const struct store_rollout *r)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	/* `live` changes once, and an UPDATE that names it rewrites indexes: so first without it. */
+	bool changed = false;
+	int result = try_put(s, ST_PUT_ROLLOUT, r, &changed);
+	if (!result && !changed)
+		result = try_put(s, ST_PUT_ROLLOUT_LIVE, r, &changed);
+	if (!result && !changed)
+		result = explain_conflict(s, r);
+	return result;
+}
+
+int sqlite_put_intent(struct store *store, const struct store_intent *i)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_INTENT);
+	sqlite_query_bind_u64(&q, i->rollout_id);
+	sqlite_query_bind_u64(&q, i->seq);
+	sqlite_query_bind_i64(&q, i->unix_ms);
+	sqlite_query_bind_text(&q, i->target);
+	sqlite_query_bind_text(&q, i->revision);
+	return sqlite_query_run(&q);
+}
+
+int sqlite_put_event(struct store *store, const struct store_event *e, uint64_t *ret_id)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	uint64_t id = ++s->last_event_id;
+	struct sqlite_query q = sqlite_query_start(s, ST_PUT_EVENT);
+	sqlite_query_bind_u64(&q, id);
+	sqlite_query_bind_u64(&q, e->rollout_id);
+	sqlite_query_bind_text(&q, e->name);
+	sqlite_query_bind_i64(&q, e->unix_ms);
+	sqlite_query_bind_text(&q, e->kind);
+	sqlite_query_bind_text(&q, e->phase);
+	sqlite_query_bind_text(&q, e->text);
+	sqlite_query_bind_text(&q, e->by);
+	int result = sqlite_query_run(&q);
+	if (!result)
+		*ret_id = id;
+	return result;
+}
+
+int sqlite_put_sample(struct store *store, const struct store_sample *x)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SAMPLE);
+	sqlite_query_bind_u64(&q, x->rollout_id);
+	sqlite_query_bind_i64(&q, x->start_unix_ms);
+	for (size_t i = 0; i < array_len(x->counts); i++)
+		sqlite_query_bind_i64(&q, x->counts[i]);
+	return sqlite_query_run(&q);
+}
+
+int sqlite_put_source(struct store *store, const struct store_source *x)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SOURCE);
+	sqlite_query_bind_text(&q, x->source);
+	sqlite_query_bind_text(&q, x->hash);
+	sqlite_query_bind_text(&q, x->name);
+	return sqlite_query_run(&q);
+}
+
+int sqlite_put_quarantine(struct store *store, const char *alias_key, const char *code_hash, const char *reason,
+			  int64_t unix_ms)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_QUARANTINE);
+	sqlite_query_bind_text(&q, alias_key);
+	sqlite_query_bind_text(&q, code_hash);
+	sqlite_query_bind_text(&q, reason);
+	sqlite_query_bind_i64(&q, unix_ms);
+	return sqlite_query_run(&q);
+}
+
+int sqlite_drop_quarantine(struct store *store, const char *alias_key, const char *code_hash)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_DROP_QUARANTINE);
+	sqlite_query_bind_text(&q, alias_key);
+	sqlite_query_bind_text(&q, code_hash);
+	return sqlite_query_run(&q);
+}
+
+static int drop_rollout(struct sqlite_store *s, uint64_t id)
+{
+	static const enum sqlite_statement parts[] = {
+	    ST_PRUNE_EVENTS, ST_PRUNE_INTENTS, ST_PRUNE_SAMPLES, ST_PRUNE_PLAN, ST_PRUNE_ROLLOUT,
+	};
+	int result = 0;
+	for (size_t i = 0; i < array_len(parts) && !result; i++) {
+		struct sqlite_query q = sqlite_query_start(s, parts[i]);
+		sqlite_query_bind_u64(&q, id);
+		result = sqlite_query_run(&q);
+	}
+	return result;
+}
+
+/* What has the highest id may be dropped; the next to come must not get the same. */
+static int keep_last_ids(struct sqlite_store *s)
+{
+	struct sqlite_query q = sqlite_query_start(s, ST_KEEP_LAST_IDS);
+	sqlite_query_bind_u64(&q, s->last_rollout_id);
+	sqlite_query_bind_u64(&q, s->last_event_id);
+	return sqlite_query_run(&q);
+}
+
+int sqlite_prune(struct store *store, int64_t before_unix_ms, unsigned keep)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	uint64_t ids[LIMIT_PRUNE_ROLLOUTS];
+	size_t n = 0;
+	struct sqlite_query q = sqlite_query_start(s, ST_PRUNABLE);
+	sqlite_query_bind_i64(&q, before_unix_ms);
+	sqlite_query_bind_i64(&q, keep);
+	sqlite_query_bind_i64(&q, LIMIT_PRUNE_ROLLOUTS);
+	while (n < array_len(ids) && sqlite_query_next(&q))
+		ids[n++] = sqlite_query_u64(&q, 0);
+	int result = sqlite_query_end(&q, 0);
+	for (size_t i = 0; i < n && !result; i++)
+		result = drop_rollout(s, ids[i]);
+	if (result)
+		return result;
+
+	q = sqlite_query_start(s, ST_PRUNE_LOOSE_EVENTS);
+	sqlite_query_bind_i64(&q, before_unix_ms);
+	sqlite_query_bind_i64(&q, LIMIT_PRUNE_EVENTS);
+	result = sqlite_query_run(&q);
+	return result ? result : keep_last_ids(s);
+}
+
+static int walk_rollouts(struct sqlite_query *q, store_rollout_cb cb, void *ctx)
+{
+	int result = 0;
+	while (!result && sqlite_query_next(q)) {
+		struct store_rollout r = read_rollout(q);
+		result = cb(ctx, &r);
+	}
+	return sqlite_query_end(q, result);
+}
+
+int sqlite_each_live(struct store *store, store_rollout_cb cb, void *ctx)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_LIVE);
+	return walk_rollouts(&q, cb, ctx);
+}
+
+int sqlite_each_latest(struct store *store, store_rollout_cb cb, void *ctx)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_LATEST);
+	return walk_rollouts(&q, cb, ctx);
+}
+
+int sqlite_each_of_name(struct store *store, const char *name, unsigned limit, store_rollout_cb cb, void *ctx)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), name ? ST_EACH_OF_NAME : ST_EACH_ROLLOUT);
+	if (name)
+		sqlite_query_bind_text(&q, name);
+	sqlite_query_bind_i64(&q, limit);
+	return walk_rollouts(&q, cb, ctx);
+}
+
+int sqlite_each_event(struct store *store, const char *name, uint64_t after, unsigned limit, store_event_cb cb,
+		      void *ctx)
+{
+	enum sqlite_statement newest = name ? ST_EACH_NEWEST_EVENT_OF_NAME : ST_EACH_NEWEST_EVENT;
+	enum sqlite_statement following = name ? ST_EACH_EVENT_OF_NAME : ST_EACH_EVENT;
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), after == 0 ? newest : following);
+	if (name)
+		sqlite_query_bind_text(&q, name);
+	if (after > 0)
+		sqlite_query_bind_u64(&q, after);
+	sqlite_query_bind_i64(&q, limit);
+	int result = 0;
+	while (!result && sqlite_query_next(&q)) {
+		struct store_event e = read_event(&q);
+		result = cb(ctx, &e);
+	}
+	return sqlite_query_end(&q, result);
+}
+
+int sqlite_each_intent(struct store *store, uint64_t rollout_id, store_intent_cb cb, void *ctx)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_INTENT);
+	sqlite_query_bind_u64(&q, rollout_id);
+	int result = 0;
+	while (!result && sqlite_query_next(&q)) {
+		struct store_intent i = {
+		    .rollout_id = sqlite_query_u64(&q, 0),
+		    .seq = sqlite_query_u64(&q, 1),
+		    .unix_ms = sqlite_query_i64(&q, 2),
+		    .target = sqlite_query_text(&q, 3),
+		    .revision = sqlite_query_text(&q, 4),
+		};
+		result = cb(ctx, &i);
+	}
+	return sqlite_query_end(&q, result);
+}
+
+int sqlite_each_sample(struct store *store, uint64_t rollout_id, store_sample_cb cb, void *ctx)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_SAMPLE);
+	sqlite_query_bind_u64(&q, rollout_id);
+	int result = 0;
+	while (!result && sqlite_query_next(&q)) {
+		struct store_sample x = {
+		    .rollout_id = sqlite_query_u64(&q, 0),
+		    .start_unix_ms = sqlite_query_i64(&q, 1),
+		};
+		for (int i = 0; i < (int)array_len(x.counts); i++)
+			x.counts[i] = sqlite_query_i64(&q, 2 + i);
+		result = cb(ctx, &x);
+	}
+	return sqlite_query_end(&q, result);
+}
+
+int sqlite_each_source(struct store *store, store_source_cb cb, void *ctx)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_SOURCE);
+	int result = 0;
+	while (!result && sqlite_query_next(&q)) {
+		struct store_source x = {
+		    .source = sqlite_query_text(&q, 0),
+		    .hash = sqlite_query_text(&q, 1),
+		    .name = sqlite_query_text(&q, 2),
+		};
+		result = cb(ctx, &x);
+	}
+	return sqlite_query_end(&q, result);
+}
+
+int sqlite_find_quarantine(struct store *store, const char *alias_key, const char *code_hash)
+{
+	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_FIND_QUARANTINE);
+	sqlite_query_bind_text(&q, alias_key);
+	sqlite_query_bind_text(&q, code_hash);
+	bool found = sqlite_query_next(&q);
+	int result = sqlite_query_end(&q, 0);
+	return result || found ? result : STORE_NOT_FOUND;
+}
