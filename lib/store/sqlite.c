@@ -94,6 +94,7 @@ int sqlite_fail(struct sqlite_store *s, int code)
 		return fail_system(s, ENOMEM);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
 		return fail_busy(s);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
@@ -189,6 +190,8 @@ static int recognise(struct sqlite_store *s, int *ret_version)
 		return store_fail(&s->base, STORE_CORRUPT,
 				  "%s is a database of another program: move it away, or set another state_dir",
 				  s->path);
+	if (version < 0 || (version == 0 && !empty))
+		return fail_damaged(s, "its schema has no version");
 	if (version > schema_version())
 		return store_fail(
 		    &s->base, STORE_NEWER,
