@@ -172,6 +172,7 @@ static void put_function_part(struct admin_call *a)
 	/* A version is told by its key, as in a file. */
 	struct node named = *a->body;
 	named.key = a->parts[3];
+	named.key_line = named.key_column = 1;
 	bool version = a->parts[2] && strcmp(a->parts[2], "versions") == 0;
 	bool alias = a->parts[2] && strcmp(a->parts[2], "aliases") == 0;
 	if (!a->parts[3] || (!version && !alias))

@@ -267,21 +267,27 @@ static bool read_body(struct call *c)
 
 static bool identify(struct call *c)
 {
-	bool invoke = c->service == SERVICE_LAMBDA && text_ends_with(c->request->path, "/invocations");
+	bool lambda = c->service == SERVICE_LAMBDA;
+	const char *name = NULL;
 	/* Lambda has one protocol, STS another; CloudWatch is asked by two. */
-	if (c->service == SERVICE_LAMBDA)
+	if (lambda)
 		c->protocol = PROTOCOL_REST_JSON;
 	else if (c->protocol == PROTOCOL_REST_JSON || c->service == SERVICE_STS)
 		c->protocol = PROTOCOL_QUERY;
-	if (!invoke && !read_body(c))
+	/* The query protocol names the operation in the body. */
+	if (!lambda && !read_body(c))
 		return false;
-	const char *name = c->service == SERVICE_LAMBDA ? NULL : cloudwatch_operation(c);
-	c->operation = c->service == SERVICE_LAMBDA || name ? find_operation(c, name) : NULL;
+	if (!lambda)
+		name = cloudwatch_operation(c);
+	c->operation = lambda || name ? find_operation(c, name) : NULL;
 	if (!c->operation) {
 		call_fail(c, &call_error_unknown_operation, "rollout-localaws does not have the operation %s %s.",
 			  name ? name : c->request->method, name ? "" : c->request->path);
 		return false;
 	}
+	/* What Invoke is sent is for the function. */
+	if (lambda && c->operation->run != lambda_invoke && !read_body(c))
+		return false;
 	if (c->segments[0])
 		c->function = bare_name(c, c->segments[0]);
 	c->alias = c->segments[1] ? c->segments[1] : call_query(c, "Qualifier");

@@ -18,6 +18,16 @@ void reader_error(const struct node *n, struct diags *d, const char *fmt, ...)
 	diags_add(d, DIAG_ERROR, n->line, n->column, "%s", text);
 }
 
+void reader_key_error(const struct node *n, struct diags *d, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	diags_add(d, DIAG_ERROR, n->key ? n->key_line : n->line, n->key ? n->key_column : n->column, "%s", text);
+}
+
 static bool wrong(const struct node *n, const char *wanted, struct diags *d)
 {
 	char shown[VALUE_SHOWN];

@@ -23,3 +23,5 @@ bool reader_bool(const struct node *n, bool *ret, struct diags *d);
 /* The index of one of `choices` (NULL-terminated). */
 bool reader_choice(const struct node *n, const char *const *choices, size_t *ret, struct diags *d);
 void reader_error(const struct node *n, struct diags *d, const char *fmt, ...) printf_like(3, 4);
+/* The same about the key that the node stands under. */
+void reader_key_error(const struct node *n, struct diags *d, const char *fmt, ...) printf_like(3, 4);

@@ -99,7 +99,7 @@ static bool read_version(const struct node *n, struct version_wish *ret, struct 
 {
 	*ret = (struct version_wish){0};
 	if (!n->key || !model_parse_version(n->key, &ret->number)) {
-		reader_error(n, d, "a version is named by its number, from 1, or $LATEST");
+		reader_key_error(n, d, "a version is named by its number, from 1, or $LATEST");
 		return false;
 	}
 	if (!reader_mapping(n, "a version", version_keys, d))
@@ -193,8 +193,8 @@ bool settings_alias(struct world *w, struct function *f, const char *name, const
 	struct alias *a = model_alias(f, name);
 	struct alias_state state = a ? a->now : (struct alias_state){.description = (char *)""};
 	if (!len || len > LIMIT_ALIAS_NAME || strspn(name, NAME_CHARS) != len || strspn(name, "0123456789") == len) {
-		reader_error(n, d, "`%s` is no name for an alias: letters, digits, - and _, but not digits alone",
-			     name);
+		reader_key_error(n, d, "`%s` is no name for an alias: letters, digits, - and _, but not digits alone",
+				 name);
 		return false;
 	}
 	if (!reader_mapping(n, "an alias", keys, d) || !reader_text(node_get(n, "version"), 20, &version, d) ||
@@ -280,7 +280,7 @@ static bool read_function(struct world *w, const struct node *n, struct diags *d
 	uint64_t copies = 0;
 	size_t len = strlen(n->key), before = d->errors;
 	if (!len || len > 64 || strspn(n->key, NAME_CHARS) != len) {
-		reader_error(n, d, "`%s` is no name for a function: letters, digits, - and _, at most 64", n->key);
+		reader_key_error(n, d, "`%s` is no name for a function: letters, digits, - and _, at most 64", n->key);
 		return false;
 	}
 	if (!reader_mapping(n, "a function", keys, d) ||
