@@ -54,7 +54,16 @@ static bool is_loopback(const union address *a)
 	return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
 }
 
-int listen_open(const char *text, uint16_t *ret_port, char *error, size_t error_size)
+static void format_url(const union address *a, char out[static LISTEN_URL_SIZE])
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	bool v4 = a->any.sa_family == AF_INET;
+	(void)inet_ntop(a->any.sa_family, v4 ? (const void *)&a->v4.sin_addr : &a->v6.sin6_addr, host, sizeof(host));
+	snprintf(out, LISTEN_URL_SIZE, "http://%s%s%s:%u", v4 ? "" : "[", host, v4 ? "" : "]",
+		 ntohs(v4 ? a->v4.sin_port : a->v6.sin6_port));
+}
+
+int listen_open(const char *text, char ret_url[static LISTEN_URL_SIZE], char *error, size_t error_size)
 {
 	union address address;
 	socklen_t len;
@@ -82,6 +91,6 @@ int listen_open(const char *text, uint16_t *ret_port, char *error, size_t error_
 			close(fd);
 		return -1;
 	}
-	*ret_port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
+	format_url(&address, ret_url);
 	return fd;
 }

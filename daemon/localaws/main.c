@@ -137,11 +137,9 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void announce(const struct options *o, uint16_t port)
+static void announce(const struct options *o, const char *url)
 {
-	const char *colon = strrchr(o->listen, ':');
-	int host = colon ? (int)(colon - o->listen) : 0; /* it has one, or it could not have been listened on */
-	printf("rollout-localaws listening on http://%.*s:%u\n", host, o->listen, port);
+	printf("rollout-localaws listening on %s\n", url);
 	fflush(stdout);
 	if (o->ready_fd >= 0) {
 		ssize_t n = write(o->ready_fd, "ready\n", 6);
@@ -177,10 +175,9 @@ int main(int argc, char **argv)
 	if (o.world_file && !load_world(w, o.world_file))
 		return EXIT_FAILED;
 
-	char error[512];
-	uint16_t port;
+	char error[512], url[LISTEN_URL_SIZE];
 	int signals = open_signals();
-	int fd = listen_open(o.listen, &port, error, sizeof(error));
+	int fd = listen_open(o.listen, url, error, sizeof(error));
 	if (fd < 0) {
 		fprintf(stderr, "rollout-localaws: %s\n", error);
 		return EXIT_FAILED;
@@ -190,7 +187,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rollout-localaws: libmicrohttpd cannot serve %s\n", o.listen);
 		return EXIT_FAILED;
 	}
-	announce(&o, port);
+	announce(&o, url);
 	serve(s, signals);
 	server_free(s);
 	close(signals);

@@ -174,15 +174,15 @@ static void test_missing_data_of_alarms(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *seen; /* '-' missing, '0' fine, 'X' breaching */
+		const char *seen; /* '-' missing, '0' fine, 'B' breaching */
 		const char *missing, *ignore, *breaching, *not_breaching;
 	} cases[] = {
 	    {"---", "INSUFFICIENT_DATA", "OK", "ALARM", "OK"},
-	    {"--X", "ALARM", "OK", "ALARM", "OK"},
-	    {"-XX", "ALARM", "OK", "ALARM", "OK"},
-	    {"XXX", "ALARM", "ALARM", "ALARM", "ALARM"},
-	    {"0XX", "OK", "OK", "OK", "OK"},
-	    {"-0X", "OK", "OK", "OK", "OK"},
+	    {"--B", "ALARM", "OK", "ALARM", "OK"},
+	    {"-BB", "ALARM", "OK", "ALARM", "OK"},
+	    {"BBB", "ALARM", "ALARM", "ALARM", "ALARM"},
+	    {"0BB", "OK", "OK", "OK", "OK"},
+	    {"-0B", "OK", "OK", "OK", "OK"},
 	    {"0--", "OK", "OK", "OK", "OK"},
 	};
 	for (size_t i = 0; i < array_len(cases); i++)
@@ -200,7 +200,7 @@ static void test_missing_data_of_alarms(void **state)
 			for (int k = 0; k < 3; k++)
 				if (cases[i].seen[k] != '-')
 					put_value(&r, RIG_START_MS - (2 - k) * MS_PER_MINUTE,
-						  cases[i].seen[k] == 'X' ? 11 : 10);
+						  cases[i].seen[k] == 'B' ? 11 : 10);
 			rig_advance(&r, MS_PER_MINUTE);
 			assert_int_equal(rig_cloudwatch(&r, "DescribeAlarms", "{}"), 200);
 			json_t *alarm = json_array_get(json_object_get(r.body, "MetricAlarms"), 0);
