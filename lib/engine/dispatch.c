@@ -27,16 +27,15 @@
 #define LOG_WARNING	    4
 
 static const struct {
-	const char *name;
 	enum aws_service service;
 	enum lane_kind lane;
 } operations[OPERATION_COUNT] = {
-    [OPERATION_GET_ALIAS] = {"GetAlias", AWS_LAMBDA, LANE_LAMBDA},
-    [OPERATION_UPDATE_ALIAS] = {"UpdateAlias", AWS_LAMBDA, LANE_LAMBDA},
-    [OPERATION_GET_FUNCTION] = {"GetFunction", AWS_LAMBDA, LANE_GET_FUNCTION},
-    [OPERATION_LIST_VERSIONS] = {"ListVersionsByFunction", AWS_LAMBDA, LANE_LAMBDA},
-    [OPERATION_GET_METRIC_DATA] = {"GetMetricData", AWS_CLOUDWATCH, LANE_METRIC_DATA},
-    [OPERATION_DESCRIBE_ALARMS] = {"DescribeAlarms", AWS_CLOUDWATCH, LANE_ALARMS},
+    [OPERATION_GET_ALIAS] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_UPDATE_ALIAS] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_GET_FUNCTION] = {AWS_LAMBDA, LANE_GET_FUNCTION},
+    [OPERATION_LIST_VERSIONS] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_GET_METRIC_DATA] = {AWS_CLOUDWATCH, LANE_METRIC_DATA},
+    [OPERATION_DESCRIBE_ALARMS] = {AWS_CLOUDWATCH, LANE_ALARMS},
 };
 
 /* A ticket is a slot and how often it was used before, so finding a call and telling it from an earlier one is one
@@ -244,7 +243,7 @@ static void log_retry(struct dispatch *d, const struct call *c, const struct aws
 	char error[LIMIT_REASON];
 	char wait[32];
 	char text[LIMIT_REASON + 96];
-	aws_error_format(e, operations[c->what.operation].name, error, sizeof(error));
+	aws_error_format(e, engine_operation_name(c->what.operation), error, sizeof(error));
 	text_format_span(wait_ms, wait);
 	snprintf(text, sizeof(text), "a rollback's call has failed %u times and is tried again in %s: %s",
 		 c->retry.attempt, wait, error);

@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "engine/dispatch.h"
+#include "engine/lane.h"
 
 #define START_UNIX_MS INT64_C(1795385405000) /* 2026-11-22T22:10:05Z */
 #define START_BOOT_MS 5000
@@ -776,23 +776,21 @@ static void a_rollback_follows_the_services_clock(void **state)
 static void idle_lanes_are_forgotten(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
-	struct probe p = {0};
-	submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	dispatch_run(w->d);
-	w->entropy = 1;
-	answer_status(w, 0, 200, NULL, NULL);
-	/* Another region after the hour drops the first; that one starts with a full bucket when it is back. */
-	advance(w, 2 * MS_PER_HOUR);
-	for (int i = 0; i < 2; i++) {
-		struct dispatch_call call = call_of(&p, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-		call.region = i ? "us-east-1" : "eu-west-1";
-		dispatch_submit(w->d, &call);
-		dispatch_run(w->d);
-	}
-	assert_int_equal(w->n_sent, 3);
-	answer_all_from(w, 1);
-	world_free(w);
+	struct lanes l = {0};
+	struct lane *first = lanes_get(&l, LANE_LAMBDA, "default", "us-east-1", 10, 0);
+	lanes_hold(&l, first);
+	struct lane *second = lanes_get(&l, LANE_LAMBDA, "default", "eu-west-1", 10, 0);
+	assert_ptr_not_equal(first, second);
+	assert_ptr_equal(lanes_get(&l, LANE_LAMBDA, "default", "us-east-1", 10, 5), first);
+	assert_int_equal(l.by_key.len, 2);
+	/* After an hour the idle one goes when another is made; the one with a call stays. */
+	lanes_get(&l, LANE_ALARMS, "default", "us-east-1", 5, MS_PER_HOUR - 1);
+	assert_int_equal(l.by_key.len, 3);
+	lanes_get(&l, LANE_GET_FUNCTION, "default", "us-east-1", 5, MS_PER_HOUR);
+	assert_int_equal(l.by_key.len, 3);
+	assert_ptr_equal(lanes_get(&l, LANE_LAMBDA, "default", "us-east-1", 10, MS_PER_HOUR), first);
+	lanes_release(&l, first, MS_PER_HOUR);
+	lanes_deinit(&l);
 }
 
 int main(void)
