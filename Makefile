@@ -47,11 +47,11 @@ valgrind: ## only the end-to-end run under valgrind
 	@tests/run valgrind
 
 bench-quick: ## control-plane calls a rollout; CPU of one UpdateAlias beside bare libcurl (about a minute)
-	@conf/deps.sh build
+	@conf/deps.sh build bench
 	$(again) all bench-programs
 	@ROLLOUT_BUILD=$(BUILD) tests/bench/run quick
 bench: ## the same with more rounds
-	@conf/deps.sh build
+	@conf/deps.sh build bench
 	$(again) all bench-programs
 	@ROLLOUT_BUILD=$(BUILD) tests/bench/run long
 
@@ -61,7 +61,7 @@ fuzz-quick: ## each fuzz target for FUZZ_SECONDS (10) with clang's libFuzzer
 	@tests/fuzz/run build/fuzz $(or $(FUZZ_SECONDS),10)
 
 deps: ## install everything that building, checking, linting and fuzzing need
-	@conf/deps.sh build check lint fuzz
+	@conf/deps.sh build check lint bench fuzz
 
 install: all ## install under DESTDIR and PREFIX (/usr/local); an existing configuration is left as it is
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) conf/install.sh install

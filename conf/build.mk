@@ -18,6 +18,7 @@ FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBROLLOUT := $(BUILD)/librollout.a
 LIBSIM := $(BUILD)/libsim.a
+LIBDAEMON := $(BUILD)/libdaemon.a
 PROGRAMS := $(BUILD)/rolloutd $(BUILD)/rolloutctl $(BUILD)/rollout-localaws
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
@@ -83,16 +84,17 @@ fuzz-programs: $(FUZZ_BIN)
 
 $(LIBROLLOUT): $(call obj,$(LIB_SRC))
 $(LIBSIM): $(call obj,$(SIM_SRC))
-$(BUILD)/rolloutd: $(call obj,$(DAEMON_SRC)) $(LIBROLLOUT)
+$(LIBDAEMON): $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
+$(BUILD)/rolloutd: $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
 $(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBROLLOUT)
 $(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
 UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
-$(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBSIM) $(LIBROLLOUT)
+$(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBSIM) $(LIBROLLOUT)
 
 link = $(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LIBS)
-$(LIBROLLOUT) $(LIBSIM): $(BUILD)/sources
+$(LIBROLLOUT) $(LIBSIM) $(LIBDAEMON): $(BUILD)/sources
 	$(say) AR $@
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(filter %.o,$^)

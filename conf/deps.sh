@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint fuzz)
+# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint bench fuzz)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
@@ -34,6 +34,7 @@ packages() {
 		lint  clang-tidy            command -v clang-tidy
 		lint  cppcheck              command -v cppcheck
 		lint  libcmocka-dev         pkg-config --exists cmocka
+		bench python3               test -x /usr/bin/python3
 		fuzz  clang                 command -v clang
 		fuzz  libclang-rt-14-dev    ls "$(clang -print-runtime-dir)"/libclang_rt.asan-*.a
 	END

@@ -136,7 +136,7 @@ static void slot_init(struct slot *s, unsigned index, const char *host)
 	struct http_request r = {.method = "PUT",
 				 .scheme = "http",
 				 .host = host,
-				 .path = arena_printf(a, "/2015-03-31/functions/bench-%u/aliases/live", index),
+				 .path = arena_printf(a, "/2015-03-31/functions/bare-%u/aliases/live", index),
 				 .query = "",
 				 .body = body,
 				 .body_len = sizeof(body) - 1};

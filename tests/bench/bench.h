@@ -11,7 +11,7 @@
 #define BENCH_SLOTS  64 /* as LIMIT_CALLS_IN_FLIGHT */
 
 /* PROGRAM HOST:PORT CALLS SLOTS: so many UpdateAlias calls, SLOTS of them in flight, each on an alias of its own
- * (function bench-0 …, alias live, versions 1 and 2). */
+ * (functions bench-0 … or bare-0 …, alias live, versions 1 and 2). */
 struct bench_args {
 	const char *host;
 	uint64_t calls;
