@@ -115,6 +115,14 @@ void turn_end(struct turn *t, enum rollout_phase phase, const char *reason)
 	(void)turn_effect(t, EFFECT_ENDED);
 }
 
+/* A decision to go home is acted on in the same turn. */
+static void decide(struct turn *t)
+{
+	watch_decide(t);
+	if (t->r->goal == GOAL_HOME && !rollout_ended(t->r) && t->r->wait == WAIT_NOTHING)
+		traffic_write(t);
+}
+
 void turn_proceed(struct turn *t)
 {
 	struct rollout *r = t->r;
@@ -131,7 +139,7 @@ void turn_proceed(struct turn *t)
 	else if (r->goal == GOAL_HOME || (!r->applied && r->pause == 0))
 		traffic_write(t);
 	else
-		watch_decide(t);
+		decide(t);
 }
 
 /* After a restart nothing that was under way is known any more: the record says what was meant, the alias what is. */

@@ -173,8 +173,6 @@ static void begin_forward(struct turn *t)
 	struct rollout *r = t->r;
 
 	r->stable = t->event->prepared.alias.target.version;
-	r->canary = t->event->prepared.canary;
-	(void)text_copy(r->canary_hash, sizeof(r->canary_hash), t->event->prepared.canary_info.hash);
 	(void)text_copy(r->stable_hash, sizeof(r->stable_hash), t->event->prepared.stable_info.hash);
 	confirm(t, &t->event->prepared.alias);
 	r->prepared = true;
@@ -200,10 +198,12 @@ static void prepare_read(struct turn *t)
 {
 	const struct alias_view *alias = &t->event->prepared.alias;
 
+	t->r->canary = t->event->prepared.canary;
+	(void)text_copy(t->r->canary_hash, sizeof(t->r->canary_hash), t->event->prepared.canary_info.hash);
 	if (alias->odd || alias->target.weight_bp > 0) {
 		block_on_leftovers(t);
 	} else if (alias->target.version == t->event->prepared.canary) {
-		t->r->stable = t->r->canary = alias->target.version;
+		t->r->stable = alias->target.version;
 		confirm(t, alias);
 		t->r->prepared = true;
 		turn_end(t, PHASE_SUCCEEDED, "the alias points at this version already; nothing was changed");
@@ -273,7 +273,7 @@ static void found_foreign(struct turn *t, const struct alias_view *view)
 	}
 	(void)snprintf(
 	    reason, sizeof(reason),
-	    "somebody else changed the alias: it holds %s; rolloutd had left it at %s. `resume` goes on from "
+	    "somebody else changed the alias: it holds %.70s, rolloutd had left %.50s. `resume` goes on from "
 	    "there, `rollback` sends all traffic to version %llu",
 	    holds, last, (unsigned long long)r->stable);
 	block(t, reason);

@@ -1,0 +1,292 @@
+/* See core_rig.h. */
+#include "core_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+
+char rig_answer_text[LIMIT_REASON];
+
+void rig_init(struct rig *g)
+{
+	*g = (struct rig){0};
+	g->steps[0] = (struct spec_step){1000, 5 * MS_PER_MINUTE, 0, false};
+	g->steps[1] = (struct spec_step){5000, 5 * MS_PER_MINUTE, 0, false};
+	g->metrics[0] = (struct spec_metric){SPEC_METRIC_ERRORS, 10000, 50, NULL};
+	g->spec = (struct rollout_spec){
+	    .steps = g->steps,
+	    .n_steps = 2,
+	    .analysis = {.every_ms = MS_PER_MINUTE,
+			 .settle_ms = MS_PER_MINUTE,
+			 .period_ms = MS_PER_MINUTE,
+			 .hold_limit_ms = MS_PER_HOUR,
+			 .on_hold_limit = SPEC_PAUSE,
+			 .metrics = g->metrics,
+			 .n_metrics = 1},
+	};
+	g->now = (struct instant){INT64_C(1795377607123), 5000000};
+	g->alias.target = (struct alias_target){.version = 1};
+	(void)snprintf(g->alias.revision, REVISION_SIZE, "rev-0");
+	g->canary_invocations = 600;
+	g->timer_boot_ms = INT64_MAX;
+	rollout_init(&g->r, &g->spec, g->now);
+}
+
+void rig_deinit(struct rig *g)
+{
+	samples_deinit(&g->samples);
+}
+
+/* Only weights that a step, the promotion or the way home asked for (invariant 2). */
+static void check_target(const struct rig *g, const struct rollout_effect *e)
+{
+	const struct alias_target *t = &e->write.target;
+	bool known = (t->weight_bp == 0 && (t->version == g->r.stable || t->version == g->r.canary));
+
+	for (size_t i = 0; i < g->spec.n_steps; i++)
+		known = known ||
+			(t->version == g->r.stable && t->extra == g->r.canary && t->weight_bp == g->steps[i].weight_bp);
+	assert_true(known);
+	assert_true(e->write.revision[0] != '\0');
+	assert_int_equal(e->write.home, t->version == g->r.stable && t->weight_bp == 0);
+}
+
+static void take_effect(struct rig *g, const struct rollout_effect *e)
+{
+	switch (e->kind) {
+	case EFFECT_PREPARE:
+		g->has_prepare = true;
+		g->prepare_seq = e->seq;
+		break;
+	case EFFECT_READ_ALIAS:
+		g->has_read = true;
+		g->read_seq = e->seq;
+		break;
+	case EFFECT_WRITE_ALIAS:
+		check_target(g, e);
+		assert_false(g->has_write);
+		g->has_write = true;
+		g->writes++;
+		g->write.target = e->write.target;
+		g->write.seq = e->seq;
+		g->write.home = e->write.home;
+		(void)text_copy(g->write.revision, REVISION_SIZE, e->write.revision);
+		break;
+	case EFFECT_POLL:
+		g->has_poll = true;
+		g->poll_seq = e->seq;
+		g->poll_through = e->poll.through_unix_ms;
+		break;
+	case EFFECT_TIMER:
+		g->timer_boot_ms = e->timer.boot_ms;
+		break;
+	case EFFECT_QUARANTINE:
+		g->quarantined_effect = true;
+		break;
+	case EFFECT_ENDED:
+		g->ended_effects++;
+		break;
+	case EFFECT_CANCEL:
+	case EFFECT_ANNOUNCE:
+		break;
+	}
+}
+
+static enum rollout_answer last_answer;
+
+void rig_event(struct rig *g, struct rollout_event *event)
+{
+	event->now = g->now;
+	event->entropy = g->entropy = g->entropy * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	rollout_step(&g->spec, &g->r, &g->samples, event, &g->effects, &last_answer, rig_answer_text);
+	for (size_t i = 0; i < g->effects.len; i++)
+		take_effect(g, &g->effects.items[i]);
+}
+
+void rig_simple(struct rig *g, enum rollout_event_kind kind)
+{
+	struct rollout_event e = {.kind = kind};
+
+	rig_event(g, &e);
+}
+
+enum rollout_answer rig_command(struct rig *g, enum rollout_command c)
+{
+	struct rollout_event e = {.kind = EVENT_COMMAND, .command = {.command = c, .by = "uid=0 pid=1"}};
+
+	rig_event(g, &e);
+	assert_true(rig_answer_text[0] != '\0');
+	return last_answer;
+}
+
+void rig_answer_prepare(struct rig *g)
+{
+	struct rollout_event e = {.kind = EVENT_PREPARED, .seq = g->prepare_seq};
+
+	g->has_prepare = false;
+	e.prepared.alias = g->alias;
+	e.prepared.canary = 2;
+	e.prepared.canary_info.state = VERSION_READY;
+	e.prepared.stable_info.state = VERSION_READY;
+	(void)text_copy(e.prepared.canary_info.hash, CODE_HASH_SIZE, "hash-2");
+	(void)text_copy(e.prepared.stable_info.hash, CODE_HASH_SIZE, "hash-1");
+	e.prepared.same_role = true;
+	e.prepared.alarms = g->alarms;
+	rig_event(g, &e);
+}
+
+void rig_answer_read(struct rig *g)
+{
+	struct rollout_event e = {.kind = EVENT_ALIAS_READ, .seq = g->read_seq};
+
+	g->has_read = false;
+	e.alias.outcome = g->alias_gone ? CALL_NOT_FOUND : CALL_OK;
+	e.alias.alias = g->alias;
+	(void)text_copy(e.alias.error, LIMIT_REASON, g->alias_gone ? "GetAlias: ResourceNotFoundException (404)" : "");
+	rig_event(g, &e);
+}
+
+/* AWS's side of a write: compare-and-set on the revision. */
+static bool apply(struct rig *g, const struct rig_write *w)
+{
+	if (strcmp(w->revision, g->alias.revision) != 0)
+		return false;
+	/* Invariant 5: what a human wrote is overwritten only after an operator's word. */
+	g->human_wrote = false;
+	g->alias.target = w->target;
+	g->alias.odd = false;
+	(void)snprintf(g->alias.revision, REVISION_SIZE, "rev-%llu", (unsigned long long)++g->revision);
+	g->applied_writes++;
+	if (g->n_weights < array_len(g->weights))
+		g->weights[g->n_weights++] = w->target.weight_bp > 0		? w->target.weight_bp
+					     : w->target.version == g->r.canary ? WEIGHT_BP_MAX
+										: 0;
+	return true;
+}
+
+void rig_answer_write(struct rig *g, enum fate fate)
+{
+	struct rollout_event e = {.kind = EVENT_WRITTEN, .seq = g->write.seq};
+	bool applied = false;
+
+	assert_true(g->has_write);
+	g->has_write = false;
+	if (fate == FATE_OK || fate == FATE_LOST_AFTER)
+		applied = apply(g, &g->write);
+	if (fate == FATE_LATE) {
+		g->late = g->write;
+		g->has_late = true;
+	}
+	switch (fate) {
+	case FATE_OK:
+		e.alias.outcome = applied ? CALL_OK : CALL_CONFLICT;
+		e.alias.alias = g->alias;
+		break;
+	case FATE_LOST_BEFORE:
+	case FATE_LOST_AFTER:
+	case FATE_LATE:
+		e.alias.outcome = CALL_UNKNOWN;
+		(void)text_copy(e.alias.error, LIMIT_REASON, "UpdateAlias: no answer");
+		break;
+	case FATE_THROTTLED:
+		e.alias.outcome = CALL_UNAVAILABLE;
+		(void)text_copy(e.alias.error, LIMIT_REASON, "UpdateAlias: TooManyRequestsException (429)");
+		break;
+	case FATE_REFUSED:
+		e.alias.outcome = CALL_REFUSED;
+		(void)text_copy(e.alias.error, LIMIT_REASON, "UpdateAlias: InvalidParameterValueException (400)");
+		break;
+	}
+	rig_event(g, &e);
+}
+
+static void fill_samples(struct rig *g)
+{
+	int64_t period = g->spec.analysis.period_ms;
+	int64_t from = g->r.first_traffic_unix_ms / period * period;
+
+	for (int64_t at = from; at < g->poll_through; at += period) {
+		struct sample *s = samples_at(&g->samples, at);
+
+		if (!s || s->canary.seen)
+			continue;
+		s->canary = (struct counts){g->canary_invocations, g->canary_errors, true};
+		s->stable = (struct counts){g->canary_invocations * 9, 0, true};
+	}
+}
+
+void rig_answer_poll(struct rig *g)
+{
+	struct rollout_event e = {.kind = EVENT_POLLED, .seq = g->poll_seq};
+
+	g->has_poll = false;
+	if (!g->metrics_missing && !g->metrics_unreadable)
+		fill_samples(g);
+	e.polled.complete = !g->metrics_unreadable;
+	e.polled.through_unix_ms = g->poll_through;
+	e.polled.alarms = g->alarms;
+	(void)text_copy(e.polled.error, LIMIT_REASON, g->metrics_unreadable ? "GetMetricData: throttled" : "");
+	rig_event(g, &e);
+}
+
+void rig_deliver_late(struct rig *g)
+{
+	if (g->has_late)
+		(void)apply(g, &g->late);
+	g->has_late = false;
+}
+
+void rig_human(struct rig *g, struct alias_target target)
+{
+	g->alias.target = target;
+	(void)snprintf(g->alias.revision, REVISION_SIZE, "human-%llu", (unsigned long long)++g->revision);
+	g->human_wrote = true;
+}
+
+bool rig_turn(struct rig *g)
+{
+	if (g->has_prepare)
+		rig_answer_prepare(g);
+	else if (g->has_read)
+		rig_answer_read(g);
+	else if (g->has_write)
+		rig_answer_write(g, FATE_OK);
+	else if (g->has_poll)
+		rig_answer_poll(g);
+	else if (g->timer_boot_ms == INT64_MAX)
+		return false;
+	else {
+		int64_t ahead = g->timer_boot_ms - g->now.boot_ms;
+
+		if (ahead > 0) {
+			g->now.boot_ms += ahead;
+			g->now.unix_ms += ahead;
+		}
+		rig_simple(g, EVENT_TIMER);
+	}
+	return true;
+}
+
+bool rig_run_until(struct rig *g, enum rollout_phase phase)
+{
+	for (unsigned i = 0; i < 2000 && g->r.phase != phase; i++) {
+		if (!rig_turn(g))
+			break;
+	}
+	return g->r.phase == phase;
+}
+
+void rig_crash(struct rig *g, bool same_boot)
+{
+	struct rollout_event e = {.kind = EVENT_RESUMED, .resumed = {.same_boot = same_boot}};
+
+	g->has_prepare = g->has_read = g->has_write = g->has_poll = false;
+	if (!same_boot)
+		g->now.boot_ms = 1000;
+	rig_event(g, &e);
+}

@@ -1,0 +1,82 @@
+/*
+ * A rig for the state machine's tests: a rollout, an alias with compare-and-set, a clock, and metrics, all in memory.
+ * The test decides the fate of each call; the rig checks the invariants at each write.
+ */
+#pragma once
+
+#include "core/rollout.h"
+
+#define RIG_STEPS_MAX 8
+
+enum fate {
+	FATE_OK,
+	FATE_LOST_BEFORE, /* never reaches AWS; no answer */
+	FATE_LOST_AFTER,  /* applied; no answer */
+	FATE_LATE,	  /* no answer; reaches AWS when rig_deliver_late is called */
+	FATE_THROTTLED,
+	FATE_REFUSED,
+};
+
+struct rig_write {
+	struct alias_target target;
+	char revision[REVISION_SIZE];
+	uint64_t seq;
+	bool home;
+};
+
+struct rig {
+	struct spec_step steps[RIG_STEPS_MAX];
+	struct spec_metric metrics[2];
+	struct rollout_spec spec;
+	struct rollout r;
+	struct samples samples;
+	struct instant now;
+	struct alias_view alias; /* the live one */
+	uint64_t revision;
+	bool alias_gone;
+	struct rollout_effects effects; /* of the last event */
+	struct rig_write write;		/* waiting to be answered */
+	bool has_write;
+	struct rig_write late;
+	bool has_late;
+	uint64_t read_seq;
+	bool has_read;
+	uint64_t prepare_seq;
+	bool has_prepare;
+	uint64_t poll_seq;
+	int64_t poll_through;
+	bool has_poll;
+	int64_t timer_boot_ms;
+	bool quarantined_effect;
+	unsigned ended_effects;
+	unsigned writes; /* asked for */
+	unsigned applied_writes;
+	uint32_t weights[64]; /* applied, in order */
+	size_t n_weights;
+	uint64_t entropy;
+	/* metrics of each settled minute while the canary has traffic */
+	uint64_t canary_invocations, canary_errors;
+	bool metrics_missing, metrics_unreadable;
+	enum alarm_state alarms[LIMIT_METRICS];
+	bool human_wrote; /* the live content is a human's */
+};
+
+/* Steps 10 % and 50 %, five minutes each, errors at most 1 % from 50 requests on, no final bake. */
+void rig_init(struct rig *g);
+void rig_deinit(struct rig *g);
+void rig_event(struct rig *g, struct rollout_event *event);
+void rig_simple(struct rig *g, enum rollout_event_kind kind);
+enum rollout_answer rig_command(struct rig *g, enum rollout_command c);
+extern char rig_answer_text[LIMIT_REASON];
+void rig_answer_prepare(struct rig *g);
+void rig_answer_read(struct rig *g);
+void rig_answer_write(struct rig *g, enum fate fate);
+void rig_answer_poll(struct rig *g);
+void rig_deliver_late(struct rig *g);
+void rig_human(struct rig *g, struct alias_target target);
+/* Answers everything well and moves time to the next timer, until nothing happens or the phase is reached. */
+bool rig_run_until(struct rig *g, enum rollout_phase phase);
+/* One turn of that: answers what waits, or else moves time. Returns false when nothing is left to do. */
+bool rig_turn(struct rig *g);
+/* A crash: the state survives, what was under way is forgotten by us (not by AWS). */
+void rig_crash(struct rig *g, bool same_boot);
