@@ -245,8 +245,10 @@ static enum intake_result take_cb(void *ctx, struct plan *plan, const char *sour
 				  char ret_text[static LIMIT_REASON])
 {
 	struct daemon *d = ctx;
-	turn_want(d->ports.turn);
-	return engine_take_plan(d->engine, plan, source, hash, "", ret_text);
+	enum intake_result result = engine_take_plan(d->engine, plan, source, hash, "", ret_text);
+	if (result != INTAKE_UNCHANGED)
+		turn_want(d->ports.turn);
+	return result;
 }
 
 static void scanned_cb(void *ctx, const struct dropin_counts *counts)

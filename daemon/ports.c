@@ -115,7 +115,9 @@ static void port_published(void *ctx, const struct store_event *e)
 	struct daemon_ports *p = ctx;
 	const struct log_field fields[] = {
 	    {"rollout", e->name}, {"phase", e->phase}, {"event", e->kind}, {"by", e->by}};
-	log_write(p->log, level_of(e), e->text, fields, array_len(fields));
+	/* The journal shows the message alone, unless it is asked for more. */
+	cleanup(mem_free_p) char *text = mem_printf("%s%s%s", e->name, e->name[0] ? ": " : "", e->text);
+	log_write(p->log, level_of(e), text, fields, array_len(fields));
 	if (p->published)
 		p->published(p->published_ctx, e);
 }
