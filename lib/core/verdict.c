@@ -99,14 +99,17 @@ static bool exceeds(const struct counts *c, const struct spec_metric *m)
 	return (unsigned __int128)c->errors * 1000000u > (unsigned __int128)c->invocations * m->max_rate_ppm;
 }
 
+/* For people: two decimals of a percent, four below a tenth of one. */
 static void format_rate(const struct counts *c, char out[static 16])
 {
-	uint64_t ppm = 0;
+	uint32_t ppm = 0;
 
 	if (c->invocations > 0)
 		ppm = c->errors >= c->invocations ? 1000000u
-						  : (uint64_t)((double)c->errors * 1e6 / (double)c->invocations + 0.5);
-	text_format_ppm((uint32_t)ppm, out);
+						  : (uint32_t)((double)c->errors * 1e6 / (double)c->invocations + 0.5);
+	if (ppm >= 1000)
+		ppm = (ppm + 50) / 100 * 100;
+	text_format_ppm(ppm, out);
 }
 
 static void explain_failure(const struct counts *c, const struct spec_metric *m, const char *where, char *out)

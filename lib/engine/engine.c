@@ -468,7 +468,7 @@ static int load_source(void *ctx, const struct store_source *x)
 {
 	struct engine *e = ctx;
 
-	strmap_put(&e->sources, x->source, mem_strdup(x->hash));
+	intake_remember_source(e, x->source, x->hash, x->name);
 	return 0;
 }
 
@@ -522,6 +522,13 @@ int engine_new(const struct engine_config *config, const struct ports *ports, st
 	return 0;
 }
 
+static void free_texts(struct strmap *map)
+{
+	for (size_t n = 0; n < map->cap; n++)
+		free(map->slots[n].value);
+	strmap_deinit(map);
+}
+
 void engine_free(struct engine *e)
 {
 	if (!e)
@@ -533,9 +540,8 @@ void engine_free(struct engine *e)
 		e->first = i->next;
 		item_free(i);
 	}
-	for (size_t n = 0; n < e->sources.cap; n++)
-		free(e->sources.slots[n].value);
-	strmap_deinit(&e->sources);
+	free_texts(&e->sources);
+	free_texts(&e->source_of);
 	strmap_deinit(&e->by_name);
 	strmap_deinit(&e->by_alias);
 	free(e->heap);

@@ -121,10 +121,16 @@ static int record_new(struct engine *e, struct item *i, const char *source, cons
 	return r;
 }
 
-static void remember_source(struct engine *e, const char *source, const char *hash)
+static void replace_text(struct strmap *map, const char *key, const char *text)
 {
-	free(strmap_get(&e->sources, source));
-	strmap_put(&e->sources, source, mem_strdup(hash));
+	free(strmap_get(map, key));
+	strmap_put(map, key, mem_strdup(text));
+}
+
+void intake_remember_source(struct engine *e, const char *source, const char *hash, const char *name)
+{
+	replace_text(&e->sources, source, hash);
+	replace_text(&e->source_of, name, source);
 }
 
 /* --- taking plans --- */
@@ -132,7 +138,8 @@ static void remember_source(struct engine *e, const char *source, const char *ha
 struct intake {
 	struct engine *e;
 	struct plan *plan;
-	const char *source;
+	const char *source; /* for people: a file's name, or "submit" */
+	char *key;	    /* in the store: the same, or "submit:NAME", as each name is a source of its own there */
 	const char *hash;
 	const char *by;
 	char *text; /* LIMIT_REASON */
@@ -170,7 +177,7 @@ static const char *unusable(struct intake *in)
 static void forget_bytes(struct intake *in)
 {
 	struct engine *e = in->e;
-	struct store_source s = {in->source, in->hash, in->plan->name};
+	struct store_source s = {in->key, in->hash, in->plan->name};
 	int r = store_begin(e->store);
 
 	if (r == 0)
@@ -180,7 +187,7 @@ static void forget_bytes(struct intake *in)
 	if (r != 0)
 		store_abort(e->store);
 	else
-		remember_source(e, in->source, in->hash);
+		intake_remember_source(e, in->key, in->hash, in->plan->name);
 }
 
 static void announce_accepted(struct engine *e, struct item *i, const char *source, const char *by)
@@ -233,14 +240,14 @@ static enum intake_result accept(struct intake *in, const struct latest *latest)
 	struct item *before = strmap_get(&e->by_name, in->plan->name);
 	struct item *i = make_item(e, take_ptr(in->plan), choose_region(e, in->plan), latest->attempt + 1);
 	bool superseded;
-	int r = record_new(e, i, in->source, in->hash, NULL);
+	int r = record_new(e, i, in->key, in->hash, NULL);
 
 	if (r != 0) {
 		(void)snprintf(in->text, LIMIT_REASON, "it could not be recorded: %.200s", store_error_text(e->store));
 		item_free(i);
 		return INTAKE_REFUSED;
 	}
-	remember_source(e, in->source, in->hash);
+	intake_remember_source(e, in->key, in->hash, i->name);
 	superseded = supersede(before);
 	item_link(e, i);
 	announce_accepted(e, i, in->source, in->by);
@@ -250,14 +257,20 @@ static enum intake_result accept(struct intake *in, const struct latest *latest)
 	return superseded ? INTAKE_SUPERSEDES : INTAKE_STARTED;
 }
 
+/* A submitted plan is an operator's deed each time; only files are seen again without anybody's doing. */
+static bool is_submit(const char *source)
+{
+	return strcmp(source, "submit") == 0;
+}
+
 static enum intake_result take(struct intake *in)
 {
 	struct engine *e = in->e;
-	const char *known = strmap_get(&e->sources, in->source);
+	const char *known = strmap_get(&e->sources, in->key);
 	struct latest latest cleanup(latest_deinit) = {0};
 	const char *why;
 
-	if (known && strcmp(known, in->hash) == 0 && strcmp(in->source, "submit") != 0) {
+	if (known && strcmp(known, in->hash) == 0 && !is_submit(in->source)) {
 		(void)text_copy(in->text, LIMIT_REASON, "this content was taken in before");
 		return INTAKE_UNCHANGED;
 	}
@@ -279,7 +292,8 @@ static enum intake_result take(struct intake *in)
 enum intake_result engine_take_plan(struct engine *e, struct plan *plan, const char *source, const char *hash,
 				    const char *by, char ret_text[static LIMIT_REASON])
 {
-	struct intake in = {e, plan, source, hash, by, ret_text};
+	char *key cleanup(mem_free_p) = is_submit(source) ? mem_printf("submit:%s", plan->name) : mem_strdup(source);
+	struct intake in = {e, plan, source, key, hash, by, ret_text};
 	enum intake_result result;
 
 	ret_text[0] = '\0';

@@ -74,10 +74,11 @@ struct engine {
 	struct dispatch *dispatch;
 	struct item *first; /* by age */
 	struct item *last;
-	struct strmap by_name;	/* newest live item of each name */
-	struct strmap by_alias; /* the item that owns the alias */
-	struct strmap sources;	/* source -> hash (heap string) of what was taken in */
-	struct item **heap;	/* timers, by boot_ms */
+	struct strmap by_name;	 /* newest live item of each name */
+	struct strmap by_alias;	 /* the item that owns the alias */
+	struct strmap sources;	 /* source -> hash (heap string) of what was taken in */
+	struct strmap source_of; /* plan name -> source (heap string) it was last taken in from */
+	struct item **heap;	 /* timers, by boot_ms */
 	size_t n_heap;
 	size_t cap_heap;
 	struct outgoing *outbox;
@@ -149,6 +150,7 @@ int record_load_sample(void *ctx, const struct store_sample *x);
 
 /* intake.c */
 char *intake_alias_key(const struct plan *p, const char *region);
+void intake_remember_source(struct engine *e, const char *source, const char *hash, const char *name);
 struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size);
 
 /* views.c */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "engine/item.h"
 
 void view_of_item(const struct item *i, struct view_rollout *ret)
