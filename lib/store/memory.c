@@ -395,6 +395,12 @@ static void memory_abort(struct store *s)
 	items_undo_changes(memory_of(s)->items);
 }
 
+static bool memory_spend_reserve(struct store *s)
+{
+	(void)s;
+	return false;
+}
+
 static void memory_close(struct store *s)
 {
 	struct memory_store *m = memory_of(s);
@@ -407,6 +413,7 @@ static const struct store_ops memory_ops = {
     .begin = memory_begin,
     .commit = memory_commit,
     .abort = memory_abort,
+    .spend_reserve = memory_spend_reserve,
     .insert_rollout = memory_insert_rollout,
     .put_rollout = memory_put_rollout,
     .put_intent = memory_put_intent,

@@ -11,6 +11,7 @@ struct store_ops {
 	int (*begin)(struct store *s);
 	int (*commit)(struct store *s);
 	void (*abort)(struct store *s);
+	bool (*spend_reserve)(struct store *s);
 
 	int (*insert_rollout)(struct store *s, const struct store_rollout *r, uint64_t *ret_id);
 	int (*put_rollout)(struct store *s, const struct store_rollout *r);

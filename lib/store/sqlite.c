@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "store/lock.h"
+#include "store/reserve.h"
 #include "store/schema.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
@@ -74,9 +75,10 @@ static int fail_busy(struct sqlite_store *s)
 	    s->path);
 }
 
-int sqlite_fail(struct sqlite_store *s, int code)
+int sqlite_fail(struct sqlite_store *s, int code, int error)
 {
-	int error = s->db ? sqlite3_system_errno(s->db) : 0;
+	if (error == 0 && s->db)
+		error = sqlite3_system_errno(s->db);
 	if (code == SQLITE_IOERR_CORRUPTFS)
 		return fail_damaged(s, sqlite3_errstr(code));
 	switch (code & 0xff) {
@@ -111,7 +113,7 @@ int sqlite_fail(struct sqlite_store *s, int code)
 static int execute(struct sqlite_store *s, const char *text)
 {
 	int code = sqlite3_exec(s->db, text, NULL, NULL, NULL);
-	return code == SQLITE_OK ? 0 : sqlite_fail(s, code);
+	return code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
 }
 
 /* The first column of the first row. `parameter` may be NULL, if the statement has none. */
@@ -165,7 +167,7 @@ static int connect_file(struct sqlite_store *s)
 {
 	int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (code != SQLITE_OK)
-		return sqlite_fail(s, code);
+		return sqlite_fail(s, code, 0);
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -260,7 +262,7 @@ static int take_over(struct sqlite_store *s, int version, const char *boot_id)
 	int r = execute(s, "BEGIN IMMEDIATE");
 	if (!r && version < schema_version()) {
 		int code = schema_migrate(s->db, version);
-		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code);
+		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
 	}
 	int64_t epoch = 0;
 	if (!r)
@@ -308,7 +310,7 @@ static int open_owned(struct sqlite_store *s)
 		r = take_over(s, version, boot_id);
 	if (!r) {
 		int code = sqlite_prepare_all(s);
-		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code);
+		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
 	}
 	return r ? r : load_last_ids(s);
 }
@@ -356,15 +358,27 @@ static void sqlite_abort(struct store *store)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static void destroy(struct sqlite_store *s)
+static bool sqlite_spend_reserve(struct store *store)
+{
+	return reserve_spend(sqlite_of(store)->reserve_path);
+}
+
+static void disconnect(struct sqlite_store *s)
 {
 	sqlite_finalize_all(s);
 	sqlite3_close(s->db);
+	s->db = NULL;
+}
+
+static void destroy(struct sqlite_store *s)
+{
+	disconnect(s);
 	/* Last, as this lets the next owner in. */
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->path);
 	free(s->folder);
+	free(s->reserve_path);
 	free(s);
 }
 
@@ -383,6 +397,7 @@ static const struct store_ops sqlite_ops = {
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .abort = sqlite_abort,
+    .spend_reserve = sqlite_spend_reserve,
     .insert_rollout = sqlite_insert_rollout,
     .put_rollout = sqlite_put_rollout,
     .put_intent = sqlite_put_intent,
@@ -409,15 +424,24 @@ int store_open_sqlite(const char *path, struct store **ret)
 	s->path = mem_strdup(path);
 	const char *slash = strrchr(path, '/');
 	s->folder = slash ? mem_strndup(path, slash > path ? (size_t)(slash - path) : 1) : mem_strdup(".");
+	s->reserve_path = mem_printf("%s.reserve", path);
 	s->lock_fd = -1;
 	int r = own(s);
 	if (!r)
 		r = open_owned(s);
+	bool spent = r == -ENOSPC && reserve_spend(s->reserve_path);
+	if (spent) {
+		disconnect(s);
+		r = open_owned(s);
+	}
 	if (r) {
 		store_keep_open_error(s->base.error);
 		destroy(s);
 		return r;
 	}
+	/* What the opening needed may be needed again at once; pruning holds it back anew. */
+	if (!spent)
+		reserve_make(s->reserve_path);
 	*ret = &s->base;
 	return 0;
 }

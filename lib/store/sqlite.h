@@ -50,6 +50,7 @@ struct sqlite_store {
 	sqlite3_stmt *statements[ST_COUNT];
 	char *path;
 	char *folder;
+	char *reserve_path;
 	int lock_fd;
 	uint64_t last_rollout_id;
 	uint64_t last_event_id;
@@ -64,8 +65,9 @@ static inline struct sqlite_store *sqlite_of(struct store *s)
 int sqlite_prepare_all(struct sqlite_store *s);
 void sqlite_finalize_all(struct sqlite_store *s);
 
-/* Turns a result code of SQLite into one of ours and keeps a sentence for it. */
-int sqlite_fail(struct sqlite_store *s, int code);
+/* Turns a result code of SQLite into one of ours and keeps a sentence for it. `error`: the errno behind it; 0: ask
+ * SQLite, which knows it unless a COMMIT failed. */
+int sqlite_fail(struct sqlite_store *s, int code, int error);
 
 /* One use of a statement: start, bind its parameters in order, then either run it, or fetch its rows and end it. */
 struct sqlite_query {
@@ -74,6 +76,7 @@ struct sqlite_query {
 	bool temporary; /* the kept statement was busy: a walk within a walk */
 	int bound;
 	int code;
+	int error; /* errno of the step that failed; 0: none */
 };
 
 struct sqlite_query sqlite_query_start(struct sqlite_store *s, enum sqlite_statement statement);

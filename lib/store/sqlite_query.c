@@ -123,9 +123,11 @@ bool sqlite_query_next(struct sqlite_query *q)
 {
 	if (q->code != SQLITE_OK)
 		return false;
+	errno = 0;
 	int code = sqlite3_step(q->statement);
 	if (code == SQLITE_ROW)
 		return true;
+	q->error = errno;
 	q->code = code == SQLITE_DONE ? SQLITE_OK : code;
 	return false;
 }
@@ -149,7 +151,7 @@ int sqlite_query_end(struct sqlite_query *q, int result)
 {
 	/* The sentence first: resetting may overwrite what it is made of. */
 	if (result == 0 && q->code != SQLITE_OK)
-		result = sqlite_fail(q->store, q->code);
+		result = sqlite_fail(q->store, q->code, q->error);
 	if (q->temporary)
 		sqlite3_finalize(q->statement);
 	else

@@ -86,6 +86,11 @@ void store_abort(struct store *s)
 	s->in_transaction = false;
 }
 
+bool store_spend_reserve(struct store *s)
+{
+	return s->ops->spend_reserve(s);
+}
+
 struct bounded {
 	const char *what;
 	const char *text;

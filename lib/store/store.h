@@ -86,6 +86,9 @@ uint64_t store_epoch(const struct store *s);	     /* grows with each opening */
 must_use int store_begin(struct store *s); /* STORE_LOCKED: another owner has taken over; this one must stop */
 must_use int store_commit(struct store *s);
 void store_abort(struct store *s); /* nothing happens outside of a transaction */
+/* Frees the disk space that the store holds back. True: there was some, so what failed with -ENOSPC is worth another try,
+ * if it cannot wait (a rollback can not). It is held back anew by store_prune and at the next opening. */
+must_use bool store_spend_reserve(struct store *s);
 
 /* STORE_CONFLICT when the name has that attempt already. */
 must_use int store_insert_rollout(struct store *s, const struct store_rollout *r, uint64_t *ret_id);

@@ -45,7 +45,7 @@ static int close_memory(void **state)
 static int close_sqlite(void **state)
 {
 	store_close(*state);
-	static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+	static const char *const suffixes[] = {"", "-wal", "-shm", ".lock", ".reserve"};
 	cleanup(mem_free_p) char *path = state_path();
 	for (size_t i = 0; i < array_len(suffixes); i++) {
 		cleanup(mem_free_p) char *file = mem_printf("%s%s", path, suffixes[i]);
