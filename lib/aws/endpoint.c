@@ -121,23 +121,33 @@ static bool is_loopback(const char *host)
 	}
 }
 
-/* Copies the host in lower case up to ':', '/' or the end; brackets hold an IPv6 address. */
+static bool is_host_char(char c, bool brackets)
+{
+	if ((c >= 'a' && c <= 'f') || (c >= '0' && c <= '9') || c == '.')
+		return true;
+	return brackets ? c == ':' : (c >= 'g' && c <= 'z') || c == '-' || c == '_';
+}
+
+/* Copies the host in lower case; an IPv6 address stands in brackets. What follows is the caller's matter. */
 static const char *take_host(const char **at, char *out, size_t size)
 {
-	size_t n = 0;
 	bool brackets = **at == '[';
-	for (; **at && **at != '/' && (brackets || **at != ':'); (*at)++) {
-		char c = lower(**at);
-		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-		if (!plain && !(brackets && (c == '[' || c == ']' || c == ':')))
+	size_t len = brackets ? strcspn(*at, "]/") + 1 : strcspn(*at, ":/");
+	if (brackets && (*at)[len - 1] != ']')
+		return "has no ']' behind its address";
+	if (len <= (brackets ? 2 : 0))
+		return "has no host";
+	if (len >= size)
+		return "has a host name that is too long";
+	for (size_t i = 0; i < len; i++) {
+		out[i] = lower((*at)[i]);
+		bool edge = brackets && (i == 0 || i == len - 1);
+		if (!edge && !is_host_char(out[i], brackets))
 			return "has a character in its host that no host name has";
-		if (n + 1 >= size)
-			return "has a host name that is too long";
-		out[n++] = c;
-		brackets = brackets && c != ']';
 	}
-	out[n] = '\0';
-	return n == 0 || brackets ? "has no host" : NULL;
+	out[len] = '\0';
+	*at += len;
+	return NULL;
 }
 
 static const char *take_port(const char **at, uint64_t *ret_port)

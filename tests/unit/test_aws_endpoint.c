@@ -1,0 +1,224 @@
+/* Hosts by region, as botocore 1.43 has them, and endpoints from the environment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aws/endpoint.h"
+
+static const char *fake_lookup(void *ctx, const char *name)
+{
+	for (const char *const *e = ctx; *e; e += 2)
+		if (strcmp(e[0], name) == 0)
+			return e[1];
+	return NULL;
+}
+
+static void expect(const char *const *env, enum aws_service service, const char *region, const char *scheme,
+		   const char *host, const char *base_path)
+{
+	struct aws_endpoint e;
+	char error[256] = "";
+	if (endpoint_resolve(fake_lookup, (void *)env, service, region, &e, error, sizeof(error)))
+		fail_msg("%s: %s", host, error);
+	assert_string_equal(e.scheme, scheme);
+	assert_string_equal(e.host, host);
+	assert_string_equal(e.base_path, base_path);
+}
+
+static void hosts_by_region(void **state)
+{
+	(void)state;
+	const char *const none[] = {NULL};
+	expect(none, AWS_LAMBDA, "us-east-1", "https", "lambda.us-east-1.amazonaws.com", "");
+	expect(none, AWS_CLOUDWATCH, "eu-west-1", "https", "monitoring.eu-west-1.amazonaws.com", "");
+	expect(none, AWS_APIGATEWAY, "ap-northeast-1", "https", "apigateway.ap-northeast-1.amazonaws.com", "");
+	expect(none, AWS_STS, "us-west-2", "https", "sts.us-west-2.amazonaws.com", "");
+	expect(none, AWS_LAMBDA, "cn-north-1", "https", "lambda.cn-north-1.amazonaws.com.cn", "");
+	expect(none, AWS_CLOUDWATCH, "us-gov-west-1", "https", "monitoring.us-gov-west-1.amazonaws.com", "");
+	expect(none, AWS_LAMBDA, "eusc-de-east-1", "https", "lambda.eusc-de-east-1.amazonaws.eu", "");
+	expect(none, AWS_LAMBDA, "us-iso-east-1", "https", "lambda.us-iso-east-1.c2s.ic.gov", "");
+	expect(none, AWS_LAMBDA, "us-isob-east-1", "https", "lambda.us-isob-east-1.sc2s.sgov.gov", "");
+}
+
+static void fips_and_dualstack(void **state)
+{
+	(void)state;
+	const char *const fips[] = {"AWS_USE_FIPS_ENDPOINT", "true", NULL};
+	const char *const dual[] = {"AWS_USE_DUALSTACK_ENDPOINT", "True", NULL};
+	const char *const both[] = {"AWS_USE_FIPS_ENDPOINT", "TRUE", "AWS_USE_DUALSTACK_ENDPOINT", "true", NULL};
+	const char *const off[] = {"AWS_USE_FIPS_ENDPOINT", "false", "AWS_USE_DUALSTACK_ENDPOINT", "", NULL};
+	expect(fips, AWS_LAMBDA, "us-east-1", "https", "lambda-fips.us-east-1.amazonaws.com", "");
+	expect(dual, AWS_LAMBDA, "us-east-1", "https", "lambda.us-east-1.api.aws", "");
+	expect(both, AWS_LAMBDA, "us-east-1", "https", "lambda-fips.us-east-1.api.aws", "");
+	expect(off, AWS_LAMBDA, "us-east-1", "https", "lambda.us-east-1.amazonaws.com", "");
+	expect(dual, AWS_STS, "cn-north-1", "https", "sts.cn-north-1.api.amazonwebservices.com.cn", "");
+	/* GovCloud */
+	expect(fips, AWS_LAMBDA, "us-gov-west-1", "https", "lambda-fips.us-gov-west-1.amazonaws.com", "");
+	expect(fips, AWS_CLOUDWATCH, "us-gov-west-1", "https", "monitoring.us-gov-west-1.amazonaws.com", "");
+	expect(both, AWS_CLOUDWATCH, "us-gov-west-1", "https", "monitoring.us-gov-west-1.api.aws", "");
+	expect(fips, AWS_STS, "us-gov-west-1", "https", "sts.us-gov-west-1.amazonaws.com", "");
+	expect(both, AWS_STS, "us-gov-west-1", "https", "sts-fips.us-gov-west-1.api.aws", "");
+}
+
+static void configured_endpoints(void **state)
+{
+	(void)state;
+	const char *const env[] = {"AWS_ENDPOINT_URL_LAMBDA",
+				   "http://127.0.0.1:4599",
+				   "AWS_ENDPOINT_URL_CLOUDWATCH",
+				   "",
+				   "AWS_ENDPOINT_URL_API_GATEWAY",
+				   "HTTPS://Gateway.Example.com:443/a/b/",
+				   "AWS_ENDPOINT_URL",
+				   "https://[2001:DB8::1]:8443/",
+				   NULL};
+	expect(env, AWS_LAMBDA, "us-east-1", "http", "127.0.0.1:4599", "");
+	expect(env, AWS_CLOUDWATCH, "us-east-1", "https", "[2001:db8::1]:8443", "");
+	expect(env, AWS_APIGATEWAY, "us-east-1", "https", "gateway.example.com", "/a/b");
+	expect(env, AWS_STS, "us-east-1", "https", "[2001:db8::1]:8443", "");
+
+	const char *const ignored[] = {"AWS_ENDPOINT_URL_LAMBDA",
+				       "http://127.0.0.1:4599",
+				       "AWS_ENDPOINT_URL",
+				       "nonsense",
+				       "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+				       "true",
+				       NULL};
+	expect(ignored, AWS_LAMBDA, "us-east-1", "https", "lambda.us-east-1.amazonaws.com", "");
+	const char *const not_ignored[] = {"AWS_ENDPOINT_URL", "https://x", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+					   "truely", NULL};
+	expect(not_ignored, AWS_LAMBDA, "us-east-1", "https", "x", "");
+}
+
+static void plain_http_is_for_loopback(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"http://localhost:1", "http://LOCALHOST:1", "http://127.0.0.1:1",
+					   "http://127.255.255.254:1", "http://[::1]:1"};
+	static const char *const bad[] = {
+	    "http://example.com", "http://10.0.0.1",	   "http://127.0.0.1.example.com",
+	    "http://127.0.0.256", "http://127.0.0",	   "http://127.0.0.1.",
+	    "http://127.1",	  "http://localhost.evil", "http://[::2]",
+	    "http://128.0.0.1",	  "http://0127.0.0.1",	   "http://127.0.0.0001",
+	};
+	struct aws_endpoint e;
+	char error[256];
+	for (size_t i = 0; i < array_len(good); i++) {
+		const char *const env[] = {"AWS_ENDPOINT_URL", good[i], NULL};
+		assert_int_equal(
+		    endpoint_resolve(fake_lookup, (void *)env, AWS_LAMBDA, "us-east-1", &e, error, sizeof(error)), 0);
+	}
+	for (size_t i = 0; i < array_len(bad); i++) {
+		const char *const env[] = {"AWS_ENDPOINT_URL", bad[i], NULL};
+		if (!endpoint_resolve(fake_lookup, (void *)env, AWS_LAMBDA, "us-east-1", &e, error, sizeof(error)))
+			fail_msg("taken: %s", bad[i]);
+		assert_non_null(strstr(error, "loopback"));
+	}
+}
+
+static void bad_urls_are_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+	    "nonsense",
+	    "ftp://x",
+	    "httpx://x",
+	    "://x",
+	    "https://",
+	    "https:///path",
+	    "https://:443",
+	    "https://x:",
+	    "https://x:0",
+	    "https://x:65536",
+	    "https://x:12a",
+	    "https://x:1:2",
+	    "https://x?y",
+	    "https://x#y",
+	    "https://user:SECRET@x",
+	    "https://x y",
+	    "https://x\ty",
+	    "https://\xc3\xbc.example",
+	    "https://x\"y",
+	    "https://[::1",
+	    "https://[::1]x",
+	    "https://a,b",
+	    "https://[]",
+	    "https://[::g]",
+	    "https://[[::1]",
+	    "https://x[::1]",
+	};
+	for (size_t i = 0; i < array_len(bad); i++) {
+		const char *const env[] = {"AWS_ENDPOINT_URL_LAMBDA", bad[i], NULL};
+		struct aws_endpoint e = {.host = "untouched"};
+		char error[256];
+		if (!endpoint_resolve(fake_lookup, (void *)env, AWS_LAMBDA, "us-east-1", &e, error, sizeof(error)))
+			fail_msg("taken: %s", bad[i]);
+		assert_non_null(strstr(error, "AWS_ENDPOINT_URL_LAMBDA"));
+		assert_null(strstr(error, "SECRET"));
+		assert_string_equal(e.host, "untouched");
+	}
+}
+
+static void long_urls_are_refused(void **state)
+{
+	(void)state;
+	char host[400] = "https://";
+	memset(host + 8, 'h', 300);
+	char path[400] = "https://x/";
+	memset(path + 10, 'p', 200);
+	for (int i = 0; i < 2; i++) {
+		const char *const env[] = {"AWS_ENDPOINT_URL", i ? path : host, NULL};
+		struct aws_endpoint e;
+		char error[256];
+		assert_int_equal(
+		    endpoint_resolve(fake_lookup, (void *)env, AWS_LAMBDA, "us-east-1", &e, error, sizeof(error)), 1);
+		assert_non_null(strstr(error, "too long"));
+	}
+}
+
+static void what_is_no_region_is_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"", "US-EAST-1", "us-east-1.evil.com/", "us east", "-us", "us-east-1\n"};
+	for (size_t i = 0; i < array_len(bad); i++) {
+		const char *const none[] = {NULL};
+		struct aws_endpoint e;
+		char error[256];
+		if (!endpoint_resolve(fake_lookup, (void *)none, AWS_LAMBDA, bad[i], &e, error, sizeof(error)))
+			fail_msg("taken: %s", bad[i]);
+		assert_non_null(strstr(error, "region"));
+	}
+}
+
+static void names_and_regions(void **state)
+{
+	(void)state;
+	assert_string_equal(endpoint_signing_name(AWS_CLOUDWATCH), "monitoring");
+	assert_string_equal(endpoint_service_name(AWS_CLOUDWATCH), "cloudwatch");
+	const char *const both[] = {"AWS_REGION", "a", "AWS_DEFAULT_REGION", "b", NULL};
+	assert_string_equal(endpoint_region_from_env(fake_lookup, (void *)both), "a");
+	assert_string_equal(endpoint_region_from_env(fake_lookup, (void *)(both + 2)), "b");
+	assert_null(endpoint_region_from_env(fake_lookup, (void *)(both + 4)));
+	const char *const empty[] = {"AWS_REGION", "", "AWS_DEFAULT_REGION", "b", NULL};
+	assert_string_equal(endpoint_region_from_env(fake_lookup, (void *)empty), "b");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(hosts_by_region),
+	    cmocka_unit_test(fips_and_dualstack),
+	    cmocka_unit_test(configured_endpoints),
+	    cmocka_unit_test(plain_http_is_for_loopback),
+	    cmocka_unit_test(bad_urls_are_refused),
+	    cmocka_unit_test(long_urls_are_refused),
+	    cmocka_unit_test(what_is_no_region_is_refused),
+	    cmocka_unit_test(names_and_regions),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
