@@ -304,8 +304,8 @@ static void settle_cb(uv_timer_t *timer)
 	struct dropin *d = timer->data;
 	uint64_t until = uv_hrtime() + TURN_NS;
 	struct file **end = d->waiting_end; /* what is still not stable comes behind it */
-	bool last = !d->waiting;
-	while (!last && uv_hrtime() < until) {
+	bool last = false;
+	while (d->waiting && !last && uv_hrtime() < until) {
 		struct file *f = d->waiting;
 		last = &f->next_waiting == end;
 		d->waiting = f->next_waiting;
@@ -315,7 +315,7 @@ static void settle_cb(uv_timer_t *timer)
 		if (d->dir_fd >= 0)
 			look_at(d, f->name);
 	}
-	if (!last)
+	if (d->waiting && !last)
 		require(uv_timer_start(&d->settle, settle_cb, 0, 0) == 0);
 }
 

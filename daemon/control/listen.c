@@ -98,7 +98,7 @@ static int open_to_group(const char *path, gid_t group, char *ret_error, size_t 
 static int bind_and_listen(int fd, const struct sockaddr_un *address, gid_t group, struct listener *ret,
 			   char *ret_error, size_t size)
 {
-	struct stat st;
+	struct stat st = {0};
 	const char *path = address->sun_path;
 	int r = bind_private(fd, address);
 	if (r < 0)

@@ -32,7 +32,7 @@ struct transfer {
 	struct transport *owner;
 	CURL *easy;
 	struct transfer *next; /* in flight, or in the pool */
-	struct transfer *prev;
+	struct transfer *prev; /* in flight */
 	transport_cb cb;
 	void *arg;
 	unsigned sent;	 /* how often the request went out */
@@ -234,7 +234,7 @@ static struct transfer *take_transfer(struct transport *t)
 	struct transfer *x = t->pool;
 	if (!x)
 		return new_transfer(t);
-	list_remove(&t->pool, x);
+	t->pool = x->next;
 	t->n_pool--;
 	return x;
 }
@@ -252,7 +252,8 @@ static void recycle_transfer(struct transport *t, struct transfer *x)
 		buf_deinit(&x->body);
 	if (x->request_body.cap > BUFFER_KEPT)
 		buf_deinit(&x->request_body);
-	list_push(&t->pool, x);
+	x->next = t->pool;
+	t->pool = x;
 	t->n_pool++;
 }
 
@@ -548,6 +549,7 @@ void transport_abort(struct transport *t)
 	while (t->flying) {
 		struct transfer *x = t->flying;
 		snprintf(x->error, sizeof(x->error), "broken off: the daemon stops");
+		require(!x->prev); /* it is the head: it will be gone from there */
 		if (x->unsendable)
 			answer(t, x, TRANSPORT_NO_CONNECTION, CURLE_FAILED_INIT);
 		else
@@ -568,7 +570,7 @@ void transport_close(struct transport *t)
 	t->closing = true;
 	while (t->pool) {
 		struct transfer *x = t->pool;
-		list_remove(&t->pool, x);
+		t->pool = x->next;
 		free_transfer(x);
 	}
 	/* Closes the kept connections, and tells of their sockets for the last time. */

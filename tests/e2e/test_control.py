@@ -83,7 +83,8 @@ class Socket(Case):
         status, answer = d.post("/v1/plans/validate", "kind: Rollout\nnme: x\n")
         self.assertEqual((status, answer["valid"], answer["name"], answer["plan"]), (200, False, None, None))
         status, answer = d.post("/v1/plans/validate", plan())
-        self.assertEqual((status, answer["valid"], answer["name"], answer["diagnostics"]), (200, True, "hello-prod", []))
+        self.assertEqual((status, answer["valid"], answer["name"]), (200, True, "hello-prod"))
+        self.assertEqual(answer["diagnostics"], [])
         self.assertEqual(d.get("/v1/rollouts")[1]["rollouts"], [])  # validating starts nothing
         self.assertEqual(d.post("/v1/plans", plan())[0], 201)
         status, answer = d.post("/v1/plans", plan())
