@@ -91,8 +91,11 @@ static void take_effect(struct rig *g, const struct rollout_effect *e)
 	case EFFECT_ENDED:
 		g->ended_effects++;
 		break;
-	case EFFECT_CANCEL:
 	case EFFECT_ANNOUNCE:
+		if (g->trace)
+			print_message("  %-13s %s\n", rollout_announce_name(e->announce.kind), e->announce.text);
+		break;
+	case EFFECT_CANCEL:
 		break;
 	}
 }
@@ -246,6 +249,9 @@ void rig_human(struct rig *g, struct alias_target target)
 	g->alias.target = target;
 	(void)snprintf(g->alias.revision, REVISION_SIZE, "human-%llu", (unsigned long long)++g->revision);
 	g->human_wrote = true;
+	if (g->trace)
+		print_message("  a human sets version %llu, %u bp\n", (unsigned long long)target.version,
+			      target.weight_bp);
 }
 
 bool rig_turn(struct rig *g)
@@ -285,6 +291,8 @@ void rig_crash(struct rig *g, bool same_boot)
 {
 	struct rollout_event e = {.kind = EVENT_RESUMED, .resumed = {.same_boot = same_boot}};
 
+	if (g->trace)
+		print_message("  crash\n");
 	g->has_prepare = g->has_read = g->has_write = g->has_poll = false;
 	if (!same_boot)
 		g->now.boot_ms = 1000;
