@@ -1,5 +1,6 @@
 #include "daemon/localaws/server.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct server {
 	struct world *w;
 	struct MHD_Daemon *mhd;
 	struct exchange *waiting;
+	int64_t look_ms; /* when to look next for clients that are gone */
 	bool closing;
 };
 
@@ -133,13 +135,25 @@ static enum MHD_Result send_plain(struct MHD_Connection *connection, unsigned st
 	return result;
 }
 
-static void arm_reset(struct MHD_Connection *connection)
+static int descriptor(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	return info ? info->connect_fd : -1;
+}
+
+static void arm_reset(struct MHD_Connection *connection)
+{
 	/* Closing with nothing allowed to linger sends RST instead of FIN. */
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
-	if (info)
-		(void)setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	(void)setsockopt(descriptor(connection), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* libmicrohttpd does not watch suspended connections: those whose client gave up would fill the table of them. */
+static bool client_is_gone(struct MHD_Connection *connection)
+{
+	char byte;
+	ssize_t n = recv(descriptor(connection), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 static enum MHD_Result finish(struct exchange *x)
@@ -313,10 +327,14 @@ int server_timeout_ms(const struct server *s)
 void server_run(struct server *s)
 {
 	struct instant now = server_now();
+	/* Now and then is enough, and costs nothing when there are many. */
+	bool look = now.boot_ms >= s->look_ms;
+	if (look)
+		s->look_ms = now.boot_ms + LOOP_MS;
 	world_advance(s->w, now);
 	for (struct exchange *x = s->waiting, *next; x; x = next) {
 		next = x->next;
-		if (x->due_ms <= now.boot_ms)
+		if (x->due_ms <= now.boot_ms || (look && client_is_gone(x->connection)))
 			wake(s, x);
 	}
 	MHD_run(s->mhd);

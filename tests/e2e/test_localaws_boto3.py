@@ -361,6 +361,19 @@ class Faults(Case):
         counts = self.server.admin("GET", "counters")["operations"]["UpdateAlias"]
         self.assertEqual((counts["calls"], counts["no_answer"], counts["ok"]), (8, 4, 4))
 
+    def test_clients_that_gave_up_leave_no_trace(self):
+        self.fault(op="UpdateAlias", fault="lost_before")
+        descriptors = f"/proc/{self.server.process.pid}/fd"
+        before = len(os.listdir(descriptors))
+        for _ in range(5):
+            impatient = self.server.client("lambda", read_timeout=0.1)
+            with self.assertRaises(botocore.exceptions.ReadTimeoutError):
+                self.update(client=impatient)
+        deadline = time.monotonic() + 20
+        while len(os.listdir(descriptors)) > before and time.monotonic() < deadline:
+            self.server.admin("GET", "clock")
+        self.assertLessEqual(len(os.listdir(descriptors)), before)
+
     def test_late_and_twice(self):
         short = self.server.client("lambda", read_timeout=0.4)
         before = self.alias()["RevisionId"]
