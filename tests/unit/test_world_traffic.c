@@ -3,17 +3,16 @@
 
 #define HALF "hello:half"
 
-static const char world[] =
-    "functions:\n"
-    "  hello:\n"
-    "    versions:\n"
-    "      1: {latency: {median: 20ms, p99: 80ms}}\n"
-    "      2: {latency: 40ms, error_rate: 25%}\n"
-    "      3: {error_rate: 1, init: 500ms, init_requests: 5}\n"
-    "    aliases: {half: {version: 1, weights: {2: 50%}}, three: {version: 3}}\n"
-    "traffic:\n"
-    "  - {function: hello, alias: half, rps: 100, arrival: even, users: 200}\n"
-    "  - {function: hello, alias: three, rps: 10, arrival: even}\n";
+static const char world[] = "functions:\n"
+			    "  hello:\n"
+			    "    versions:\n"
+			    "      1: {latency: {median: 20ms, p99: 80ms}}\n"
+			    "      2: {latency: 40ms, error_rate: 25%}\n"
+			    "      3: {error_rate: 1, init: 500ms, init_requests: 5}\n"
+			    "    aliases: {half: {version: 1, weights: {2: 50%}}, three: {version: 3}}\n"
+			    "traffic:\n"
+			    "  - {function: hello, alias: half, rps: 100, arrival: even, users: 200}\n"
+			    "  - {function: hello, alias: three, rps: 10, arrival: even}\n";
 
 static void test_same_seed_same_world(void **state)
 {
