@@ -9,6 +9,11 @@
  *
  * The plan stands in a table of its own because it never changes: SQLite rewrites a whole row, and a rollout's record
  * is replaced at each step. For the same reason the indexes on what changes are partial: only an ending touches them.
+ *
+ * Events are the rows that are written most, a hundred in a turn, each of another rollout. An index by name alone would
+ * spread them over as many pages, each of which would go into the log whole. So the indexes begin with a block number,
+ * made of the high bits of the id: new entries meet in the pages of the newest block, and a query looks into one block
+ * after the other.
  */
 static const char *const migrations[] = {
     "CREATE TABLE owner ("
@@ -31,6 +36,7 @@ static const char *const migrations[] = {
     "  plan_hash TEXT NOT NULL,"
     "  created_unix_ms INTEGER NOT NULL,"
     "  updated_unix_ms INTEGER NOT NULL,"
+    "  after_event_id INTEGER NOT NULL," /* the last one before it was inserted */
     "  record TEXT NOT NULL,"
     "  UNIQUE (name, attempt)"
     ") STRICT;"
@@ -60,8 +66,9 @@ static const char *const migrations[] = {
     "  text TEXT NOT NULL,"
     "  by TEXT NOT NULL"
     ") STRICT;"
-    "CREATE INDEX events_of_name ON events (name);"
-    "CREATE INDEX events_of_rollout ON events (rollout_id, unix_ms);"
+    "CREATE INDEX events_of_name ON events (" SCHEMA_NAME_BLOCK ", name);"
+    "CREATE INDEX events_of_rollout ON events (" SCHEMA_ROLLOUT_BLOCK ", rollout_id);"
+    "CREATE INDEX events_loose ON events (unix_ms) WHERE rollout_id = 0;"
 
     "CREATE TABLE samples ("
     "  rollout_id INTEGER NOT NULL,"

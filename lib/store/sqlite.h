@@ -36,7 +36,8 @@ enum sqlite_statement {
 	ST_EACH_EVENT,
 	ST_EACH_EVENT_OF_NAME,
 	ST_EACH_NEWEST_EVENT,
-	ST_EACH_NEWEST_EVENT_OF_NAME,
+	ST_FIND_NEWEST_OF_NAME,
+	ST_FIRST_EVENT,
 	ST_EACH_INTENT,
 	ST_EACH_SAMPLE,
 	ST_EACH_SOURCE,
@@ -90,6 +91,8 @@ uint64_t sqlite_query_u64(const struct sqlite_query *q, int column);
 /* Returns result, or, when that is 0, what went wrong with the query. */
 int sqlite_query_end(struct sqlite_query *q, int result);
 int sqlite_query_run(struct sqlite_query *q); /* to its end, ignoring rows */
+
+int sqlite_drop_events(struct sqlite_store *s, uint64_t rollout_id, uint64_t after_event_id);
 
 /* The rows' part of the operations. */
 int sqlite_insert_rollout(struct store *s, const struct store_rollout *r, uint64_t *ret_id);

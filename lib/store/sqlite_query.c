@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "store/schema.h"
 #include "store/sqlite.h"
 
 #define ROLLOUT_COLUMNS                                                                                                \
@@ -19,7 +20,8 @@ static const char *const texts[ST_COUNT] = {
     [ST_EPOCH] = "SELECT epoch FROM owner",
 
     [ST_INSERT_ROLLOUT] = "INSERT INTO rollouts (id, name, attempt, alias_key, live, revision, plan_hash, "
-			  "created_unix_ms, updated_unix_ms, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			  "created_unix_ms, updated_unix_ms, after_event_id, record) "
+			  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_INSERT_PLAN] = "INSERT INTO plans (rollout_id, plan) VALUES (?, ?)",
     [ST_PUT_ROLLOUT] = "UPDATE rollouts SET record = ?1, updated_unix_ms = ?2, revision = revision + 1 "
 		       "WHERE id = ?3 AND revision = ?4 AND live = ?5",
@@ -36,10 +38,10 @@ static const char *const texts[ST_COUNT] = {
     [ST_DROP_QUARANTINE] = "DELETE FROM quarantine WHERE alias_key = ? AND code_hash = ?",
 
     /* Newer attempts are counted only as far as `keep`. */
-    [ST_PRUNABLE] = "SELECT id FROM rollouts r WHERE live = 0 AND updated_unix_ms < ?1 AND (SELECT count(*) FROM "
-		    "(SELECT 1 FROM rollouts n WHERE n.name = r.name AND n.attempt > r.attempt LIMIT ?2)) >= ?2 "
-		    "ORDER BY updated_unix_ms LIMIT ?3",
-    [ST_PRUNE_EVENTS] = "DELETE FROM events WHERE rollout_id = ?",
+    [ST_PRUNABLE] = "SELECT id, after_event_id FROM rollouts r WHERE live = 0 AND updated_unix_ms < ?1 AND "
+		    "(SELECT count(*) FROM (SELECT 1 FROM rollouts n WHERE n.name = r.name AND n.attempt > r.attempt "
+		    "LIMIT ?2)) >= ?2 ORDER BY updated_unix_ms LIMIT ?3",
+    [ST_PRUNE_EVENTS] = "DELETE FROM events WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ?",
     [ST_PRUNE_INTENTS] = "DELETE FROM intents WHERE rollout_id = ?",
     [ST_PRUNE_SAMPLES] = "DELETE FROM samples WHERE rollout_id = ?",
     [ST_PRUNE_PLAN] = "DELETE FROM plans WHERE rollout_id = ?",
@@ -49,17 +51,20 @@ static const char *const texts[ST_COUNT] = {
     [ST_KEEP_LAST_IDS] = "UPDATE owner SET last_rollout_id = ?, last_event_id = ?",
 
     [ST_EACH_LIVE] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE r.live = 1 ORDER BY r.id",
-    [ST_EACH_LATEST] = "SELECT " ROLLOUT_COLUMNS " FROM (SELECT id, max(attempt) FROM rollouts GROUP BY name) l "
-		       "JOIN rollouts r ON r.id = l.id " WITH_PLAN "ORDER BY r.name",
+    /* Written so that the index on (name, attempt) gives the order: sorting would hold all plans and records in memory. */
+    [ST_EACH_LATEST] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE NOT EXISTS (SELECT 1 FROM "
+		       "rollouts n WHERE n.name = r.name AND n.attempt > r.attempt) ORDER BY r.name",
     [ST_EACH_OF_NAME] =
 	"SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE r.name = ? ORDER BY r.attempt DESC LIMIT ?",
     [ST_EACH_ROLLOUT] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "ORDER BY r.id DESC LIMIT ?",
     [ST_EACH_EVENT] = "SELECT " EVENT_COLUMNS " FROM events WHERE id > ? ORDER BY id LIMIT ?",
-    [ST_EACH_EVENT_OF_NAME] = "SELECT " EVENT_COLUMNS " FROM events WHERE name = ? AND id > ? ORDER BY id LIMIT ?",
+    [ST_EACH_EVENT_OF_NAME] = "SELECT " EVENT_COLUMNS " FROM events WHERE " SCHEMA_NAME_BLOCK
+			      " = ? AND name = ? AND id > ? ORDER BY id LIMIT ?",
     [ST_EACH_NEWEST_EVENT] = "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM events ORDER BY id DESC LIMIT ?) "
 			     "ORDER BY id",
-    [ST_EACH_NEWEST_EVENT_OF_NAME] = "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM events WHERE name = ? "
-				     "ORDER BY id DESC LIMIT ?) ORDER BY id",
+    [ST_FIND_NEWEST_OF_NAME] =
+	"SELECT id FROM events WHERE " SCHEMA_NAME_BLOCK " = ? AND name = ? ORDER BY id DESC LIMIT ?",
+    [ST_FIRST_EVENT] = "SELECT ifnull(min(id), 0) FROM events",
     [ST_EACH_INTENT] = "SELECT rollout_id, seq, unix_ms, target, revision FROM intents WHERE rollout_id = ? "
 		       "ORDER BY seq",
     [ST_EACH_SAMPLE] = "SELECT * FROM samples WHERE rollout_id = ? ORDER BY start_unix_ms",

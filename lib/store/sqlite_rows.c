@@ -22,21 +22,6 @@ static struct store_rollout read_rollout(const struct sqlite_query *q)
 	};
 }
 
-/* The shape of EVENT_COLUMNS. */
-static struct store_event read_event(const struct sqlite_query *q)
-{
-	return (struct store_event){
-	    .id = sqlite_query_u64(q, 0),
-	    .rollout_id = sqlite_query_u64(q, 1),
-	    .name = sqlite_query_text(q, 2),
-	    .unix_ms = sqlite_query_i64(q, 3),
-	    .kind = sqlite_query_text(q, 4),
-	    .phase = sqlite_query_text(q, 5),
-	    .text = sqlite_query_text(q, 6),
-	    .by = sqlite_query_text(q, 7),
-	};
-}
-
 int sqlite_insert_rollout(struct store *store, const struct store_rollout *r, uint64_t *ret_id)
 {
 	struct sqlite_store *s = sqlite_of(store);
@@ -51,6 +36,7 @@ int sqlite_insert_rollout(struct store *store, const struct store_rollout *r, ui
 	sqlite_query_bind_text(&q, r->plan_hash);
 	sqlite_query_bind_i64(&q, r->created_unix_ms);
 	sqlite_query_bind_i64(&q, r->updated_unix_ms);
+	sqlite_query_bind_u64(&q, s->last_event_id);
 	sqlite_query_bind_text(&q, r->record);
 	int result = sqlite_query_run(&q);
 	if (result == STORE_CONFLICT)
@@ -124,25 +110,6 @@ int sqlite_put_intent(struct store *store, const struct store_intent *i)
 	return sqlite_query_run(&q);
 }
 
-int sqlite_put_event(struct store *store, const struct store_event *e, uint64_t *ret_id)
-{
-	struct sqlite_store *s = sqlite_of(store);
-	uint64_t id = ++s->last_event_id;
-	struct sqlite_query q = sqlite_query_start(s, ST_PUT_EVENT);
-	sqlite_query_bind_u64(&q, id);
-	sqlite_query_bind_u64(&q, e->rollout_id);
-	sqlite_query_bind_text(&q, e->name);
-	sqlite_query_bind_i64(&q, e->unix_ms);
-	sqlite_query_bind_text(&q, e->kind);
-	sqlite_query_bind_text(&q, e->phase);
-	sqlite_query_bind_text(&q, e->text);
-	sqlite_query_bind_text(&q, e->by);
-	int result = sqlite_query_run(&q);
-	if (!result)
-		*ret_id = id;
-	return result;
-}
-
 int sqlite_put_sample(struct store *store, const struct store_sample *x)
 {
 	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SAMPLE);
@@ -181,12 +148,15 @@ int sqlite_drop_quarantine(struct store *store, const char *alias_key, const cha
 	return sqlite_query_run(&q);
 }
 
-static int drop_rollout(struct sqlite_store *s, uint64_t id)
+static int drop_rollout(struct sqlite_store *s, uint64_t id, uint64_t after_event_id)
 {
 	static const enum sqlite_statement parts[] = {
-	    ST_PRUNE_EVENTS, ST_PRUNE_INTENTS, ST_PRUNE_SAMPLES, ST_PRUNE_PLAN, ST_PRUNE_ROLLOUT,
+	    ST_PRUNE_INTENTS,
+	    ST_PRUNE_SAMPLES,
+	    ST_PRUNE_PLAN,
+	    ST_PRUNE_ROLLOUT,
 	};
-	int result = 0;
+	int result = sqlite_drop_events(s, id, after_event_id);
 	for (size_t i = 0; i < array_len(parts) && !result; i++) {
 		struct sqlite_query q = sqlite_query_start(s, parts[i]);
 		sqlite_query_bind_u64(&q, id);
@@ -207,17 +177,22 @@ static int keep_last_ids(struct sqlite_store *s)
 int sqlite_prune(struct store *store, int64_t before_unix_ms, unsigned keep)
 {
 	struct sqlite_store *s = sqlite_of(store);
-	uint64_t ids[LIMIT_PRUNE_ROLLOUTS];
+	struct {
+		uint64_t id;
+		uint64_t after_event_id;
+	} old[LIMIT_PRUNE_ROLLOUTS];
 	size_t n = 0;
 	struct sqlite_query q = sqlite_query_start(s, ST_PRUNABLE);
 	sqlite_query_bind_i64(&q, before_unix_ms);
 	sqlite_query_bind_i64(&q, keep);
 	sqlite_query_bind_i64(&q, LIMIT_PRUNE_ROLLOUTS);
-	while (n < array_len(ids) && sqlite_query_next(&q))
-		ids[n++] = sqlite_query_u64(&q, 0);
+	for (; n < array_len(old) && sqlite_query_next(&q); n++) {
+		old[n].id = sqlite_query_u64(&q, 0);
+		old[n].after_event_id = sqlite_query_u64(&q, 1);
+	}
 	int result = sqlite_query_end(&q, 0);
 	for (size_t i = 0; i < n && !result; i++)
-		result = drop_rollout(s, ids[i]);
+		result = drop_rollout(s, old[i].id, old[i].after_event_id);
 	if (result)
 		return result;
 
@@ -258,25 +233,6 @@ int sqlite_each_of_name(struct store *store, const char *name, unsigned limit, s
 		sqlite_query_bind_text(&q, name);
 	sqlite_query_bind_i64(&q, limit);
 	return walk_rollouts(&q, cb, ctx);
-}
-
-int sqlite_each_event(struct store *store, const char *name, uint64_t after, unsigned limit, store_event_cb cb,
-		      void *ctx)
-{
-	enum sqlite_statement newest = name ? ST_EACH_NEWEST_EVENT_OF_NAME : ST_EACH_NEWEST_EVENT;
-	enum sqlite_statement following = name ? ST_EACH_EVENT_OF_NAME : ST_EACH_EVENT;
-	struct sqlite_query q = sqlite_query_start(sqlite_of(store), after == 0 ? newest : following);
-	if (name)
-		sqlite_query_bind_text(&q, name);
-	if (after > 0)
-		sqlite_query_bind_u64(&q, after);
-	sqlite_query_bind_i64(&q, limit);
-	int result = 0;
-	while (!result && sqlite_query_next(&q)) {
-		struct store_event e = read_event(&q);
-		result = cb(ctx, &e);
-	}
-	return sqlite_query_end(&q, result);
 }
 
 int sqlite_each_intent(struct store *store, uint64_t rollout_id, store_intent_cb cb, void *ctx)

@@ -710,6 +710,99 @@ static void test_many(void **state)
 	assert_string_equal(w.text, expected.text);
 }
 
+/* Enough events that they fill several blocks of the indexes, each name's spread over all of them. */
+enum { SPREAD_EVENTS = 9000, SPREAD_NAMES = 7 };
+
+/* Every 3000th event is of the name "rare", the others of "n0" … "n6". */
+static const char *spread_name(unsigned i, char out[static 8])
+{
+	snprintf(out, 8, i % 3000 == 7 ? "rare" : "n%u", i % SPREAD_NAMES);
+	return out;
+}
+
+static uint64_t fill_spread(struct store *s)
+{
+	uint64_t first = 0;
+	begin(s);
+	uint64_t rollouts[SPREAD_NAMES];
+	for (unsigned n = 0; n < SPREAD_NAMES; n++) {
+		char name[8];
+		snprintf(name, sizeof(name), "n%u", n);
+		rollouts[n] = insert(s, name, 1);
+	}
+	for (unsigned i = 0; i < SPREAD_EVENTS; i++) {
+		char name[8];
+		char text[16];
+		snprintf(text, sizeof(text), "%u", i);
+		uint64_t id = event(s, rollouts[i % SPREAD_NAMES], spread_name(i, name), 1, text);
+		first = i == 0 ? id : first;
+		assert_int_equal(id, first + i);
+	}
+	assert_int_equal(put(s, rollouts[3], 0, false, 1), 0);
+	commit(s);
+	return first;
+}
+
+struct expected {
+	const char *name;
+	unsigned next; /* number of the next event that may come */
+	unsigned count;
+};
+
+static int check_spread(void *ctx, const struct store_event *e)
+{
+	struct expected *x = ctx;
+	char name[8];
+	while (x->next < SPREAD_EVENTS && strcmp(spread_name(x->next, name), x->name) != 0)
+		x->next++;
+	char text[16];
+	snprintf(text, sizeof(text), "%u", x->next++);
+	assert_string_equal(e->text, text);
+	assert_string_equal(e->name, x->name);
+	x->count++;
+	return 0;
+}
+
+static unsigned count_spread(const char *name, unsigned from)
+{
+	unsigned count = 0;
+	char each[8];
+	for (unsigned i = from; i < SPREAD_EVENTS; i++)
+		count += strcmp(spread_name(i, each), name) == 0;
+	return count;
+}
+
+static void test_many_events(void **state)
+{
+	struct store *s = *state;
+	uint64_t first = fill_spread(s);
+	static const char *const names[] = {"n0", "n6", "rare"};
+	static const unsigned starts[] = {1, 1000, 1023, 1024, 4095, 8999};
+	for (size_t n = 0; n < array_len(names); n++) {
+		struct expected all = {.name = names[n]};
+		assert_int_equal(store_each_event(s, names[n], 0, SPREAD_EVENTS, check_spread, &all), 0);
+		assert_int_equal(all.count, count_spread(names[n], 0));
+		for (size_t k = 0; k < array_len(starts); k++) {
+			struct expected x = {.name = names[n], .next = starts[k]};
+			assert_int_equal(
+			    store_each_event(s, names[n], first + starts[k] - 1, SPREAD_EVENTS, check_spread, &x), 0);
+			assert_int_equal(x.count, count_spread(names[n], starts[k]));
+		}
+	}
+	check_walk("3007 6007", store_each_event, s, "rare", 0, 2, event_word);
+	check_walk("7 3007", store_each_event, s, "rare", first, 2, event_word);
+	check_walk("8987 8994", store_each_event, s, "n6", 0, 2, event_word);
+
+	/* All of a rollout's events go with it, whatever name they have: 9000 / 7, rounded up. */
+	begin(s);
+	assert_int_equal(store_prune(s, 100, 0), 0);
+	commit(s);
+	struct words left = {.text = ""};
+	assert_int_equal(store_each_event(s, NULL, 0, SPREAD_EVENTS, event_word, &left), 0);
+	assert_int_equal(left.count, SPREAD_EVENTS - 1286);
+	check_walk("", store_each_event, s, "n3", 0, 10, event_word);
+}
+
 static void test_close_within_transaction(void **state)
 {
 	struct store *s = store_open_memory();
@@ -743,6 +836,7 @@ int main(void)
 	    both(test_prune_in_portions),
 	    both(test_nested),
 	    both(test_many),
+	    both(test_many_events),
 	    cmocka_unit_test(test_close_within_transaction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
