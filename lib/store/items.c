@@ -33,7 +33,7 @@ static const char *keep_text(char **at, const char *text)
 	return copy;
 }
 
-struct item *item_new(const struct item_key *key, const char **texts, size_t n)
+struct item *items_new(const struct item_key *key, const char **texts, size_t n)
 {
 	size_t bytes = strlen(key->s) + strlen(key->t) + 2;
 	for (size_t i = 0; i < n; i++)

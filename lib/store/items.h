@@ -46,7 +46,7 @@ struct item {
 
 /* A new item with a zeroed value. The strings of the key and the n `texts` (NULL counts as "") are copied into it, and
  * each of `texts` is set to its copy. */
-struct item *item_new(const struct item_key *key, const char **texts, size_t n);
+struct item *items_new(const struct item_key *key, const char **texts, size_t n);
 
 struct items;
 

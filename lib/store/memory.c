@@ -41,7 +41,7 @@ static uint64_t time_key(int64_t unix_ms)
 
 static void put_index(struct memory_store *m, struct item_key key, uint64_t id)
 {
-	struct item *item = item_new(&key, NULL, 0);
+	struct item *item = items_new(&key, NULL, 0);
 	item->id = id;
 	items_put(m->items, item);
 }
@@ -50,7 +50,7 @@ static void put_rollout_item(struct memory_store *m, const struct store_rollout 
 {
 	const char *texts[] = {r->name, r->alias_key, r->plan, r->plan_hash, r->record};
 	struct item_key key = numbers_key(ITEM_ROLLOUT, r->id, 0);
-	struct item *item = item_new(&key, texts, array_len(texts));
+	struct item *item = items_new(&key, texts, array_len(texts));
 	item->rollout = *r;
 	item->rollout.name = texts[0];
 	item->rollout.alias_key = texts[1];
@@ -104,7 +104,7 @@ static int memory_put_intent(struct store *s, const struct store_intent *i)
 {
 	const char *texts[] = {i->target, i->revision};
 	struct item_key key = numbers_key(ITEM_INTENT, i->rollout_id, i->seq);
-	struct item *item = item_new(&key, texts, array_len(texts));
+	struct item *item = items_new(&key, texts, array_len(texts));
 	item->intent = *i;
 	item->intent.target = texts[0];
 	item->intent.revision = texts[1];
@@ -118,7 +118,7 @@ static int memory_put_event(struct store *s, const struct store_event *e, uint64
 	uint64_t id = ++m->last_event_id;
 	const char *texts[] = {e->name, e->kind, e->phase, e->text, e->by};
 	struct item_key key = numbers_key(ITEM_EVENT, id, 0);
-	struct item *item = item_new(&key, texts, array_len(texts));
+	struct item *item = items_new(&key, texts, array_len(texts));
 	item->event = *e;
 	item->event.id = id;
 	item->event.name = texts[0];
@@ -136,7 +136,7 @@ static int memory_put_event(struct store *s, const struct store_event *e, uint64
 static int memory_put_sample(struct store *s, const struct store_sample *x)
 {
 	struct item_key key = numbers_key(ITEM_SAMPLE, x->rollout_id, time_key(x->start_unix_ms));
-	struct item *item = item_new(&key, NULL, 0);
+	struct item *item = items_new(&key, NULL, 0);
 	item->sample = *x;
 	items_put(memory_of(s)->items, item);
 	return 0;
@@ -146,7 +146,7 @@ static int memory_put_source(struct store *s, const struct store_source *x)
 {
 	const char *texts[] = {x->hash, x->name};
 	struct item_key key = texts_key(ITEM_SOURCE, x->source, NULL);
-	struct item *item = item_new(&key, texts, array_len(texts));
+	struct item *item = items_new(&key, texts, array_len(texts));
 	item->source = (struct store_source){.source = item->key.s, .hash = texts[0], .name = texts[1]};
 	items_put(memory_of(s)->items, item);
 	return 0;
