@@ -23,6 +23,9 @@ enum exit_code {
 
 /* How long `wait` and `watch` go on asking a daemon that went away, e.g. for a restart. */
 #define DAEMON_AWAY_MS 60000
+/* How long they wait for a name that is not there: the daemon reads a plan file a moment after it was dropped. */
+#define NAME_APPEARS_MS 5000
+#define NAME_POLL_MS	200
 
 struct command;
 

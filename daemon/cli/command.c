@@ -56,13 +56,12 @@ static const struct command commands[] = {
     {
 	.name = "history",
 	.run = command_history,
-	.min_args = 1,
 	.max_args = 1,
 	.named = true,
 	.options = OPTION_LIMIT,
-	.usage = "NAME [--limit N]",
+	.usage = "[NAME] [--limit N]",
 	.summary = "earlier attempts, how they ended and why",
-	.text = "Newest first; 20, or as many as --limit says.\n",
+	.text = "Of that name, or of all names. Newest first; 20, or as many as --limit says.\n",
 	.example = "rolloutctl history hello-prod",
     },
     {

@@ -13,6 +13,7 @@
 #define LABEL	   12 /* column after the labels */
 #define BAR_CELLS  48
 #define EVENT_ROWS 6
+#define KIND_CELLS 9 /* of an event's kind, so that the texts stand in a column */
 #define TEXT_ROWS  3 /* of a reason that is wider than the screen */
 
 static bool phase_is(const json_t *rollout, const char *phase)
@@ -170,14 +171,18 @@ static void put_head(struct canvas *c, const struct page *p)
 
 static void put_bar(struct canvas *c, const json_t *r)
 {
-	char stable[32], canary[32], weight[16];
+	char stable[32], canary[32], weight[16], rest[16];
 	int64_t bp = field_int(r, "weight_bp");
 	int cells = BAR_CELLS;
+
+	if (bp < 0 || bp > 10000)
+		bp = 0;
+	text_format_bp((uint32_t)(10000 - bp), rest);
 
 	version_label(r, "stable_version", stable);
 	version_label(r, "canary_version", canary);
 	if (c->clip && c->screen->width > 0) {
-		int room = c->screen->width - INDENT - (int)strlen(stable) - (int)strlen(canary) - 12;
+		int room = c->screen->width - INDENT - (int)strlen(stable) - (int)strlen(canary) - 18;
 		cells = room < 10 ? 10 : room < cells ? room : cells;
 	}
 	/* A weight of 0.1 % is traffic, and 99.9 % is not all of it: neither may look as if it were nothing. */
@@ -187,11 +192,10 @@ static void put_bar(struct canvas *c, const json_t *r)
 	if (bp < 10000 && share == cells)
 		share = cells - 1;
 	canvas_pad(c, INDENT);
-	canvas_putf(c, STYLE_PLAIN, "%s ", stable);
-	canvas_symbol(c, STYLE_GOOD, SYMBOL_STABLE, cells - share);
+	canvas_putf(c, STYLE_BOLD, "%s %4s ", canary, page_weight(r, "weight_bp", weight));
 	canvas_symbol(c, STYLE_INFO, SYMBOL_CANARY, share);
-	canvas_putf(c, STYLE_PLAIN, " %s ", canary);
-	canvas_putf(c, STYLE_BOLD, " %s", page_weight(r, "weight_bp", weight));
+	canvas_symbol(c, STYLE_DIM, SYMBOL_STABLE, cells - share);
+	canvas_putf(c, STYLE_PLAIN, " %4s %s", rest, stable);
 	canvas_end_line(c);
 }
 
@@ -240,7 +244,8 @@ static void put_bake(struct canvas *c, const json_t *r, int64_t bake_ms, enum st
 		canvas_put(c, STYLE_PLAIN, bake_ms > 0 ? bake : "-");
 		return;
 	}
-	text_format_span(field_int(r, "baked_ms"), baked);
+	/* Whole seconds, so that it counts evenly. */
+	text_format_span(field_int(r, "baked_ms") / 1000 * 1000, baked);
 	if (bake_ms == 0)
 		canvas_put(c, STYLE_PLAIN, "-");
 	else if (field_int(r, "baked_ms") < bake_ms)
@@ -473,7 +478,8 @@ static void put_details(struct canvas *c, const struct page *p)
 	put_field(c, STYLE_PLAIN, "takes", span);
 	put_time(c, p, "created", "created_at");
 	put_time(c, p, "traffic", "first_traffic_at");
-	put_time(c, p, "this weight", "weight_since_at");
+	if (!page_ended(r))
+		put_time(c, p, "this weight", "weight_since_at");
 	put_time(c, p, "promoted", "promoted_at");
 	put_time(c, p, "ended", "ended_at");
 	put_time(c, p, "metrics to", "metrics_read_through_at");
@@ -483,14 +489,18 @@ void page_put_event(struct canvas *c, const json_t *event, int64_t now_unix_ms, 
 {
 	char time[SPAN_TIME_SIZE];
 	const char *kind = field_text(event, "kind"), *by = field_text(event, "by");
-	bool bad = strcmp(kind, "trouble") == 0 || strcmp(kind, "foreign") == 0;
+	const char *text = field_text(event, "text");
+	bool bad = strcmp(kind, "trouble") == 0 || strcmp(kind, "foreign-write") == 0;
 
+	/* Texts that begin with their own kind, "accepted from …", need it once. */
+	if (strncmp(text, kind, strlen(kind)) == 0 && text[strlen(kind)] == ' ')
+		text += strlen(kind) + 1;
 	span_format_time(field_time(event, "at"), now_unix_ms, time);
 	canvas_putf(c, STYLE_DIM, "%s ", time);
 	if (with_name && field_text(event, "name")[0])
 		canvas_putf(c, STYLE_BOLD, "%s ", field_text(event, "name"));
-	canvas_putf(c, bad ? STYLE_BAD : STYLE_INFO, "%s ", kind);
-	canvas_put(c, STYLE_PLAIN, field_text(event, "text"));
+	canvas_putf(c, bad ? STYLE_BAD : STYLE_INFO, "%-*s ", with_name ? 0 : KIND_CELLS, kind);
+	canvas_put(c, STYLE_PLAIN, text);
 	if (by[0])
 		canvas_putf(c, STYLE_DIM, " (%s)", by);
 	canvas_end_line(c);

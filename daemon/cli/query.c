@@ -60,7 +60,7 @@ int command_status(struct cli *cli)
 	return EXIT_DONE;
 }
 
-static void add_attempt(struct table *t, const json_t *r, int64_t now)
+static void add_attempt(struct table *t, const json_t *r, bool with_name, int64_t now)
 {
 	const char *phase = field_text(r, "phase");
 	int64_t created = field_time(r, "created_at"), ended = field_time(r, "ended_at");
@@ -71,6 +71,8 @@ static void add_attempt(struct table *t, const json_t *r, int64_t now)
 	if (created && ended >= created)
 		text_format_span(ended - created, took);
 	table_row(t);
+	if (with_name)
+		table_cell(t, STYLE_BOLD, field_text(r, "name"));
 	table_cellf(t, STYLE_PLAIN, "%jd", (intmax_t)field_int(r, "attempt"));
 	table_cell(t, page_phase_style(phase), phase);
 	table_cell(t, STYLE_PLAIN, versions);
@@ -80,36 +82,43 @@ static void add_attempt(struct table *t, const json_t *r, int64_t now)
 	table_cell(t, STYLE_PLAIN, field_text(r, "reason"));
 }
 
-int command_history(struct cli *cli)
+/* Names are a column of their own where there is more than one. */
+static void put_attempts(struct canvas *c, const json_t *attempts, bool with_names)
 {
-	static const struct column columns[] = {{.title = "ATTEMPT", .right = true},
+	static const struct column columns[] = {{.title = "NAME", .shrink_to = 16},
+						{.title = "ATTEMPT", .right = true},
 						{.title = "PHASE"},
 						{.title = "VERSIONS"},
 						{.title = "STARTED"},
 						{.title = "TOOK"},
 						{.title = "PLAN", .shrink_to = 8},
 						{.title = "REASON", .shrink_to = 12}};
+	size_t skipped = with_names ? 0 : 1;
+	struct table *t = table_new(c->screen, columns + skipped, array_len(columns) - skipped);
+
+	for (size_t i = 0; i < json_array_size(attempts); i++)
+		add_attempt(t, json_array_get(attempts, i), with_names, span_now_unix_ms());
+	table_render(t, c, 0);
+	table_free(t);
+}
+
+int command_history(struct cli *cli)
+{
+	const char *name = cli->n_args > 0 ? cli->args[0] : NULL;
 	struct buf out = BUF_INIT(LIMIT_CONTROL_ANSWER_BYTES);
 	struct canvas c = {.screen = &cli->screen, .out = &out, .clip = cli->screen.terminal};
 	char limit[32] = "";
 	json_t *history = NULL;
 
 	if (cli->limit)
-		snprintf(limit, sizeof(limit), "&limit=%u", cli->limit);
-	int rc = get(cli, CONTROL_HISTORY, cli->args[0], limit, &history);
+		snprintf(limit, sizeof(limit), "%climit=%u", name ? '&' : '?', cli->limit);
+	int rc = get(cli, CONTROL_HISTORY, name, limit, &history);
 	if (rc != EXIT_DONE)
 		return rc;
-	if (cli->json) {
+	if (cli->json)
 		cli_write_json(cli, history);
-	} else {
-		struct table *t = table_new(&cli->screen, columns, array_len(columns));
-		const json_t *attempts = field_array(history, "rollouts");
-
-		for (size_t i = 0; i < json_array_size(attempts); i++)
-			add_attempt(t, json_array_get(attempts, i), span_now_unix_ms());
-		table_render(t, &c, 0);
-		table_free(t);
-	}
+	else
+		put_attempts(&c, field_array(history, "rollouts"), !name);
 	cli_write(&out);
 	buf_deinit(&out);
 	json_decref(history);

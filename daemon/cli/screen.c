@@ -47,8 +47,8 @@ void screen_probe(struct screen *s, int fd)
 
 const char *screen_symbol(const struct screen *s, enum symbol symbol)
 {
-	static const char *const fine[SYMBOL_COUNT] = {"✓", "▶", "✗", "█", "░", "·", "…"};
-	static const char *const plain[SYMBOL_COUNT] = {"+", ">", "!", "#", ".", "-", "..."};
+	static const char *const fine[SYMBOL_COUNT] = {"✓", "▶", "✗", "░", "█", "·", "…"};
+	static const char *const plain[SYMBOL_COUNT] = {"+", ">", "!", ".", "#", "-", "..."};
 
 	return s->utf8 ? fine[symbol] : plain[symbol];
 }

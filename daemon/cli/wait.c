@@ -15,6 +15,7 @@ struct waiting {
 	struct cli *cli;
 	const char *name;
 	int64_t deadline_ms; /* INT64_MAX: none */
+	int64_t appears_ms;  /* until then the name may still come */
 	int64_t attempt;     /* the one waited for; 0: not known yet */
 	int64_t away_since_ms;
 	json_t *rollout; /* as last seen; owned */
@@ -49,6 +50,8 @@ static int take_answer(struct waiting *w, const struct reply *reply)
 	if (reply->status < 200 || reply->status > 299) {
 		/* A daemon that starts up or is busy will answer soon. */
 		if (w->attempt && reply->status >= 500)
+			return -1;
+		if (w->attempt == 0 && reply->status == 404 && span_now_ms() < w->appears_ms)
 			return -1;
 		return cli_refused(w->cli, reply);
 	}
@@ -113,25 +116,36 @@ static void print_end(struct cli *cli, const json_t *rollout)
 	buf_deinit(&out);
 }
 
+/* Waits until it is worth asking again. Returns false when the time is up; a name that never came is for ask() to say. */
+static bool hold(const struct waiting *w, struct follow *f)
+{
+	int64_t left = w->deadline_ms - span_now_ms(), poll = w->attempt ? POLL_MS : NAME_POLL_MS;
+
+	if (left <= 0)
+		return w->attempt == 0;
+	client_limit_calls(w->cli->client, left);
+	follow_wait(f, -1, left < poll ? left : poll);
+	return true;
+}
+
 int command_wait(struct cli *cli)
 {
 	struct waiting w = {.cli = cli, .name = cli->args[0], .deadline_ms = INT64_MAX};
 	struct follow *f = follow_new(cli->client, w.name, 0, 1, on_event, &w);
 	int rc;
 
+	w.appears_ms = span_now_ms() + NAME_APPEARS_MS;
 	if (cli->timeout_ms >= 0) {
 		w.deadline_ms = span_now_ms() + cli->timeout_ms;
 		client_limit_calls(cli->client, cli->timeout_ms);
 	}
+	if (w.deadline_ms < w.appears_ms)
+		w.appears_ms = w.deadline_ms;
 	while ((rc = ask(&w)) < 0) {
-		int64_t left = w.deadline_ms - span_now_ms();
-
-		if (left <= 0) {
+		if (!hold(&w, f)) {
 			rc = timed_out(&w);
 			break;
 		}
-		client_limit_calls(cli->client, left);
-		follow_wait(f, -1, left < POLL_MS ? left : POLL_MS);
 	}
 	if (w.rollout && page_exit_code(w.rollout) == rc)
 		print_end(cli, w.rollout);

@@ -2,6 +2,7 @@
  * watch: the page of one rollout, or the table of all, redrawn as it happens. Events of the stream say that something
  * changed; what is drawn is the state, which is asked for then and once in a while besides.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,9 +37,11 @@ struct watch {
 	json_t *events; /* the last few */
 	int64_t data_at_ms;
 	int64_t next_poll_ms;
+	int64_t appears_ms;    /* until then the name may still come */
 	int64_t away_since_ms; /* since when questions go unanswered; 0: they do not */
 	int64_t frame_at_ms;
-	bool changed; /* something happened that the data do not show yet */
+	bool appeared; /* the name came while we waited for it */
+	bool changed;  /* something happened that the data do not show yet */
 	bool redraw;
 	bool was_live;	/* the end comes while we watch */
 	bool heard_end; /* its event was there */
@@ -82,6 +85,10 @@ static void take_answer(struct watch *w, struct reply *reply)
 	/* A daemon that starts up or is busy will answer soon. */
 	if (!good && w->data && reply->status >= 500)
 		return;
+	if (!w->data && w->name && reply->status == 404 && span_now_ms() < w->appears_ms) {
+		w->appeared = true;
+		return;
+	}
 	if (!good) {
 		w->rc = cli_refused(w->cli, reply);
 		return;
@@ -120,6 +127,14 @@ static void ask(struct watch *w)
 	/* Who looks at a terminal sees that the daemon is away, and for how long. A script must be told. */
 	if (!w->data || (!w->frames && now - w->away_since_ms > DAEMON_AWAY_MS))
 		w->rc = cli_unreachable(w->cli);
+}
+
+/* Returns with data, or with the exit code that tells why there are none. */
+static void ask_first(struct watch *w)
+{
+	w->appears_ms = span_now_ms() + NAME_APPEARS_MS;
+	for (ask(w); w->rc < 0 && !w->data; ask(w))
+		poll(NULL, 0, NAME_POLL_MS);
 }
 
 /* --- frames --- */
@@ -278,11 +293,12 @@ static int watch_lines(struct watch *w)
 
 	if (rc != EXIT_DONE)
 		return rc;
-	ask(w);
-	if (w->rc >= 0 && !w->data)
+	ask_first(w);
+	if (!w->data)
 		return w->rc;
 	w->follow = follow_new(w->cli->client, w->name, last, LIMIT_EVENTS_PAGE, on_event, w);
-	if (w->rc < 0 && !w->cli->json)
+	/* Of a rollout that came while we waited the events tell everything. */
+	if (w->rc < 0 && !w->cli->json && !w->appeared)
 		print_state(w);
 	run(w);
 	if (w->data && ended(w))
@@ -292,7 +308,7 @@ static int watch_lines(struct watch *w)
 
 static int watch_frames(struct watch *w)
 {
-	ask(w);
+	ask_first(w);
 	if (!w->data)
 		return w->rc;
 	int rc = terminal_enter(&w->terminal);

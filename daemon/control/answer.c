@@ -102,11 +102,12 @@ static void status(const struct backend *b, const char *name, struct answer *ret
 
 static void history(const struct backend *b, const struct control_request *r, struct answer *ret)
 {
+	const char *name = r->name[0] ? r->name : NULL;
 	json_t *rollouts = json_array();
-	if (engine_each_attempt(b->engine, r->name, r->limit, collect_rollout, rollouts)) {
+	if (engine_each_attempt(b->engine, name, r->limit, collect_rollout, rollouts)) {
 		json_decref(rollouts);
 		say_store_failed(b, ret);
-	} else if (json_array_size(rollouts) == 0) {
+	} else if (name && json_array_size(rollouts) == 0) {
 		json_decref(rollouts);
 		say_no_such(r->name, ret);
 	} else {

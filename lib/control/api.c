@@ -118,15 +118,6 @@ static int take_page(struct source *s, unsigned fallback, struct control_request
 	return rc;
 }
 
-static int take_history(struct source *s, struct control_request *r)
-{
-	int rc = take_page(s, CONTROL_HISTORY_DEFAULT, r);
-
-	if (rc == CONTROL_OK && r->name[0] == '\0')
-		return complain(s, "query argument 'name' is missing: whose history? e.g. /v1/history?name=hello-prod");
-	return rc;
-}
-
 static int take_events(struct source *s, struct control_request *r)
 {
 	uint64_t follow = 0;
@@ -216,7 +207,7 @@ static int take_arguments(struct source *s, struct control_request *r)
 	case CONTROL_RETRY:
 		return take_command_body(s, r);
 	case CONTROL_HISTORY:
-		return take_history(s, r);
+		return take_page(s, CONTROL_HISTORY_DEFAULT, r);
 	case CONTROL_EVENTS:
 		return take_events(s, r);
 	case CONTROL_SUBMIT:

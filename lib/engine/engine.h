@@ -77,6 +77,7 @@ typedef void (*engine_view_cb)(void *ctx, const struct view_rollout *v);
 must_use int engine_each(struct engine *e, engine_view_cb cb, void *ctx);
 /* The name's live or last rollout. Returns false when there is none. */
 bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ctx);
+/* Attempts of a name, or of all names (NULL), newest first. Returns 0 or the store's error. */
 must_use int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engine_view_cb cb, void *ctx);
 
 /* --- counters, for /metrics and the tests --- */

@@ -206,8 +206,8 @@ class Control:
         if path == "/v1/version":
             return 200, {"version": "9.9.9", "api": "v1", "started_at": utc(time.time() - 100)}
         if path == "/v1/history":
-            found = [r for r in reversed(self.rollouts) if r["name"] == query["name"]]
-            return (200, {"rollouts": found}) if found else self.no_such()
+            found = [r for r in reversed(self.rollouts) if query.get("name") in (None, r["name"])]
+            return self.no_such() if "name" in query and not found else (200, {"rollouts": found})
         if path == "/v1/events":
             if query.get("follow") == "1":
                 return 200, "stream"

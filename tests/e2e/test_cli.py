@@ -198,7 +198,7 @@ class Looking(Case):
         for pattern in (
             r"^hello-prod  hello:prod  us-east-1, account default, attempt 1$",
             r"^progressing: step 2: baking$",
-            r"^  v1 █{36}░{12} v2  25%$",
+            r"^  v2  25% █{12}░{36}  75% v1$",
             r"^  ✓ step 1 +10%  1m$",
             r"^  ▶ step 2 +25%  20s of 1m baked$",
             r"^    step 3 +50%  1m$",
@@ -226,14 +226,14 @@ class Looking(Case):
     def test_a_tiny_weight_is_seen(self):
         control = self.serve()
         control.put(make_rollout(weight=0.01, weight_bp=1))
-        self.assertRegex(self.run_ctl("status", "hello-prod").stdout, r"█{47}░ v2  0\.01%")
+        self.assertRegex(self.run_ctl("status", "hello-prod").stdout, r"v2 0\.01% █░{47} 99\.99% v1\n")
 
     def test_without_utf8_all_is_ascii(self):
         control = self.serve()
         control.put(make_rollout(reason="größer"))
         text = self.run_ctl("status", "hello-prod", LC_ALL="C").stdout
         self.assertTrue(text.isascii(), text)
-        self.assertIn("v1 " + "#" * 36 + "." * 12 + " v2", text)
+        self.assertIn("v2  25% " + "#" * 12 + "." * 36 + "  75% v1", text)
         self.assertIn("  > step 2", text)
 
     def test_hostile_text_cannot_command_the_terminal(self):
@@ -269,6 +269,16 @@ class Looking(Case):
         self.assertRegex(lines[1], r"^ +2  progressing +1 > 2 +\S+.* +- +hello.yaml +going on$")
         self.assertRegex(lines[2], r"^ +1  rolled-back +1 > 2 +\S+.* +5m +hello.yaml +errors above 1%$")
         self.assertEqual(control.asked("GET /v1/history")[0][1], "/v1/history?name=hello-prod&limit=5")
+
+    def test_history_of_all(self):
+        control = self.serve()
+        self.assertRegex(self.run_ctl("history").stdout, r"^NAME +ATTEMPT +PHASE +.*REASON\n$")
+        control.put(make_rollout(phase="succeeded"))
+        control.put(make_rollout("other", attempt=4))
+        lines = self.run_ctl("history", "--limit", "7").stdout.splitlines()
+        self.assertRegex(lines[1], r"^other +4  progressing +1 > 2 ")
+        self.assertRegex(lines[2], r"^hello-prod +1  succeeded +1 > 2 ")
+        self.assertEqual(control.asked("GET /v1/history")[1][1], "/v1/history?limit=7")
 
     def test_version(self):
         self.serve()
@@ -424,7 +434,15 @@ class Wait(Case):
 
     def test_no_such_rollout(self):
         self.serve()
-        self.assertIn("no rollout", self.run_ctl("wait", "hello-prod", code=1).stderr)
+        self.assertIn("no rollout", self.run_ctl("wait", "hello-prod", "-t", "300ms", code=1).stderr)
+
+    def test_the_daemon_has_not_read_the_plan_yet(self):
+        control = self.serve()
+        p = self.start("wait", "hello-prod")
+        control.wait_for(lambda: len(control.asked("GET /v1/history")) >= 2)
+        control.put(make_rollout(phase="succeeded"))
+        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertRegex(p.stdout.read(), "^hello-prod succeeded")
 
     def test_time_out(self):
         control = self.serve()

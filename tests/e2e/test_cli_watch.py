@@ -54,6 +54,15 @@ class WatchLines(Case):
         control.announce("hello-prod", "phase", "succeeded")
         self.assertEqual(p.wait(DEADLINE), 0)
 
+    def test_the_daemon_has_not_read_the_plan_yet(self):
+        control = self.serve()
+        p = self.start("watch", "hello-prod")
+        control.wait_for(lambda: len(control.asked("GET /v1/rollouts/hello-prod")) >= 2)
+        control.announce("hello-prod", "accepted", "accepted from hello.yaml")
+        control.put(make_rollout(phase="succeeded"))
+        self.assertEqual(p.wait(DEADLINE), 0)
+        self.assertIn("hello-prod succeeded, 25% on version 2", p.stdout.read())
+
     def test_no_such_rollout(self):
         self.serve()
         self.assertIn("no rollout", self.run_ctl("watch", "hello-prod", code=1).stderr)
@@ -68,7 +77,7 @@ class WatchScreen(Case):
         control.announce("hello-prod", "weight", "25% on version 2")
         t = self.terminal("watch", "hello-prod")
         t.expect(self.HIDE)
-        at = t.expect(r"weight \x1b\[0m25% on version 2")
+        at = t.expect(r"weight +\x1b\[0m25% on version 2")
         self.assertIn("▶ step 2", plain(t.text))
         self.assertRegex(plain(t.text), r"in 1m (40|39)s")
         control.put(make_rollout(step_index=2, weight=50, weight_bp=5000))

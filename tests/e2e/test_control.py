@@ -43,6 +43,14 @@ class Socket(Case):
         self.assertRegex(command["by"], rf"^uid={os.getuid()} pid={os.getpid()}$")
         self.assertIn("go", command["text"])
 
+    def test_history_of_all_names(self):
+        d = self.daemon()
+        self.assertEqual(d.get("/v1/history"), (200, {"rollouts": []}))
+        d.post("/v1/plans", plan())
+        d.post("/v1/plans", plan("other"))
+        for path, names in (("/v1/history", ["other", "hello-prod"]), ("/v1/history?limit=1", ["other"])):
+            self.assertEqual([r["name"] for r in d.get(path)[1]["rollouts"]], names)
+
     def test_metrics_are_well_formed(self):
         d = self.daemon()
         d.post("/v1/plans", plan())
