@@ -190,7 +190,7 @@ static void command(const struct backend *b, const struct control_request *r, co
 static void reload(const struct backend *b, const char *by, struct answer *ret)
 {
 	char message[LIMIT_REASON] = "";
-	log_write(b->log, LOG_LEVEL_INFO, "a reload was asked for", &(struct log_field){"by", by}, 1);
+	log_printf(b->log, LOG_LEVEL_INFO, "%s asked for a reload", by);
 	b->reload(b->ctx, message, sizeof(message));
 	give_json(200, form_answer("done", "", NULL, message), ret);
 }

@@ -185,9 +185,7 @@ static const char *find_argument(void *ctx, const char *key)
 
 static void log_denied(const struct server *s, const char *by, const char *method, const char *path)
 {
-	const struct log_field fields[] = {{"by", by}, {"method", method}, {"path", path}};
-	log_write(s->backend->log, LOG_LEVEL_WARNING, "a request on the control socket was denied", fields,
-		  array_len(fields));
+	log_printf(s->backend->log, LOG_LEVEL_WARNING, "%s may not %s %s: denied", by, method, path);
 }
 
 static enum MHD_Result answer_exchange(struct server *s, struct client *c, struct MHD_Connection *connection,
