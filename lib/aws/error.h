@@ -41,8 +41,8 @@ void aws_error_malformed(const struct http_response *response, const char *what,
 void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret);
 
 /*
- * A signature that was refused while the service's clock is minutes away from ours becomes AWS_SKEW, with a message that
- * says by how much. Returns the offset to add to our time, or 0 when the clock is not the matter.
+ * A signature that was refused while the service's clock is minutes away from ours becomes AWS_SKEW, with a message
+ * that says by how much. Returns the offset to add to our time, or 0 when the clock is not the matter.
  */
 int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms);
 

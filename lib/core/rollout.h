@@ -111,11 +111,10 @@ struct rollout {
 	int64_t step_from_unix_ms;     /* when the current weight landed */
 	int64_t promoted_unix_ms;
 	int64_t ended_unix_ms;
-	int64_t baked_ms;	   /* time at the current weight, up to the mark */
-	int64_t bake_mark_boot_ms; /* the mark; meaningful while `applied` */
-	int64_t
-	    hold_from_baked_ms; /* how long it had baked when it began to be held for want of a verdict; -1: it is not */
-	int64_t prepare_ms;	/* spent waiting for the version to become ready */
+	int64_t baked_ms;	    /* time at the current weight, up to the mark */
+	int64_t bake_mark_boot_ms;  /* the mark; meaningful while `applied` */
+	int64_t hold_from_baked_ms; /* what it had baked when it began to be held for a verdict; -1: it is not */
+	int64_t prepare_ms;	    /* spent waiting for the version to become ready */
 
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;

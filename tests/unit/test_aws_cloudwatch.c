@@ -191,8 +191,8 @@ static void what_is_no_metric_data_is_refused(void **state)
 	    DATA(RESULT("q0", "Complete", "1", "\"3\"")),
 	    "{\"MetricDataResults\":[{\"Id\":\"q0\",\"StatusCode\":\"Complete\",\"Timestamps\":{},\"Values\":[]}]}",
 	    "{\"MetricDataResults\":[],\"NextToken\":7}",
-	    "{\"MetricDataResults\":[],\"NextToken\":"
-	    "\"01234567890123456789012345678901234567890123456789012345678901234\"}",
+	    ("{\"MetricDataResults\":[],\"NextToken\":"
+	     "\"01234567890123456789012345678901234567890123456789012345678901234\"}"),
 	};
 	for (size_t i = 0; i < array_len(bad); i++) {
 		struct seen s;

@@ -304,8 +304,8 @@ static void what_is_no_function_is_refused(void **state)
 	    FUNCTION(",\"DeadLetterConfig\":{\"TargetArn\":1}"),
 	    FUNCTION(",\"StateReason\":[]"),
 	    "{\"Configuration\":{\"FunctionName\":\"f\",\"Version\":\"7\",\"CodeSha256\":\"x\",\"State\":17}}",
-	    "{\"Configuration\":{\"FunctionName\":\"f\",\"Version\":\"7\",\"CodeSha256\":\"x\","
-	    "\"State\":\"AStateThatIsTooLongToBeOne\"}}",
+	    ("{\"Configuration\":{\"FunctionName\":\"f\",\"Version\":\"7\",\"CodeSha256\":\"x\","
+	     "\"State\":\"AStateThatIsTooLongToBeOne\"}}"),
 	};
 	for (size_t i = 0; i < array_len(bad); i++) {
 		struct http_response r = answer_body(bad[i]);

@@ -1,7 +1,7 @@
 /*
  * The state machine under random faults: lost, late and throttled writes, crashes at any event, a human's writes,
- * operators' commands, metrics that turn bad, go missing or cannot be read. The rig checks each write as it is asked for;
- * here the rest of the invariants is checked at each step. After a while the faults stop, and everything must end.
+ * operators' commands, metrics that turn bad, go missing or cannot be read. The rig checks each write as it is asked
+ * for; here the rest of the invariants is checked at each step. After a while the faults stop, and everything must end.
  *
  * ROLLOUT_SEED runs one seed alone and says what happens; ROLLOUT_SEEDS sets how many are run.
  */
@@ -69,7 +69,8 @@ static void human(struct run *x)
 
 	x->left = x->g.r.live;
 	rig_human(&x->g, targets[prng_below(&x->prng, array_len(targets))]);
-	/* Before it is prepared there is nothing to overwrite; after an operator's word the alias is read once, and what it holds then is what was allowed. */
+	/* Before it is prepared there is nothing to overwrite; after an operator's word the alias is read once, and
+	 * what it holds then is what was allowed. */
 	x->human_seen = x->g.r.prepared && !x->g.r.take_over;
 }
 
