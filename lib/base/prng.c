@@ -37,7 +37,7 @@ uint64_t prng_next(struct prng *p)
 	return result;
 }
 
-/* Lemire's multiplication: the high word is the result; the few low words that would favour some results are redrawn. */
+/* Lemire's multiplication: the high word is the result; the few low words that would favour some are redrawn. */
 uint64_t prng_below(struct prng *p, uint64_t bound)
 {
 	require(bound >= 1);

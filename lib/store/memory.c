@@ -4,12 +4,12 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "store/items.h"
+#include "store/memtable.h"
 #include "store/ops.h"
 
 struct memory_store {
 	struct store base; /* must be first */
-	struct items *items;
+	struct memtable *rows;
 	uint64_t last_rollout_id;
 	uint64_t last_event_id;
 };
@@ -19,19 +19,19 @@ static struct memory_store *memory_of(struct store *s)
 	return (struct memory_store *)s;
 }
 
-static struct item_key numbers_key(enum item_kind kind, uint64_t a, uint64_t b)
+static struct row_key numbers_key(enum row_kind kind, uint64_t a, uint64_t b)
 {
-	return (struct item_key){.kind = kind, .s = "", .t = "", .a = a, .b = b};
+	return (struct row_key){.kind = kind, .s = "", .t = "", .a = a, .b = b};
 }
 
-static struct item_key texts_key(enum item_kind kind, const char *s, const char *t)
+static struct row_key texts_key(enum row_kind kind, const char *s, const char *t)
 {
-	return (struct item_key){.kind = kind, .s = store_text(s), .t = store_text(t)};
+	return (struct row_key){.kind = kind, .s = store_text(s), .t = store_text(t)};
 }
 
-static struct item_key named_key(enum item_kind kind, const char *name, uint64_t a)
+static struct row_key named_key(enum row_kind kind, const char *name, uint64_t a)
 {
-	return (struct item_key){.kind = kind, .s = store_text(name), .t = "", .a = a};
+	return (struct row_key){.kind = kind, .s = store_text(name), .t = "", .a = a};
 }
 
 static uint64_t time_key(int64_t unix_ms)
@@ -39,43 +39,43 @@ static uint64_t time_key(int64_t unix_ms)
 	return (uint64_t)unix_ms ^ UINT64_C(1) << 63;
 }
 
-static void put_index(struct memory_store *m, struct item_key key, uint64_t id)
+static void put_index(struct memory_store *m, struct row_key key, uint64_t id)
 {
-	struct item *item = items_new(&key, NULL, 0);
-	item->id = id;
-	items_put(m->items, item);
+	struct row *row = memtable_row_new(&key, NULL, 0);
+	row->id = id;
+	memtable_put(m->rows, row);
 }
 
-static void put_rollout_item(struct memory_store *m, const struct store_rollout *r)
+static void put_rollout_row(struct memory_store *m, const struct store_rollout *r)
 {
 	const char *texts[] = {r->name, r->alias_key, r->plan, r->plan_hash, r->record};
-	struct item_key key = numbers_key(ITEM_ROLLOUT, r->id, 0);
-	struct item *item = items_new(&key, texts, array_len(texts));
-	item->rollout = *r;
-	item->rollout.name = texts[0];
-	item->rollout.alias_key = texts[1];
-	item->rollout.plan = texts[2];
-	item->rollout.plan_hash = texts[3];
-	item->rollout.record = texts[4];
-	items_put(m->items, item);
+	struct row_key key = numbers_key(ROW_ROLLOUT, r->id, 0);
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
+	row->rollout = *r;
+	row->rollout.name = texts[0];
+	row->rollout.alias_key = texts[1];
+	row->rollout.plan = texts[2];
+	row->rollout.plan_hash = texts[3];
+	row->rollout.record = texts[4];
+	memtable_put(m->rows, row);
 }
 
-static struct item *find_rollout(struct memory_store *m, uint64_t id)
+static struct row *find_rollout(struct memory_store *m, uint64_t id)
 {
-	struct item_key key = numbers_key(ITEM_ROLLOUT, id, 0);
-	return items_find(m->items, &key);
+	struct row_key key = numbers_key(ROW_ROLLOUT, id, 0);
+	return memtable_find(m->rows, &key);
 }
 
 static int memory_insert_rollout(struct store *s, const struct store_rollout *r, uint64_t *ret_id)
 {
 	struct memory_store *m = memory_of(s);
-	struct item_key by_name = named_key(ITEM_ROLLOUT_OF_NAME, r->name, r->attempt);
-	if (items_find(m->items, &by_name))
+	struct row_key by_name = named_key(ROW_ROLLOUT_OF_NAME, r->name, r->attempt);
+	if (memtable_find(m->rows, &by_name))
 		return store_fail(s, STORE_CONFLICT, "attempt %llu of rollout \"%s\" is recorded already",
 				  (unsigned long long)r->attempt, store_text(r->name));
 	struct store_rollout stored = *r;
 	stored.id = ++m->last_rollout_id;
-	put_rollout_item(m, &stored);
+	put_rollout_row(m, &stored);
 	put_index(m, by_name, stored.id);
 	*ret_id = stored.id;
 	return 0;
@@ -84,7 +84,7 @@ static int memory_insert_rollout(struct store *s, const struct store_rollout *r,
 static int memory_put_rollout(struct store *s, const struct store_rollout *r)
 {
 	struct memory_store *m = memory_of(s);
-	const struct item *old = find_rollout(m, r->id);
+	const struct row *old = find_rollout(m, r->id);
 	if (!old)
 		return store_fail(s, STORE_NOT_FOUND, "there is no record of rollout %llu", (unsigned long long)r->id);
 	if (old->rollout.revision != r->revision)
@@ -96,19 +96,19 @@ static int memory_put_rollout(struct store *s, const struct store_rollout *r)
 	stored.live = r->live;
 	stored.updated_unix_ms = r->updated_unix_ms;
 	stored.revision++;
-	put_rollout_item(m, &stored);
+	put_rollout_row(m, &stored);
 	return 0;
 }
 
 static int memory_put_intent(struct store *s, const struct store_intent *i)
 {
 	const char *texts[] = {i->target, i->revision};
-	struct item_key key = numbers_key(ITEM_INTENT, i->rollout_id, i->seq);
-	struct item *item = items_new(&key, texts, array_len(texts));
-	item->intent = *i;
-	item->intent.target = texts[0];
-	item->intent.revision = texts[1];
-	items_put(memory_of(s)->items, item);
+	struct row_key key = numbers_key(ROW_INTENT, i->rollout_id, i->seq);
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
+	row->intent = *i;
+	row->intent.target = texts[0];
+	row->intent.revision = texts[1];
+	memtable_put(memory_of(s)->rows, row);
 	return 0;
 }
 
@@ -117,38 +117,38 @@ static int memory_put_event(struct store *s, const struct store_event *e, uint64
 	struct memory_store *m = memory_of(s);
 	uint64_t id = ++m->last_event_id;
 	const char *texts[] = {e->name, e->kind, e->phase, e->text, e->by};
-	struct item_key key = numbers_key(ITEM_EVENT, id, 0);
-	struct item *item = items_new(&key, texts, array_len(texts));
-	item->event = *e;
-	item->event.id = id;
-	item->event.name = texts[0];
-	item->event.kind = texts[1];
-	item->event.phase = texts[2];
-	item->event.text = texts[3];
-	item->event.by = texts[4];
-	items_put(m->items, item);
-	put_index(m, named_key(ITEM_EVENT_OF_NAME, e->name, id), id);
-	put_index(m, numbers_key(ITEM_EVENT_OF_ROLLOUT, e->rollout_id, id), id);
+	struct row_key key = numbers_key(ROW_EVENT, id, 0);
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
+	row->event = *e;
+	row->event.id = id;
+	row->event.name = texts[0];
+	row->event.kind = texts[1];
+	row->event.phase = texts[2];
+	row->event.text = texts[3];
+	row->event.by = texts[4];
+	memtable_put(m->rows, row);
+	put_index(m, named_key(ROW_EVENT_OF_NAME, e->name, id), id);
+	put_index(m, numbers_key(ROW_EVENT_OF_ROLLOUT, e->rollout_id, id), id);
 	*ret_id = id;
 	return 0;
 }
 
 static int memory_put_sample(struct store *s, const struct store_sample *x)
 {
-	struct item_key key = numbers_key(ITEM_SAMPLE, x->rollout_id, time_key(x->start_unix_ms));
-	struct item *item = items_new(&key, NULL, 0);
-	item->sample = *x;
-	items_put(memory_of(s)->items, item);
+	struct row_key key = numbers_key(ROW_SAMPLE, x->rollout_id, time_key(x->start_unix_ms));
+	struct row *row = memtable_row_new(&key, NULL, 0);
+	row->sample = *x;
+	memtable_put(memory_of(s)->rows, row);
 	return 0;
 }
 
 static int memory_put_source(struct store *s, const struct store_source *x)
 {
 	const char *texts[] = {x->hash, x->name};
-	struct item_key key = texts_key(ITEM_SOURCE, x->source, NULL);
-	struct item *item = items_new(&key, texts, array_len(texts));
-	item->source = (struct store_source){.source = item->key.s, .hash = texts[0], .name = texts[1]};
-	items_put(memory_of(s)->items, item);
+	struct row_key key = texts_key(ROW_SOURCE, x->source, NULL);
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
+	row->source = (struct store_source){.source = row->key.s, .hash = texts[0], .name = texts[1]};
+	memtable_put(memory_of(s)->rows, row);
 	return 0;
 }
 
@@ -158,14 +158,14 @@ static int memory_put_quarantine(struct store *s, const char *alias_key, const c
 {
 	(void)reason;
 	(void)unix_ms;
-	put_index(memory_of(s), texts_key(ITEM_QUARANTINE, alias_key, code_hash), 0);
+	put_index(memory_of(s), texts_key(ROW_QUARANTINE, alias_key, code_hash), 0);
 	return 0;
 }
 
 static int memory_drop_quarantine(struct store *s, const char *alias_key, const char *code_hash)
 {
-	struct item_key key = texts_key(ITEM_QUARANTINE, alias_key, code_hash);
-	items_drop(memory_of(s)->items, &key);
+	struct row_key key = texts_key(ROW_QUARANTINE, alias_key, code_hash);
+	memtable_drop(memory_of(s)->rows, &key);
 	return 0;
 }
 
@@ -173,9 +173,9 @@ static bool is_prunable(struct memory_store *m, const struct store_rollout *r, i
 {
 	if (r->live || r->updated_unix_ms >= before_unix_ms)
 		return false;
-	struct item_key key = named_key(ITEM_ROLLOUT_OF_NAME, r->name, r->attempt);
+	struct row_key key = named_key(ROW_ROLLOUT_OF_NAME, r->name, r->attempt);
 	for (; keep > 0; keep--) {
-		const struct item *newer = items_after(m->items, &key, false);
+		const struct row *newer = memtable_after(m->rows, &key, false);
 		if (!newer || strcmp(newer->key.s, key.s) != 0)
 			return false;
 		key = newer->key;
@@ -183,26 +183,26 @@ static bool is_prunable(struct memory_store *m, const struct store_rollout *r, i
 	return true;
 }
 
-/* The item's strings stay readable: what is dropped is freed at the end of the transaction. */
+/* The row's strings stay readable: what is dropped is freed at the end of the transaction. */
 static void drop_event(struct memory_store *m, const struct store_event *e)
 {
-	struct item_key event = numbers_key(ITEM_EVENT, e->id, 0);
-	struct item_key by_name = named_key(ITEM_EVENT_OF_NAME, e->name, e->id);
-	struct item_key by_rollout = numbers_key(ITEM_EVENT_OF_ROLLOUT, e->rollout_id, e->id);
-	items_drop(m->items, &event);
-	items_drop(m->items, &by_name);
-	items_drop(m->items, &by_rollout);
+	struct row_key event = numbers_key(ROW_EVENT, e->id, 0);
+	struct row_key by_name = named_key(ROW_EVENT_OF_NAME, e->name, e->id);
+	struct row_key by_rollout = numbers_key(ROW_EVENT_OF_ROLLOUT, e->rollout_id, e->id);
+	memtable_drop(m->rows, &event);
+	memtable_drop(m->rows, &by_name);
+	memtable_drop(m->rows, &by_rollout);
 }
 
 /* Drops the rollout's events from before that time, `limit` at most. */
 static void drop_events(struct memory_store *m, uint64_t rollout_id, int64_t before_unix_ms, size_t limit)
 {
-	struct item_key key = numbers_key(ITEM_EVENT_OF_ROLLOUT, rollout_id, 0);
-	const struct item *at;
-	while (limit > 0 && (at = items_after(m->items, &key, false)) && at->key.a == rollout_id) {
+	struct row_key key = numbers_key(ROW_EVENT_OF_ROLLOUT, rollout_id, 0);
+	const struct row *at;
+	while (limit > 0 && (at = memtable_after(m->rows, &key, false)) && at->key.a == rollout_id) {
 		key = at->key;
-		struct item_key event = numbers_key(ITEM_EVENT, at->id, 0);
-		const struct store_event *e = &items_find(m->items, &event)->event;
+		struct row_key event = numbers_key(ROW_EVENT, at->id, 0);
+		const struct store_event *e = &memtable_find(m->rows, &event)->event;
 		if (e->unix_ms < before_unix_ms) {
 			drop_event(m, e);
 			limit--;
@@ -210,34 +210,34 @@ static void drop_events(struct memory_store *m, uint64_t rollout_id, int64_t bef
 	}
 }
 
-static void drop_parts(struct memory_store *m, enum item_kind kind, uint64_t rollout_id)
+static void drop_parts(struct memory_store *m, enum row_kind kind, uint64_t rollout_id)
 {
-	struct item_key key = numbers_key(kind, rollout_id, 0);
-	const struct item *at;
-	while ((at = items_after(m->items, &key, true)) && at->key.a == rollout_id) {
+	struct row_key key = numbers_key(kind, rollout_id, 0);
+	const struct row *at;
+	while ((at = memtable_after(m->rows, &key, true)) && at->key.a == rollout_id) {
 		key = at->key;
-		items_drop(m->items, &key);
+		memtable_drop(m->rows, &key);
 	}
 }
 
 static void drop_rollout(struct memory_store *m, const struct store_rollout *r)
 {
 	drop_events(m, r->id, INT64_MAX, SIZE_MAX);
-	drop_parts(m, ITEM_INTENT, r->id);
-	drop_parts(m, ITEM_SAMPLE, r->id);
-	struct item_key by_name = named_key(ITEM_ROLLOUT_OF_NAME, r->name, r->attempt);
-	struct item_key by_id = numbers_key(ITEM_ROLLOUT, r->id, 0);
-	items_drop(m->items, &by_name);
-	items_drop(m->items, &by_id);
+	drop_parts(m, ROW_INTENT, r->id);
+	drop_parts(m, ROW_SAMPLE, r->id);
+	struct row_key by_name = named_key(ROW_ROLLOUT_OF_NAME, r->name, r->attempt);
+	struct row_key by_id = numbers_key(ROW_ROLLOUT, r->id, 0);
+	memtable_drop(m->rows, &by_name);
+	memtable_drop(m->rows, &by_id);
 }
 
 static int memory_prune(struct store *s, int64_t before_unix_ms, unsigned keep)
 {
 	struct memory_store *m = memory_of(s);
-	struct item_key key = numbers_key(ITEM_ROLLOUT, 0, 0);
+	struct row_key key = numbers_key(ROW_ROLLOUT, 0, 0);
 	size_t left = LIMIT_PRUNE_ROLLOUTS;
-	const struct item *at;
-	while (left > 0 && (at = items_after(m->items, &key, false))) {
+	const struct row *at;
+	while (left > 0 && (at = memtable_after(m->rows, &key, false))) {
 		key = at->key;
 		if (is_prunable(m, &at->rollout, before_unix_ms, keep)) {
 			drop_rollout(m, &at->rollout);
@@ -251,10 +251,10 @@ static int memory_prune(struct store *s, int64_t before_unix_ms, unsigned keep)
 static int memory_each_live(struct store *s, store_rollout_cb cb, void *ctx)
 {
 	struct memory_store *m = memory_of(s);
-	struct item_key key = numbers_key(ITEM_ROLLOUT, 0, 0);
-	const struct item *at;
+	struct row_key key = numbers_key(ROW_ROLLOUT, 0, 0);
+	const struct row *at;
 	int result = 0;
-	while (!result && (at = items_after(m->items, &key, false))) {
+	while (!result && (at = memtable_after(m->rows, &key, false))) {
 		key = at->key;
 		if (at->rollout.live)
 			result = cb(ctx, &at->rollout);
@@ -265,14 +265,14 @@ static int memory_each_live(struct store *s, store_rollout_cb cb, void *ctx)
 static int memory_each_latest(struct store *s, store_rollout_cb cb, void *ctx)
 {
 	struct memory_store *m = memory_of(s);
-	struct item_key key = named_key(ITEM_ROLLOUT_OF_NAME, "", 0);
-	const struct item *at;
+	struct row_key key = named_key(ROW_ROLLOUT_OF_NAME, "", 0);
+	const struct row *at;
 	int result = 0;
-	while (!result && (at = items_after(m->items, &key, true))) {
+	while (!result && (at = memtable_after(m->rows, &key, true))) {
 		/* The first attempt of the next name; its last one is what stands before the end of the name. */
-		key = named_key(ITEM_ROLLOUT_OF_NAME, at->key.s, UINT64_MAX);
+		key = named_key(ROW_ROLLOUT_OF_NAME, at->key.s, UINT64_MAX);
 		key.b = UINT64_MAX;
-		at = items_before(m->items, &key, true);
+		at = memtable_before(m->rows, &key, true);
 		key.s = at->key.s;
 		result = cb(ctx, &find_rollout(m, at->id)->rollout);
 	}
@@ -282,11 +282,11 @@ static int memory_each_latest(struct store *s, store_rollout_cb cb, void *ctx)
 static int memory_each_of_name(struct store *s, const char *name, unsigned limit, store_rollout_cb cb, void *ctx)
 {
 	struct memory_store *m = memory_of(s);
-	struct item_key key =
-	    name ? named_key(ITEM_ROLLOUT_OF_NAME, name, UINT64_MAX) : numbers_key(ITEM_ROLLOUT, UINT64_MAX, 0);
-	const struct item *at;
+	struct row_key key =
+	    name ? named_key(ROW_ROLLOUT_OF_NAME, name, UINT64_MAX) : numbers_key(ROW_ROLLOUT, UINT64_MAX, 0);
+	const struct row *at;
 	int result = 0;
-	for (; !result && limit > 0 && (at = items_before(m->items, &key, true)); limit--) {
+	for (; !result && limit > 0 && (at = memtable_before(m->rows, &key, true)); limit--) {
 		if (name && strcmp(at->key.s, name) != 0)
 			break;
 		key = at->key;
@@ -299,12 +299,12 @@ static int memory_each_of_name(struct store *s, const char *name, unsigned limit
 }
 
 /* The key from which the newest `limit` events begin. */
-static struct item_key newest_events(struct memory_store *m, struct item_key key, unsigned limit)
+static struct row_key newest_events(struct memory_store *m, struct row_key key, unsigned limit)
 {
-	struct item_key first = key;
+	struct row_key first = key;
 	first.a = UINT64_MAX;
-	const struct item *at;
-	for (; limit > 0 && (at = items_before(m->items, &first, false)) && strcmp(at->key.s, key.s) == 0; limit--)
+	const struct row *at;
+	for (; limit > 0 && (at = memtable_before(m->rows, &first, false)) && strcmp(at->key.s, key.s) == 0; limit--)
 		first = at->key;
 	return first;
 }
@@ -313,30 +313,30 @@ static int memory_each_event(struct store *s, const char *name, uint64_t after, 
 			     void *ctx)
 {
 	struct memory_store *m = memory_of(s);
-	struct item_key key = name ? named_key(ITEM_EVENT_OF_NAME, name, after) : numbers_key(ITEM_EVENT, after, 0);
+	struct row_key key = name ? named_key(ROW_EVENT_OF_NAME, name, after) : numbers_key(ROW_EVENT, after, 0);
 	bool inclusive = after == 0;
 	if (inclusive)
 		key = newest_events(m, key, limit);
-	const struct item *at;
+	const struct row *at;
 	int result = 0;
-	for (; !result && limit > 0 && (at = items_after(m->items, &key, inclusive)); limit--) {
+	for (; !result && limit > 0 && (at = memtable_after(m->rows, &key, inclusive)); limit--) {
 		if (name && strcmp(at->key.s, name) != 0)
 			break;
 		key = at->key;
 		inclusive = false;
-		struct item_key event = numbers_key(ITEM_EVENT, at->key.a, 0);
-		result = cb(ctx, &items_find(m->items, &event)->event);
+		struct row_key event = numbers_key(ROW_EVENT, at->key.a, 0);
+		result = cb(ctx, &memtable_find(m->rows, &event)->event);
 	}
 	return result;
 }
 
 static int memory_each_intent(struct store *s, uint64_t rollout_id, store_intent_cb cb, void *ctx)
 {
-	struct item_key key = numbers_key(ITEM_INTENT, rollout_id, 0);
+	struct row_key key = numbers_key(ROW_INTENT, rollout_id, 0);
 	bool inclusive = true;
-	const struct item *at;
+	const struct row *at;
 	int result = 0;
-	while (!result && (at = items_after(memory_of(s)->items, &key, inclusive)) && at->key.a == rollout_id) {
+	while (!result && (at = memtable_after(memory_of(s)->rows, &key, inclusive)) && at->key.a == rollout_id) {
 		key = at->key;
 		inclusive = false;
 		result = cb(ctx, &at->intent);
@@ -346,11 +346,11 @@ static int memory_each_intent(struct store *s, uint64_t rollout_id, store_intent
 
 static int memory_each_sample(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx)
 {
-	struct item_key key = numbers_key(ITEM_SAMPLE, rollout_id, 0);
+	struct row_key key = numbers_key(ROW_SAMPLE, rollout_id, 0);
 	bool inclusive = true;
-	const struct item *at;
+	const struct row *at;
 	int result = 0;
-	while (!result && (at = items_after(memory_of(s)->items, &key, inclusive)) && at->key.a == rollout_id) {
+	while (!result && (at = memtable_after(memory_of(s)->rows, &key, inclusive)) && at->key.a == rollout_id) {
 		key = at->key;
 		inclusive = false;
 		result = cb(ctx, &at->sample);
@@ -360,11 +360,11 @@ static int memory_each_sample(struct store *s, uint64_t rollout_id, store_sample
 
 static int memory_each_source(struct store *s, store_source_cb cb, void *ctx)
 {
-	struct item_key key = texts_key(ITEM_SOURCE, NULL, NULL);
+	struct row_key key = texts_key(ROW_SOURCE, NULL, NULL);
 	bool inclusive = true;
-	const struct item *at;
+	const struct row *at;
 	int result = 0;
-	while (!result && (at = items_after(memory_of(s)->items, &key, inclusive))) {
+	while (!result && (at = memtable_after(memory_of(s)->rows, &key, inclusive))) {
 		key = at->key;
 		inclusive = false;
 		result = cb(ctx, &at->source);
@@ -374,8 +374,8 @@ static int memory_each_source(struct store *s, store_source_cb cb, void *ctx)
 
 static int memory_find_quarantine(struct store *s, const char *alias_key, const char *code_hash)
 {
-	struct item_key key = texts_key(ITEM_QUARANTINE, alias_key, code_hash);
-	return items_find(memory_of(s)->items, &key) ? 0 : STORE_NOT_FOUND;
+	struct row_key key = texts_key(ROW_QUARANTINE, alias_key, code_hash);
+	return memtable_find(memory_of(s)->rows, &key) ? 0 : STORE_NOT_FOUND;
 }
 
 static int memory_begin(struct store *s)
@@ -386,13 +386,13 @@ static int memory_begin(struct store *s)
 
 static int memory_commit(struct store *s)
 {
-	items_keep_changes(memory_of(s)->items);
+	memtable_keep_changes(memory_of(s)->rows);
 	return 0;
 }
 
 static void memory_abort(struct store *s)
 {
-	items_undo_changes(memory_of(s)->items);
+	memtable_undo_changes(memory_of(s)->rows);
 }
 
 static bool memory_spend_reserve(struct store *s)
@@ -404,7 +404,7 @@ static bool memory_spend_reserve(struct store *s)
 static void memory_close(struct store *s)
 {
 	struct memory_store *m = memory_of(s);
-	items_free(m->items);
+	memtable_free(m->rows);
 	free(m);
 }
 
@@ -438,6 +438,6 @@ struct store *store_open_memory(void)
 	struct memory_store *m = mem_alloc(sizeof(*m));
 	m->base.ops = &memory_ops;
 	m->base.epoch = 1;
-	m->items = items_new();
+	m->rows = memtable_new();
 	return &m->base;
 }

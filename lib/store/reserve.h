@@ -2,8 +2,8 @@
  * A file that holds disk space back, to be given up when the disk is full: so that a daemon whose disk was filled by
  * somebody else can still start, and still record that it takes traffic home.
  *
- * Its size: SQLite's log is about 4 MiB when it is copied into the database, which may have to grow by as much; then the
- * log begins anew in the room that it has.
+ * Its size: SQLite's log is about 4 MiB when it is copied into the database, which may have to grow by as much; then
+ * the log begins anew in the room that it has.
  */
 #pragma once
 

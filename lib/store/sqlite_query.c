@@ -51,7 +51,7 @@ static const char *const texts[ST_COUNT] = {
     [ST_KEEP_LAST_IDS] = "UPDATE owner SET last_rollout_id = ?, last_event_id = ?",
 
     [ST_EACH_LIVE] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE r.live = 1 ORDER BY r.id",
-    /* Written so that the index on (name, attempt) gives the order: sorting would hold all plans and records in memory. */
+    /* The index on (name, attempt) gives the order: sorting would hold all plans and records in memory. */
     [ST_EACH_LATEST] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE NOT EXISTS (SELECT 1 FROM "
 		       "rollouts n WHERE n.name = r.name AND n.attempt > r.attempt) ORDER BY r.name",
     [ST_EACH_OF_NAME] =
@@ -120,7 +120,7 @@ void sqlite_query_bind_i64(struct sqlite_query *q, int64_t v)
 
 void sqlite_query_bind_u64(struct sqlite_query *q, uint64_t v)
 {
-	/* SQLite has no unsigned numbers. A value beyond is no id, attempt or sequence of ours, so it matches nothing. */
+	/* SQLite has no unsigned numbers. What is beyond is no id, attempt or sequence of ours: it matches nothing. */
 	sqlite_query_bind_i64(q, v > INT64_MAX ? INT64_MAX : (int64_t)v);
 }
 

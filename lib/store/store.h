@@ -1,7 +1,8 @@
 /*
  * What must survive: rollouts, intents, events, samples, plan sources, quarantine. The interface is one that a
- * key-value table with conditional writes could keep as well: a rollout's record is one item, replaced by compare-and-set
- * on its revision; intents, events and samples are items under the rollout's id; nothing joins across rollouts.
+ * key-value table with conditional writes could keep as well: a rollout's record is one item, replaced by
+ * compare-and-set on its revision; intents, events and samples are items under the rollout's id; nothing joins across
+ * rollouts.
  *
  * All writes happen between store_begin and store_commit; store_commit returns only when they are durable. When any
  * call of a transaction fails, the caller calls store_abort and may try the whole transaction again later.
@@ -86,8 +87,8 @@ uint64_t store_epoch(const struct store *s);	     /* grows with each opening */
 must_use int store_begin(struct store *s); /* STORE_LOCKED: another owner has taken over; this one must stop */
 must_use int store_commit(struct store *s);
 void store_abort(struct store *s); /* nothing happens outside of a transaction */
-/* Frees the disk space that the store holds back. True: there was some, so what failed with -ENOSPC is worth another try,
- * if it cannot wait (a rollback can not). It is held back anew by store_prune and at the next opening. */
+/* Frees the disk space that the store holds back. True: there was some, so what failed with -ENOSPC is worth another
+ * try, if it cannot wait (a rollback can not). It is held back anew by store_prune and at the next opening. */
 must_use bool store_spend_reserve(struct store *s);
 
 /* STORE_CONFLICT when the name has that attempt already. */

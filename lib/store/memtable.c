@@ -2,7 +2,7 @@
  * A treap: a search tree by key whose random priorities keep it balanced (Seidel and Aragon, Randomized Search Trees,
  * 1996). The random numbers have a fixed seed, so that a run can be repeated.
  */
-#include "store/items.h"
+#include "store/memtable.h"
 
 #include <string.h>
 
@@ -12,12 +12,12 @@
 #include "store/ops.h"
 
 struct change {
-	struct item *removed; /* NULL: there was none */
-	struct item *added;   /* NULL: it was dropped */
+	struct row *removed; /* NULL: there was none */
+	struct row *added;   /* NULL: it was dropped */
 };
 
-struct items {
-	struct item *root;
+struct memtable {
+	struct row *root;
 	struct prng prng;
 	struct change *changes;
 	size_t n_changes;
@@ -33,19 +33,19 @@ static const char *keep_text(char **at, const char *text)
 	return copy;
 }
 
-struct item *items_new(const struct item_key *key, const char **texts, size_t n)
+struct row *memtable_row_new(const struct row_key *key, const char **texts, size_t n)
 {
 	size_t bytes = strlen(key->s) + strlen(key->t) + 2;
 	for (size_t i = 0; i < n; i++)
 		bytes += strlen(store_text(texts[i])) + 1;
-	struct item *item = mem_alloc(sizeof(*item) + bytes);
-	char *at = item->text;
-	item->key = *key;
-	item->key.s = keep_text(&at, key->s);
-	item->key.t = keep_text(&at, key->t);
+	struct row *row = mem_alloc(sizeof(*row) + bytes);
+	char *at = row->text;
+	row->key = *key;
+	row->key.s = keep_text(&at, key->s);
+	row->key.t = keep_text(&at, key->t);
 	for (size_t i = 0; i < n; i++)
 		texts[i] = keep_text(&at, store_text(texts[i]));
-	return item;
+	return row;
 }
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -53,7 +53,7 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-static int compare(const struct item_key *x, const struct item_key *y)
+static int compare(const struct row_key *x, const struct row_key *y)
 {
 	int r = compare_u64(x->kind, y->kind);
 	if (!r)
@@ -65,35 +65,35 @@ static int compare(const struct item_key *x, const struct item_key *y)
 	return r ? r : compare_u64(x->b, y->b);
 }
 
-struct items *items_new(void)
+struct memtable *memtable_new(void)
 {
-	struct items *t = mem_alloc(sizeof(*t));
+	struct memtable *t = mem_alloc(sizeof(*t));
 	prng_init(&t->prng, 1);
 	return t;
 }
 
-static void free_tree(struct item *root)
+static void free_tree(struct row *root)
 {
 	while (root) {
 		free_tree(root->left);
-		struct item *right = root->right;
+		struct row *right = root->right;
 		free(root);
 		root = right;
 	}
 }
 
-void items_free(struct items *t)
+void memtable_free(struct memtable *t)
 {
 	if (!t)
 		return;
-	items_undo_changes(t);
+	memtable_undo_changes(t);
 	free_tree(t->root);
 	free(t->changes);
 	free(t);
 }
 
 /* Splits into what is before the key and what is not. */
-static void split(struct item *root, const struct item_key *key, struct item **before, struct item **rest)
+static void split(struct row *root, const struct row_key *key, struct row **before, struct row **rest)
 {
 	while (root) {
 		if (compare(&root->key, key) < 0) {
@@ -111,10 +111,10 @@ static void split(struct item *root, const struct item_key *key, struct item **b
 }
 
 /* Everything in `left` is before everything in `right`. */
-static struct item *join(struct item *left, struct item *right)
+static struct row *join(struct row *left, struct row *right)
 {
-	struct item *root = NULL;
-	struct item **slot = &root;
+	struct row *root = NULL;
+	struct row **slot = &root;
 	while (left && right) {
 		if (left->priority >= right->priority) {
 			*slot = left;
@@ -130,61 +130,61 @@ static struct item *join(struct item *left, struct item *right)
 	return root;
 }
 
-/* Takes the item of that key out of the tree; NULL if there is none. */
-static struct item *take_out(struct items *t, const struct item_key *key)
+/* Takes the row of that key out of the tree; NULL if there is none. */
+static struct row *take_out(struct memtable *t, const struct row_key *key)
 {
-	struct item **slot = &t->root;
+	struct row **slot = &t->root;
 	while (*slot) {
 		int order = compare(key, &(*slot)->key);
 		if (order == 0)
 			break;
 		slot = order < 0 ? &(*slot)->left : &(*slot)->right;
 	}
-	struct item *found = *slot;
+	struct row *found = *slot;
 	if (found)
 		*slot = join(found->left, found->right);
 	return found;
 }
 
-/* No item of that key is there. */
-static void put_in(struct items *t, struct item *item)
+/* No row of that key is there. */
+static void put_in(struct memtable *t, struct row *row)
 {
-	item->priority = prng_next(&t->prng);
-	struct item **slot = &t->root;
-	while (*slot && (*slot)->priority >= item->priority)
-		slot = compare(&item->key, &(*slot)->key) < 0 ? &(*slot)->left : &(*slot)->right;
-	split(*slot, &item->key, &item->left, &item->right);
-	*slot = item;
+	row->priority = prng_next(&t->prng);
+	struct row **slot = &t->root;
+	while (*slot && (*slot)->priority >= row->priority)
+		slot = compare(&row->key, &(*slot)->key) < 0 ? &(*slot)->left : &(*slot)->right;
+	split(*slot, &row->key, &row->left, &row->right);
+	*slot = row;
 }
 
-static void note_change(struct items *t, struct item *removed, struct item *added)
+static void note_change(struct memtable *t, struct row *removed, struct row *added)
 {
 	t->changes = mem_grow(t->changes, &t->changes_cap, t->n_changes + 1, sizeof(*t->changes));
 	t->changes[t->n_changes++] = (struct change){.removed = removed, .added = added};
 }
 
-void items_put(struct items *t, struct item *item)
+void memtable_put(struct memtable *t, struct row *row)
 {
-	struct item *removed = take_out(t, &item->key);
-	put_in(t, item);
-	note_change(t, removed, item);
+	struct row *removed = take_out(t, &row->key);
+	put_in(t, row);
+	note_change(t, removed, row);
 }
 
-void items_drop(struct items *t, const struct item_key *key)
+void memtable_drop(struct memtable *t, const struct row_key *key)
 {
-	struct item *removed = take_out(t, key);
+	struct row *removed = take_out(t, key);
 	if (removed)
 		note_change(t, removed, NULL);
 }
 
-void items_keep_changes(struct items *t)
+void memtable_keep_changes(struct memtable *t)
 {
 	for (size_t i = 0; i < t->n_changes; i++)
 		free(t->changes[i].removed);
 	t->n_changes = 0;
 }
 
-void items_undo_changes(struct items *t)
+void memtable_undo_changes(struct memtable *t)
 {
 	while (t->n_changes > 0) {
 		struct change *c = &t->changes[--t->n_changes];
@@ -195,9 +195,9 @@ void items_undo_changes(struct items *t)
 	}
 }
 
-struct item *items_find(const struct items *t, const struct item_key *key)
+struct row *memtable_find(const struct memtable *t, const struct row_key *key)
 {
-	struct item *at = t->root;
+	struct row *at = t->root;
 	while (at) {
 		int order = compare(key, &at->key);
 		if (order == 0)
@@ -207,10 +207,10 @@ struct item *items_find(const struct items *t, const struct item_key *key)
 	return NULL;
 }
 
-struct item *items_after(const struct items *t, const struct item_key *key, bool inclusive)
+struct row *memtable_after(const struct memtable *t, const struct row_key *key, bool inclusive)
 {
-	struct item *best = NULL;
-	for (struct item *at = t->root; at;) {
+	struct row *best = NULL;
+	for (struct row *at = t->root; at;) {
 		int order = compare(&at->key, key);
 		if (order > 0 || (order == 0 && inclusive)) {
 			best = at;
@@ -222,10 +222,10 @@ struct item *items_after(const struct items *t, const struct item_key *key, bool
 	return best && best->key.kind == key->kind ? best : NULL;
 }
 
-struct item *items_before(const struct items *t, const struct item_key *key, bool inclusive)
+struct row *memtable_before(const struct memtable *t, const struct row_key *key, bool inclusive)
 {
-	struct item *best = NULL;
-	for (struct item *at = t->root; at;) {
+	struct row *best = NULL;
+	for (struct row *at = t->root; at;) {
 		int order = compare(&at->key, key);
 		if (order < 0 || (order == 0 && inclusive)) {
 			best = at;
