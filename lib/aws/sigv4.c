@@ -34,9 +34,9 @@ struct sigv4_signer {
 	struct day_key keys[KEYS];
 	size_t next; /* the oldest one: replaced next */
 	size_t last; /* the one used last: looked at first */
-	struct buf canonical;
-	struct buf names;
-	struct buf to_sign;
+	struct sigv4_text canonical;
+	struct sigv4_text to_sign; /* and then the Authorization header */
+	char *memory;		   /* of both */
 };
 
 void aws_credentials_deinit(struct aws_credentials *c)
@@ -61,10 +61,10 @@ struct sigv4_signer *sigv4_signer_new(void)
 {
 	struct sigv4_signer *s = mem_alloc(sizeof(*s));
 	s->hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
-	require(s->hmac);				     /* without HMAC there is no AWS at all */
-	s->canonical = BUF_INIT_SECRET(SIGV4_CANONICAL_MAX); /* it holds the session token */
-	s->names = BUF_INIT(SIGV4_CANONICAL_MAX);
-	s->to_sign = BUF_INIT(SIGV4_CANONICAL_MAX);
+	require(s->hmac); /* without HMAC there is no AWS at all */
+	s->memory = mem_alloc(2 * SIGV4_TEXT_MAX);
+	s->canonical = (struct sigv4_text){.data = s->memory, .size = SIGV4_TEXT_MAX};
+	s->to_sign = (struct sigv4_text){.data = s->memory + SIGV4_TEXT_MAX, .size = SIGV4_TEXT_MAX};
 	return s;
 }
 
@@ -83,11 +83,15 @@ void sigv4_signer_free(struct sigv4_signer *s)
 		return;
 	for (size_t i = 0; i < KEYS; i++)
 		day_key_deinit(&s->keys[i]);
-	buf_wipe(&s->canonical);
-	buf_deinit(&s->names);
-	buf_deinit(&s->to_sign);
+	secret_wipe(s->memory, 2 * SIGV4_TEXT_MAX); /* session tokens */
+	free(s->memory);
 	EVP_MAC_free(s->hmac);
 	free(s);
+}
+
+struct sigv4_text *sigv4_signer_text(struct sigv4_signer *s)
+{
+	return &s->canonical;
 }
 
 /* --- the key of the day --- */
@@ -179,44 +183,50 @@ void sigv4_canonical_request(const struct http_request *r, const struct sigv4_sc
 	    .normalize_path = scope->normalize_path,
 	    .omit_token = scope->omit_token,
 	};
-	sigv4_canonical_write(r, &rules, ret, signed_headers);
+	char *memory cleanup(mem_free_p) = mem_alloc(SIGV4_TEXT_MAX);
+	struct sigv4_text t = {.data = memory, .size = SIGV4_TEXT_MAX};
+	struct sigv4_span names = sigv4_canonical_write(r, &rules, &t);
+	buf_add(ret, t.data, t.len);
+	buf_add(signed_headers, names.at, names.len);
+	ret->overflow |= t.overflow;
+	secret_wipe(memory, SIGV4_TEXT_MAX);
 }
 
 /* "20150830/us-east-1/lambda/aws4_request". */
-static void add_scope(struct buf *b, const char *date, const struct sigv4_scope *scope)
+static void put_scope(struct sigv4_text *t, const char *date, const struct sigv4_scope *scope)
 {
-	buf_add(b, date, SIGV4_DATE_SIZE - 1);
-	buf_add(b, "/", 1);
-	buf_add_text(b, scope->region);
-	buf_add(b, "/", 1);
-	buf_add_text(b, scope->service);
-	buf_add(b, "/" SIGV4_TERMINATOR, sizeof("/" SIGV4_TERMINATOR) - 1);
+	sigv4_put(t, date, SIGV4_DATE_SIZE - 1);
+	sigv4_put_char(t, '/');
+	sigv4_put_text(t, scope->region);
+	sigv4_put_char(t, '/');
+	sigv4_put_text(t, scope->service);
+	sigv4_put_text(t, "/" SIGV4_TERMINATOR);
 }
 
-static void add_string_to_sign(struct buf *b, const char *timestamp, const struct sigv4_scope *scope,
+static void put_string_to_sign(struct sigv4_text *t, const char *timestamp, const struct sigv4_scope *scope,
 			       const char *canonical_sha256)
 {
-	buf_add(b, SIGV4_ALGORITHM "\n", sizeof(SIGV4_ALGORITHM "\n") - 1);
-	buf_add(b, timestamp, SIGV4_TIMESTAMP_SIZE - 1);
-	buf_add(b, "\n", 1);
-	add_scope(b, timestamp, scope);
-	buf_add(b, "\n", 1);
-	buf_add(b, canonical_sha256, SHA256_HEX_SIZE - 1);
-}
-
-void sigv4_string_to_sign_hashed(const struct sigv4_scope *scope, const char canonical_sha256[static SHA256_HEX_SIZE],
-				 struct buf *ret)
-{
-	char timestamp[SIGV4_TIMESTAMP_SIZE];
-	text_format_amz_date(scope->unix_ms, timestamp);
-	add_string_to_sign(ret, timestamp, scope, canonical_sha256);
+	t->len = 0;
+	t->overflow = false;
+	sigv4_put_text(t, SIGV4_ALGORITHM "\n");
+	sigv4_put(t, timestamp, SIGV4_TIMESTAMP_SIZE - 1);
+	sigv4_put_char(t, '\n');
+	put_scope(t, timestamp, scope);
+	sigv4_put_char(t, '\n');
+	sigv4_put(t, canonical_sha256, SHA256_HEX_SIZE - 1);
 }
 
 void sigv4_string_to_sign(const struct sigv4_scope *scope, const char *canonical_request, size_t len, struct buf *ret)
 {
 	char hash[SHA256_HEX_SIZE];
+	char timestamp[SIGV4_TIMESTAMP_SIZE];
+	char memory[512]; /* region and service have at most 63 letters */
+	struct sigv4_text t = {.data = memory, .size = sizeof(memory)};
 	sha256_hex(canonical_request, len, hash);
-	sigv4_string_to_sign_hashed(scope, hash, ret);
+	text_format_amz_date(scope->unix_ms, timestamp);
+	put_string_to_sign(&t, timestamp, scope, hash);
+	buf_add(ret, t.data, t.len);
+	ret->overflow |= t.overflow;
 }
 
 static void sign_text(struct sigv4_signer *s, const struct aws_credentials *c, const char *date,
@@ -242,21 +252,20 @@ void sigv4_signature(struct sigv4_signer *s, const struct aws_credentials *c, co
 
 /* --- the whole --- */
 
-/* The value of the Authorization header. Written piece by piece, as printf would take longer than the signature. */
-static const char *format_authorization(struct sigv4_signer *s, struct arena *arena, const char *key_id,
-					const char *date, const struct sigv4_scope *scope, const char *signature)
+/* The value of the Authorization header; NULL when it is too long. printf would take longer than the signature. */
+static const char *format_authorization(struct sigv4_text *t, struct arena *arena, const char *key_id, const char *date,
+					const struct sigv4_scope *scope, struct sigv4_span names, const char *signature)
 {
-	struct buf *b = &s->to_sign; /* its text is signed already */
-	buf_reset(b);
-	buf_add(b, SIGV4_ALGORITHM " Credential=", sizeof(SIGV4_ALGORITHM " Credential=") - 1);
-	buf_add_text(b, key_id);
-	buf_add(b, "/", 1);
-	add_scope(b, date, scope);
-	buf_add(b, ", SignedHeaders=", sizeof(", SignedHeaders=") - 1);
-	buf_add(b, buf_text(&s->names), s->names.len);
-	buf_add(b, ", Signature=", sizeof(", Signature=") - 1);
-	buf_add(b, signature, SHA256_HEX_SIZE - 1);
-	return buf_ok(b) ? arena_strndup(arena, b->data, b->len) : NULL;
+	t->len = 0;
+	sigv4_put_text(t, SIGV4_ALGORITHM " Credential=");
+	sigv4_put_text(t, key_id);
+	sigv4_put_char(t, '/');
+	put_scope(t, date, scope);
+	sigv4_put_text(t, ", SignedHeaders=");
+	sigv4_put(t, names.at, names.len);
+	sigv4_put_text(t, ", Signature=");
+	sigv4_put(t, signature, SHA256_HEX_SIZE - 1);
+	return t->overflow ? NULL : arena_strndup(arena, t->data, t->len);
 }
 
 static int sign_request(struct sigv4_signer *s, const struct aws_credentials *c, const struct sigv4_scope *scope,
@@ -266,34 +275,33 @@ static int sign_request(struct sigv4_signer *s, const struct aws_credentials *c,
 	char date[SIGV4_DATE_SIZE];
 	text_format_amz_date(scope->unix_ms, timestamp);
 	format_date(timestamp, date);
+	char payload[SHA256_HEX_SIZE];
+	sha256_hex(r->body ? r->body : "", r->body_len, payload);
+	/* In the order in which they are signed, which saves the sorting. */
+	if (scope->payload_header)
+		http_request_add_header(r, "X-Amz-Content-Sha256", arena_strndup(arena, payload, sizeof(payload) - 1));
 	http_request_add_header(r, "X-Amz-Date", timestamp);
 	if (c->session_token)
 		http_request_add_header(r, "X-Amz-Security-Token", arena_strdup(arena, c->session_token));
-	char payload[SHA256_HEX_SIZE];
-	sha256_hex(r->body ? r->body : "", r->body_len, payload);
-	if (scope->payload_header)
-		http_request_add_header(r, "X-Amz-Content-Sha256", arena_strndup(arena, payload, sizeof(payload) - 1));
 
 	const struct sigv4_canonical_rules rules = {
 	    .normalize_path = scope->normalize_path,
 	    .omit_token = scope->omit_token,
 	    .payload_sha256 = payload,
 	};
-	buf_reset(&s->canonical);
-	buf_reset(&s->names);
-	buf_reset(&s->to_sign);
-	sigv4_canonical_write(r, &rules, &s->canonical, &s->names);
-	if (!buf_ok(&s->canonical))
+	struct sigv4_span names = sigv4_canonical_write(r, &rules, &s->canonical);
+	if (s->canonical.overflow)
 		return -E2BIG;
 
 	char hash[SHA256_HEX_SIZE];
 	char signature[SHA256_HEX_SIZE];
 	sha256_hex(s->canonical.data, s->canonical.len, hash);
-	add_string_to_sign(&s->to_sign, timestamp, scope, hash);
-	if (!buf_ok(&s->to_sign))
+	put_string_to_sign(&s->to_sign, timestamp, scope, hash);
+	if (s->to_sign.overflow)
 		return -E2BIG;
 	sign_text(s, c, date, scope, s->to_sign.data, s->to_sign.len, signature);
-	const char *authorization = format_authorization(s, arena, c->access_key_id, date, scope, signature);
+	const char *authorization =
+	    format_authorization(&s->to_sign, arena, c->access_key_id, date, scope, names, signature);
 	if (!authorization)
 		return -E2BIG;
 	http_request_add_header(r, "Authorization", authorization);

@@ -1,67 +1,83 @@
 /*
- * Nothing here allocates but through the buffers: paths are normalised in the output, query parameters are compared
- * in their encoded form without being written out first, and headers are sorted as pointers.
+ * Nothing here allocates: paths are normalised in the output, query parameters are compared in their encoded form
+ * without being written out first, and headers are sorted as pointers.
  */
 #include "aws/sigv4_canonical.h"
 
-#include <string.h>
-
 #include "base/error.h"
 
-struct span {
-	const char *at;
-	size_t len;
-};
+/* --- percent-encoding --- */
 
-static void truncate_to(struct buf *b, size_t len)
+static bool is_unreserved(unsigned char c)
 {
-	if (b->len > len) {
-		b->len = len;
-		b->data[len] = '\0';
+	static const bool table[256] = {
+	    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+	    ['.'] = true,	  ['_'] = true,		['~'] = true,
+	};
+	return table[c];
+}
+
+static const char upper_hex[] = "0123456789ABCDEF";
+
+static void put_encoded(struct sigv4_text *t, const char *at, size_t len, bool keep_slash)
+{
+	size_t done = 0;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)at[i];
+		if (is_unreserved(c) || (c == '/' && keep_slash))
+			continue;
+		const char escape[3] = {'%', upper_hex[c >> 4], upper_hex[c & 15]};
+		sigv4_put(t, at + done, i - done);
+		sigv4_put(t, escape, sizeof(escape));
+		done = i + 1;
 	}
+	sigv4_put(t, at + done, len - done);
 }
 
 /* --- path --- */
 
-static bool is_dots(struct span s, size_t dots)
-{
-	return s.len == dots && memcmp(s.at, "..", dots) == 0;
-}
-
 /* Drops "", "." and "x/.."; keeps a final slash. As the segments are encoded again, a '/' in the output is always a
  * separator, so going up is cutting the output at its last one. */
-static void add_normalized_path(struct buf *b, const char *path)
+static void put_normalized_path(struct sigv4_text *t, const char *path)
 {
-	size_t start = b->len;
-	size_t len = strlen(path);
-	for (const char *at = path; *at;) {
-		at += *at == '/';
-		struct span segment = {.at = at, .len = strcspn(at, "/")};
-		at += segment.len;
-		if (segment.len == 0 || is_dots(segment, 1))
-			continue;
-		if (is_dots(segment, 2)) {
-			size_t end = b->len;
-			while (end > start && b->data[end - 1] != '/')
-				end--;
-			truncate_to(b, end > start ? end - 1 : start);
-			continue;
+	size_t start = t->len;
+	bool final_slash = path[strlen(path) - 1] == '/';
+	while (*path) {
+		path += *path == '/';
+		size_t len = strcspn(path, "/");
+		if (len == 2 && path[0] == '.' && path[1] == '.') {
+			while (t->len > start && t->data[t->len - 1] != '/')
+				t->len--;
+			t->len -= t->len > start;
+		} else if (len > 0 && !(len == 1 && path[0] == '.')) {
+			sigv4_put_char(t, '/');
+			put_encoded(t, path, len, false);
 		}
-		buf_add(b, "/", 1);
-		buf_add_uri(b, segment.at, segment.len, false);
+		path += len;
 	}
-	if (b->len == start || (len > 0 && path[len - 1] == '/'))
-		buf_add(b, "/", 1);
+	if (t->len == start || final_slash)
+		sigv4_put_char(t, '/');
 }
 
-static void add_path(struct buf *b, const char *path, bool normalize)
+/* Whether there may be an empty segment, "." or "..": nearly never, and then the path is encoded in one go. */
+static bool may_want_normalizing(const char *path)
+{
+	if (*path != '/')
+		return true;
+	for (const char *slash = path; slash; slash = strchr(slash + 1, '/'))
+		if (slash[1] == '/' || slash[1] == '.')
+			return true;
+	return false;
+}
+
+static void put_path(struct sigv4_text *t, const char *path, bool normalize)
 {
 	if (!*path)
-		buf_add(b, "/", 1);
-	else if (normalize)
-		add_normalized_path(b, path);
+		sigv4_put_char(t, '/');
+	else if (normalize && may_want_normalizing(path))
+		put_normalized_path(t, path);
 	else
-		buf_add_uri(b, path, strlen(path), true);
+		put_encoded(t, path, strlen(path), true);
 }
 
 /* --- query --- */
@@ -82,11 +98,11 @@ static int hex_value(char c)
 struct encoder {
 	const char *at;
 	const char *end;
-	char out[3];
+	char out[2];
 	unsigned ready; /* bytes of `out` still to be given */
 };
 
-static struct encoder encode_span(struct span s)
+static struct encoder encode_span(struct sigv4_span s)
 {
 	return (struct encoder){.at = s.at, .end = s.at + s.len};
 }
@@ -94,9 +110,8 @@ static struct encoder encode_span(struct span s)
 /* The next byte of the encoding, or -1. */
 static int encoder_next(struct encoder *e)
 {
-	static const char hex[] = "0123456789ABCDEF";
 	if (e->ready > 0)
-		return (unsigned char)e->out[3 - e->ready--];
+		return (unsigned char)e->out[2 - e->ready--];
 	if (e->at == e->end)
 		return -1;
 	unsigned char c = (unsigned char)*e->at++;
@@ -104,24 +119,22 @@ static int encoder_next(struct encoder *e)
 		c = (unsigned char)(hex_value(e->at[0]) * 16 + hex_value(e->at[1]));
 		e->at += 2;
 	}
-	if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-	    c == '_' || c == '~')
+	if (is_unreserved(c))
 		return c;
-	e->out[0] = '%';
-	e->out[1] = hex[c >> 4];
-	e->out[2] = hex[c & 15];
+	e->out[0] = upper_hex[c >> 4];
+	e->out[1] = upper_hex[c & 15];
 	e->ready = 2;
 	return '%';
 }
 
-static void add_encoded(struct buf *b, struct span s)
+static void put_reencoded(struct sigv4_text *t, struct sigv4_span s)
 {
 	struct encoder e = encode_span(s);
 	for (int c; (c = encoder_next(&e)) >= 0;)
-		buf_add_char(b, (char)c);
+		sigv4_put_char(t, (char)c);
 }
 
-static int compare_encoded(struct span a, struct span b)
+static int compare_encoded(struct sigv4_span a, struct sigv4_span b)
 {
 	struct encoder x = encode_span(a);
 	struct encoder y = encode_span(b);
@@ -136,8 +149,8 @@ static int compare_encoded(struct span a, struct span b)
 }
 
 struct pair {
-	struct span key;
-	struct span value;
+	struct sigv4_span key;
+	struct sigv4_span value;
 };
 
 static bool pair_before(const struct pair *a, const struct pair *b)
@@ -146,7 +159,16 @@ static bool pair_before(const struct pair *a, const struct pair *b)
 	return order ? order < 0 : compare_encoded(a->value, b->value) < 0;
 }
 
-static void add_query(struct buf *b, const char *query)
+static struct pair parse_pair(const char *at, size_t len)
+{
+	const char *equals = memchr(at, '=', len);
+	if (!equals)
+		return (struct pair){.key = {at, len}, .value = {at + len, 0}};
+	size_t key_len = (size_t)(equals - at);
+	return (struct pair){.key = {at, key_len}, .value = {equals + 1, len - key_len - 1}};
+}
+
+static void put_query(struct sigv4_text *t, const char *query)
 {
 	struct pair pairs[SIGV4_QUERY_PAIRS];
 	size_t n = 0;
@@ -154,14 +176,10 @@ static void add_query(struct buf *b, const char *query)
 		size_t len = strcspn(at, "&");
 		if (len > 0) {
 			if (n == SIGV4_QUERY_PAIRS) {
-				b->overflow = true;
+				t->overflow = true;
 				return;
 			}
-			const char *equals = memchr(at, '=', len);
-			size_t key_len = equals ? (size_t)(equals - at) : len;
-			struct pair fresh = {.key = {at, key_len}};
-			fresh.value.at = equals ? equals + 1 : at + len;
-			fresh.value.len = (size_t)(at + len - fresh.value.at);
+			struct pair fresh = parse_pair(at, len);
 			size_t place = n++;
 			for (; place > 0 && pair_before(&fresh, &pairs[place - 1]); place--)
 				pairs[place] = pairs[place - 1];
@@ -172,10 +190,10 @@ static void add_query(struct buf *b, const char *query)
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
-			buf_add(b, "&", 1);
-		add_encoded(b, pairs[i].key);
-		buf_add(b, "=", 1);
-		add_encoded(b, pairs[i].value);
+			sigv4_put_char(t, '&');
+		put_reencoded(t, pairs[i].key);
+		sigv4_put_char(t, '=');
+		put_reencoded(t, pairs[i].value);
 	}
 }
 
@@ -228,9 +246,9 @@ static bool is_signed(const struct sigv4_canonical_rules *rules, const char *nam
 		return list_has(rules->signed_names, name);
 	if (rules->omit_token && compare_names(name, "x-amz-security-token") == 0)
 		return false;
+	unsigned char first = sigv4_lower(*name);
 	for (size_t i = 0; i < array_len(never_signed); i++)
-		/* The first letter rules out nearly all at once. */
-		if (sigv4_lower(*name) == (unsigned char)*never_signed[i] && matches_pattern(name, never_signed[i]))
+		if (first == (unsigned char)*never_signed[i] && matches_pattern(name, never_signed[i]))
 			return false;
 	return true;
 }
@@ -243,15 +261,30 @@ static void insert_sorted(const struct http_header **list, size_t n, const struc
 	list[n] = h;
 }
 
-static void add_lower(struct buf *b, const char *name)
+/* `host` is used when the request has no such header of its own. Returns how many there are. */
+static size_t sort_headers(const struct http_request *r, const struct sigv4_canonical_rules *rules,
+			   const struct http_header *host, const struct http_header **sorted)
 {
-	char chunk[64];
-	while (*name) {
-		size_t n = 0;
-		for (; *name && n < sizeof(chunk); name++)
-			chunk[n++] = (char)sigv4_lower(*name);
-		buf_add(b, chunk, n);
+	size_t n = 0;
+	bool has_host = false;
+	for (size_t i = 0; i < r->n_headers; i++) {
+		const struct http_header *h = &r->headers[i];
+		if (!is_signed(rules, h->name))
+			continue;
+		has_host |= compare_names(h->name, host->name) == 0;
+		insert_sorted(sorted, n++, h);
 	}
+	if (!has_host && host->value)
+		insert_sorted(sorted, n++, host);
+	return n;
+}
+
+static void put_lower(struct sigv4_text *t, const char *name)
+{
+	size_t start = t->len;
+	sigv4_put_text(t, name);
+	for (size_t i = start; i < t->len; i++)
+		t->data[i] = (char)sigv4_lower(t->data[i]);
 }
 
 static bool is_blank(char c)
@@ -260,72 +293,67 @@ static bool is_blank(char c)
 }
 
 /* Trims, and makes every run of blanks one space, within quotes too. */
-static void add_value(struct buf *b, const char *value)
+static void put_value(struct sigv4_text *t, const char *value)
 {
 	while (is_blank(*value))
 		value++;
 	while (*value) {
-		const char *word = value;
-		while (*value && !is_blank(*value))
-			value++;
-		buf_add(b, word, (size_t)(value - word));
+		size_t word = strcspn(value, " \t\r\n");
+		sigv4_put(t, value, word);
+		value += word;
 		while (is_blank(*value))
 			value++;
 		if (*value)
-			buf_add(b, " ", 1);
+			sigv4_put_char(t, ' ');
 	}
 }
 
-static void add_headers(const struct http_request *r, const struct sigv4_canonical_rules *rules, struct buf *b,
-			struct buf *names)
+/* "name:value\n" for each, then the list of names, which is returned, and "\n". */
+static struct sigv4_span put_headers(struct sigv4_text *t, const struct http_request *r,
+				     const struct sigv4_canonical_rules *rules)
 {
-	const struct http_header *sorted[HTTP_HEADERS_MAX + 1];
-	size_t n = 0;
-	bool has_host = false;
-	for (size_t i = 0; i < r->n_headers; i++) {
-		if (!is_signed(rules, r->headers[i].name))
-			continue;
-		has_host |= compare_names(r->headers[i].name, "host") == 0;
-		insert_sorted(sorted, n++, &r->headers[i]);
-	}
 	const struct http_header host = {.name = "host", .value = r->host};
-	if (!has_host && r->host)
-		insert_sorted(sorted, n++, &host);
-
+	const struct http_header *sorted[HTTP_HEADERS_MAX + 1];
+	struct sigv4_span lines[HTTP_HEADERS_MAX + 1]; /* where each new name stands */
+	size_t n = sort_headers(r, rules, &host, sorted);
+	size_t n_names = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0 && compare_names(sorted[i]->name, sorted[i - 1]->name) == 0) {
-			buf_add(b, ",", 1);
+			t->len -= !t->overflow; /* the line goes on */
+			sigv4_put_char(t, ',');
 		} else {
-			if (i > 0) {
-				buf_add(b, "\n", 1);
-				buf_add(names, ";", 1);
-			}
-			size_t start = b->len;
-			add_lower(b, sorted[i]->name);
-			if (buf_ok(b))
-				buf_add(names, b->data + start, b->len - start);
-			buf_add(b, ":", 1);
+			size_t start = t->len;
+			put_lower(t, sorted[i]->name);
+			lines[n_names++] = (struct sigv4_span){t->data + start, t->len - start};
+			sigv4_put_char(t, ':');
 		}
-		add_value(b, sorted[i]->value);
+		put_value(t, sorted[i]->value);
+		sigv4_put_char(t, '\n');
 	}
-	buf_add(b, "\n", 1);
+	sigv4_put_char(t, '\n');
+	size_t names = t->len;
+	for (size_t i = 0; i < n_names; i++) {
+		if (i > 0)
+			sigv4_put_char(t, ';');
+		sigv4_put(t, lines[i].at, lines[i].len);
+	}
+	return (struct sigv4_span){t->data + names, t->len - names};
 }
 
-void sigv4_canonical_write(const struct http_request *r, const struct sigv4_canonical_rules *rules, struct buf *ret,
-			   struct buf *signed_headers)
+struct sigv4_span sigv4_canonical_write(const struct http_request *r, const struct sigv4_canonical_rules *rules,
+					struct sigv4_text *t)
 {
 	require(r->n_headers <= HTTP_HEADERS_MAX);
-	buf_add_text(ret, r->method);
-	buf_add(ret, "\n", 1);
-	add_path(ret, r->path, rules->normalize_path);
-	buf_add(ret, "\n", 1);
-	add_query(ret, r->query ? r->query : "");
-	buf_add(ret, "\n", 1);
-	size_t names_start = signed_headers->len;
-	add_headers(r, rules, ret, signed_headers);
-	buf_add(ret, "\n", 1);
-	buf_add_text(ret, buf_text(signed_headers) + names_start);
-	buf_add(ret, "\n", 1);
+	t->len = 0;
+	t->overflow = false;
+	sigv4_put_text(t, r->method);
+	sigv4_put_char(t, '\n');
+	put_path(t, r->path, rules->normalize_path);
+	sigv4_put_char(t, '\n');
+	put_query(t, r->query ? r->query : "");
+	sigv4_put_char(t, '\n');
+	struct sigv4_span names = put_headers(t, r, rules);
+	sigv4_put_char(t, '\n');
 
 	const char *hash = rules->payload_sha256;
 	if (!hash)
@@ -335,6 +363,6 @@ void sigv4_canonical_write(const struct http_request *r, const struct sigv4_cano
 		sha256_hex(r->body ? r->body : "", r->body_len, hex);
 		hash = hex;
 	}
-	buf_add_text(ret, hash);
-	ret->overflow |= signed_headers->overflow;
+	sigv4_put_text(t, hash);
+	return names;
 }

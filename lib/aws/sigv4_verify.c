@@ -132,18 +132,18 @@ static bool signature_matches(struct sigv4_signer *s, const struct http_request 
 	    .signed_names = a->signed_names,
 	    .payload_sha256 = body_sha256,
 	};
-	struct buf canonical cleanup(buf_deinit) = BUF_INIT(SIGV4_CANONICAL_MAX);
-	struct buf names cleanup(buf_deinit) = BUF_INIT(SIGV4_CANONICAL_MAX);
-	struct buf to_sign cleanup(buf_deinit) = BUF_INIT(SIGV4_CANONICAL_MAX);
-	sigv4_canonical_write(r, &rules, &canonical, &names);
+	struct sigv4_text *canonical = sigv4_signer_text(s);
+	struct sigv4_span names = sigv4_canonical_write(r, &rules, canonical);
 	/* A list that is unsorted, or names what was not sent, is not what is signed. */
-	if (!buf_ok(&canonical) || strcmp(buf_text(&names), a->signed_names) != 0)
+	if (canonical->overflow || names.len != strlen(a->signed_names) ||
+	    memcmp(names.at, a->signed_names, names.len) != 0)
 		return false;
 
 	const struct sigv4_scope scope = {.region = a->region, .service = a->service, .unix_ms = unix_ms};
 	const struct aws_credentials keys = {.secret_access_key = secret};
 	char expected[SHA256_HEX_SIZE];
-	sigv4_string_to_sign(&scope, canonical.data, canonical.len, &to_sign);
+	struct buf to_sign cleanup(buf_deinit) = BUF_INIT(SIGV4_TEXT_MAX);
+	sigv4_string_to_sign(&scope, canonical->data, canonical->len, &to_sign);
 	sigv4_signature(s, &keys, &scope, to_sign.data, to_sign.len, expected);
 	return text_equal_secret(expected, a->signature);
 }
