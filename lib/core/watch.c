@@ -202,9 +202,13 @@ static void read_trouble(struct turn *t)
 {
 	struct rollout *r = t->r;
 
+	bool other = r->trouble[0] != '\0' && !text_starts_with(r->trouble, METRICS_TROUBLE);
+
+	if (other)
+		return; /* the alias's trouble is the graver one; two that alternate would fill the log */
 	if (!t->event->polled.complete) {
 		turn_trouble(t, METRICS_TROUBLE "%.240s", t->event->polled.error);
-	} else if (text_starts_with(r->trouble, METRICS_TROUBLE)) {
+	} else if (r->trouble[0] != '\0') {
 		turn_announce(t, ANNOUNCE_RECOVERED, "over: %.240s", r->trouble);
 		r->trouble[0] = '\0';
 	}

@@ -25,7 +25,7 @@ void view_of_item(const struct item *i, struct view_rollout *ret)
 	ret->region = i->region;
 	ret->plan_hash = i->plan->hash;
 	ret->spec = &i->plan->spec;
-	if (!i->unreadable) {
+	if (!i->unreadable && i->state.first_traffic_unix_ms != 0) {
 		rollout_question(&i->plan->spec, &i->state, &i->samples, ret->now, &q);
 		verdict_judge(&q, &ret->verdict);
 	}
