@@ -13,7 +13,7 @@
 #define LABEL	   12 /* column after the labels */
 #define BAR_CELLS  48
 #define EVENT_ROWS 6
-#define KIND_CELLS 9 /* of an event's kind, so that the texts stand in a column */
+#define KIND_CELLS 8 /* of an event's kind, so that the texts stand in a column */
 #define TEXT_ROWS  3 /* of a reason that is wider than the screen */
 
 static bool phase_is(const json_t *rollout, const char *phase)
@@ -430,9 +430,9 @@ static void put_hint(struct canvas *c, const json_t *r)
 			 "rolloutctl resume %.64s (goes on from what the alias holds)  or  rolloutctl rollback %.64s",
 			 name, name);
 	else if (phase_is(r, "pending") && manual)
-		snprintf(text, sizeof(text), "rolloutctl promote %.64s  starts it", name);
+		snprintf(text, sizeof(text), "rolloutctl promote %.64s (starts it)", name);
 	else if (phase_is(r, "rolled-back") || phase_is(r, "failed"))
-		snprintf(text, sizeof(text), "rolloutctl retry %.64s  runs it again", name);
+		snprintf(text, sizeof(text), "rolloutctl retry %.64s (runs it again)", name);
 	put_field(c, STYLE_BOLD, "to do", text);
 }
 
@@ -506,17 +506,18 @@ void page_put_event(struct canvas *c, const json_t *event, int64_t now_unix_ms, 
 	canvas_end_line(c);
 }
 
+/* The newest; where there is no room for all, those. */
 static void put_events(struct canvas *c, const struct page *p)
 {
-	size_t n = json_array_size(p->events), shown = n < EVENT_ROWS ? n : EVENT_ROWS;
+	int n = (int)json_array_size(p->events), shown = n < EVENT_ROWS ? n : EVENT_ROWS;
 
-	if (shown == 0)
+	if (shown > canvas_rows_left(c) - 1)
+		shown = canvas_rows_left(c) - 1;
+	if (shown <= 0)
 		return;
 	put_blank(c);
-	for (size_t i = n - shown; i < n; i++) {
-		canvas_pad(c, INDENT);
-		page_put_event(c, json_array_get(p->events, i), p->now_unix_ms, false);
-	}
+	for (int i = n - shown; i < n; i++)
+		page_put_event(c, json_array_get(p->events, (size_t)i), p->now_unix_ms, false);
 }
 
 void page_render(struct canvas *c, const struct page *p)

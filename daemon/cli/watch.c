@@ -56,6 +56,9 @@ static void on_event(void *ctx, const json_t *event)
 
 	w->changed = true;
 	w->heard_end = page_ended(event); /* an event has the phase after it */
+	/* Those of intents are for the record: on a page the weight that follows says the same, and the room is small. */
+	if (w->frames && field_is(event, "kind", "intent"))
+		return;
 	json_array_append(w->events, (json_t *)event);
 	while (json_array_size(w->events) > EVENTS_KEPT)
 		json_array_remove(w->events, 0);
@@ -317,7 +320,7 @@ static int watch_frames(struct watch *w)
 		return EXIT_REFUSED;
 	}
 	w->frames = true;
-	w->follow = follow_new(w->cli->client, w->name, 0, EVENTS_KEPT, on_event, w);
+	w->follow = follow_new(w->cli->client, w->name, 0, 2 * EVENTS_KEPT, on_event, w);
 	draw(w);
 	run(w);
 	if (ended(w))

@@ -90,6 +90,19 @@ class WatchScreen(Case):
         self.assertNotIn("\x1b[?25l", t.text[at:])
         self.assertEqual(termios.tcgetattr(t.master)[3], t.saved[3])
 
+    def test_the_newest_events_are_those_with_room(self):
+        control = self.serve()
+        control.put(make_rollout())
+        for i in range(1, 9):
+            control.announce("hello-prod", "weight", f"number {i}")
+            control.announce("hello-prod", "intent", f"before number {i + 1}")
+        t = self.terminal("watch", "hello-prod", columns=80, rows=22)
+        at = t.expect("number 8.*Ctrl-C ends watching")
+        frame = plain(t.text[t.text.rindex("attempt 1", 0, at):])
+        self.assertIn("number 7", frame)
+        self.assertNotIn("number 3", frame)
+        self.assertNotIn("before", frame)
+
     def test_the_exit_code_is_that_of_wait(self):
         control = self.serve()
         control.put(make_rollout(phase="rolled-back"))
