@@ -235,6 +235,8 @@ static void look_cb(uv_timer_t *timer)
 		return;
 	if (!owns_state(d))
 		give_up(d, "another daemon has taken over this state: this one stops");
+	else if (s.fenced)
+		give_up(d, "the records are not as this daemon left them: it stops, and a new start loads them");
 	else if (d->looks++ % PRUNE_EVERY == 0)
 		prune(d);
 }

@@ -228,6 +228,25 @@ static void after_versions(struct sequence *s)
 		prepare_complete(s);
 }
 
+/* Whether the code is quarantined on this alias, on record or about to be. Returns 0 or the store's error. */
+static int find_quarantine(const struct item *i, const char *hash, bool *ret)
+{
+	const struct engine *e = i->engine;
+	bool found = false;
+	int r;
+
+	for (size_t n = 0; n < e->n_quarantines && !found; n++) {
+		const struct item *q = e->quarantines[n].item;
+
+		found = strcmp(q->alias_key, i->alias_key) == 0 && strcmp(q->state.canary_hash, hash) == 0;
+	}
+	r = found ? 0 : store_find_quarantine(e->store, i->alias_key, hash);
+	if (r != 0 && r != STORE_NOT_FOUND)
+		return r;
+	*ret = r == 0;
+	return 0;
+}
+
 static void canary_answered(struct sequence *s, const struct http_response *response)
 {
 	struct aws_error problem;
@@ -238,8 +257,14 @@ static void canary_answered(struct sequence *s, const struct http_response *resp
 		return;
 	}
 	version_info(&s->canary, &s->event.prepared.canary_info);
-	s->event.prepared.quarantined =
-	    store_find_quarantine(i->engine->store, i->alias_key, s->event.prepared.canary_info.hash) == 0;
+	if (find_quarantine(i, s->event.prepared.canary_info.hash, &s->event.prepared.quarantined) != 0) {
+		s->event.prepared.outcome = CALL_UNAVAILABLE;
+		(void)snprintf(s->event.prepared.error, sizeof(s->event.prepared.error),
+			       "it cannot be read whether the version is quarantined: %.180s",
+			       store_error_text(i->engine->store));
+		finish(s);
+		return;
+	}
 	next_stage(s, STAGE_STABLE);
 }
 

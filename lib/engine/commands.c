@@ -15,13 +15,13 @@ static struct item *find_live(struct engine *e, const char *name)
 	struct item *found = NULL;
 
 	for (struct item *i = strmap_get(&e->by_name, name); i; i = i->older) {
-		if (i->unreadable || !rollout_ended(&i->state))
+		if (!rollout_ended(&i->state))
 			found = i;
 	}
 	return found;
 }
 
-/* The way out for a record that cannot be read: it is closed, and the alias stays as it is. */
+/* The way out for a record that cannot be read: it is closed as it is, once that is durable, and so is the alias left. */
 static enum engine_answer drop_unreadable(struct item *i, enum rollout_command command, const char *by, char *ret_text)
 {
 	struct engine *e = i->engine;
@@ -35,11 +35,6 @@ static enum engine_answer drop_unreadable(struct item *i, enum rollout_command c
 	item_mark_dirty(i);
 	(void)snprintf(text, sizeof(text), "its unreadable record was dropped by %s; the alias was left as it is", by);
 	engine_add_event(e, i, rollout_announce_name(ANNOUNCE_COMMAND), text, by);
-	free(take_ptr(i->unreadable));
-	i->unreadable = NULL;
-	if (strmap_get(&e->by_alias, i->alias_key) == i)
-		strmap_put(&e->by_alias, i->alias_key, NULL);
-	e->reap_due = true;
 	(void)text_copy(ret_text, LIMIT_REASON, "the record is dropped; the alias was left as it is: look at it");
 	return ENGINE_DONE;
 }
@@ -73,34 +68,46 @@ static enum engine_answer run(struct item *i, struct rollout_event *event, char 
 	return ENGINE_REFUSED;
 }
 
+/* What an ended rollout cannot be told, whatever the core would say. */
+static bool forbidden(struct engine *e, const struct item *i, const struct rollout_event *event, char *ret_text)
+{
+	const struct item *owner = strmap_get(&e->by_alias, i->alias_key);
+
+	if (i->unreadable) {
+		(void)text_copy(ret_text, LIMIT_REASON, i->unreadable);
+		return true;
+	}
+	if (!owner || event->command.command != COMMAND_ROLLBACK || i->state.phase != PHASE_SUCCEEDED)
+		return false;
+	(void)snprintf(ret_text, LIMIT_REASON, "%s is under way on the same alias: roll that back first", owner->name);
+	return true;
+}
+
 /* Only a rollback means anything to a rollout that has ended, and only to a succeeded one; the core says so. */
 static enum engine_answer command_ended(struct engine *e, const char *name, struct rollout_event *event, char *ret_text)
 {
 	struct revive v = {.e = e};
 	enum engine_answer answer;
-	const struct item *owner;
+	struct item *i;
 
-	if (store_each_of_name(e->store, name, 1, revive, &v) != 0) {
+	/* It may have ended and still be here, for a call that is open or a store that fails: there is one of each. */
+	i = strmap_get(&e->by_name, name);
+	if (!i && store_each_of_name(e->store, name, 1, revive, &v) != 0) {
 		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
 		return ENGINE_UNAVAILABLE;
 	}
-	if (!v.item)
+	if (!i && !v.item)
 		return ENGINE_NO_SUCH;
-	if (v.item->unreadable) {
-		(void)text_copy(ret_text, LIMIT_REASON, v.item->unreadable);
+	if (forbidden(e, i ? i : v.item, event, ret_text)) {
 		item_free(v.item);
 		return ENGINE_REFUSED;
 	}
-	owner = strmap_get(&e->by_alias, v.item->alias_key);
-	if (owner && event->command.command == COMMAND_ROLLBACK && v.item->state.phase == PHASE_SUCCEEDED) {
-		(void)snprintf(ret_text, LIMIT_REASON, "%s is under way on the same alias: roll that back first",
-			       owner->name);
-		item_free(v.item);
-		return ENGINE_REFUSED;
+	if (v.item) {
+		i = v.item;
+		item_link(e, i);
 	}
-	item_link(e, v.item);
-	answer = run(v.item, event, ret_text);
-	if (rollout_ended(&v.item->state))
+	answer = run(i, event, ret_text);
+	if (rollout_ended(&i->state))
 		e->reap_due = true;
 	return answer;
 }
@@ -113,6 +120,10 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 	enum engine_answer answer;
 
 	ret_text[0] = '\0';
+	if (e->fenced) {
+		(void)text_copy(ret_text, LIMIT_REASON, "another daemon has taken over this state");
+		return ENGINE_UNAVAILABLE;
+	}
 	event.command.command = command;
 	(void)text_copy(event.command.by, sizeof(event.command.by), by);
 	text_copy_printable(event.command.reason, sizeof(event.command.reason), reason);
@@ -124,7 +135,7 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 		answer = command_ended(e, name, &event, ret_text);
 	e->recheck_pending = true;
 	engine_turn(e);
-	if (answer == ENGINE_DONE && e->store_failing) {
+	if (answer == ENGINE_DONE && (e->store_failing || e->fenced)) {
 		(void)snprintf(ret_text, LIMIT_REASON,
 			       "it was taken, but could not be recorded yet and may be lost in a restart: %.150s",
 			       store_error_text(e->store));

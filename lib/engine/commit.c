@@ -59,10 +59,8 @@ static int put_items(struct engine *e)
 {
 	int r = 0;
 
-	for (struct item *i = e->n_dirty > 0 ? e->first : NULL; i && r == 0; i = i->next) {
-		if (i->dirty)
-			r = put_item(e, i);
-	}
+	for (struct item *i = e->dirty; i && r == 0; i = i->next_dirty)
+		r = put_item(e, i);
 	return r;
 }
 
@@ -143,15 +141,14 @@ static void forget_all(struct engine *e, const uint64_t *event_ids)
 {
 	size_t n_events = e->n_events;
 
-	for (struct item *i = e->n_dirty > 0 ? e->first : NULL; i; i = i->next) {
-		if (!i->dirty)
-			continue;
+	for (struct item *i = e->dirty; i; i = i->next_dirty) {
 		i->dirty = false;
 		i->revision++;
 		i->n_changed = 0;
 		if (rollout_ended(&i->state))
 			e->reap_due = true;
 	}
+	e->dirty = NULL;
 	e->n_dirty = 0;
 	e->n_intents = 0;
 	for (size_t n = 0; n < e->n_quarantines; n++)

@@ -68,9 +68,10 @@ struct item *item_from_row(struct engine *e, const struct store_rollout *r)
 	}
 	plan_free(take_ptr(i->plan));
 	i->raw_record = mem_strdup(r->record);
-	i->unreadable = mem_printf("%s. Its alias is left alone: look at it, mend it by hand, then `rolloutctl "
-				   "rollback` drops this record and frees the alias",
-				   error);
+	i->unreadable = mem_printf("%s%s", error,
+				   r->live ? ". Its alias is left alone: look at it, mend it by hand, then `rolloutctl "
+					     "rollback` drops this record and frees the alias"
+					   : "");
 	return i;
 }
 
@@ -108,6 +109,16 @@ void item_link(struct engine *e, struct item *i)
 	e->recheck_pending = true;
 }
 
+/* Beside an unreadable rollout, which keeps its alias in any case, another one may have owned it all along. */
+static void give_alias_back(struct engine *e, const struct item *i)
+{
+	strmap_put(&e->by_alias, i->alias_key, NULL);
+	for (struct item *n = i->unreadable ? e->first : NULL; n; n = n->next) {
+		if (n != i && rollout_owns_alias(&n->state) && strcmp(n->alias_key, i->alias_key) == 0)
+			strmap_put(&e->by_alias, i->alias_key, n);
+	}
+}
+
 static void unlink_item(struct engine *e, struct item *i)
 {
 	struct item *newest = strmap_get(&e->by_name, i->name);
@@ -120,7 +131,7 @@ static void unlink_item(struct engine *e, struct item *i)
 			n->older = i->older;
 	}
 	if (strmap_get(&e->by_alias, i->alias_key) == i)
-		strmap_put(&e->by_alias, i->alias_key, NULL);
+		give_alias_back(e, i);
 	if (i->prev)
 		i->prev->next = i->next;
 	else
@@ -151,6 +162,8 @@ void item_mark_dirty(struct item *i)
 	if (i->dirty)
 		return;
 	i->dirty = true;
+	i->next_dirty = i->engine->dirty;
+	i->engine->dirty = i;
 	i->engine->n_dirty++;
 }
 
@@ -162,7 +175,7 @@ static void reap(struct engine *e)
 	e->reap_due = false;
 	for (struct item *i = e->first, *next; i; i = next) {
 		next = i->next;
-		if (!i->unreadable && rollout_ended(&i->state) && !i->dirty && i->pins == 0) {
+		if (rollout_ended(&i->state) && !i->dirty && i->pins == 0) {
 			unlink_item(e, i);
 			item_free(i);
 		}
@@ -300,6 +313,23 @@ static void run_timers(struct engine *e)
 	}
 }
 
+/* Says, once, what a rollout waits for that could start otherwise. */
+static void explain_wait(struct item *i, const struct item *owner)
+{
+	char reason[LIMIT_REASON];
+
+	if (i->older)
+		(void)text_copy(reason, sizeof(reason), "starts when the earlier attempt has sent its traffic back");
+	else
+		(void)snprintf(reason, sizeof(reason), "waits for %.63s, which is under way on the same alias",
+			       owner->name);
+	if (strcmp(i->state.reason, reason) == 0)
+		return;
+	(void)text_copy(i->state.reason, sizeof(i->state.reason), reason);
+	engine_add_event(i->engine, i, rollout_announce_name(ANNOUNCE_PHASE), reason, "");
+	item_mark_dirty(i);
+}
+
 static void start_pending(struct engine *e)
 {
 	if (!e->recheck_pending || e->draining || e->fenced)
@@ -307,12 +337,15 @@ static void start_pending(struct engine *e)
 	e->recheck_pending = false;
 	for (struct item *i = e->first; i; i = i->next) {
 		struct rollout_event event = {.kind = EVENT_START};
+		const struct item *owner;
 
 		if (i->unreadable || i->id == 0 || !rollout_may_start(&i->plan->spec, &i->state))
 			continue;
-		if (i->older || strmap_get(&e->by_alias, i->alias_key))
-			continue;
-		engine_event(i, &event, NULL, NULL);
+		owner = strmap_get(&e->by_alias, i->alias_key);
+		if (i->older || owner)
+			explain_wait(i, owner);
+		else
+			engine_event(i, &event, NULL, NULL);
 	}
 }
 
@@ -374,6 +407,15 @@ static void empty_outbox(struct engine *e)
 	poll_flush(e);
 }
 
+static bool owes_rollback(const struct engine *e)
+{
+	for (const struct item *i = e->dirty; i; i = i->next_dirty) {
+		if (i->state.goal == GOAL_HOME)
+			return true;
+	}
+	return false;
+}
+
 static void commit(struct engine *e)
 {
 	int r;
@@ -381,6 +423,8 @@ static void commit(struct engine *e)
 	if (e->store_failing && engine_now(e).boot_ms < e->store_retry_boot_ms)
 		return;
 	r = commit_turn(e);
+	if (r == -ENOSPC && owes_rollback(e) && store_spend_reserve(e->store))
+		r = commit_turn(e);
 	if (r == 0) {
 		if (e->store_failing)
 			engine_log(e, LOG_INFO, "the state is recorded again");
@@ -439,9 +483,20 @@ void engine_drain(struct engine *e)
 	e->draining = true;
 }
 
+/* A way home that waits for its next try is under way as well. */
+static bool rollback_waits(const struct engine *e)
+{
+	for (const struct item *i = e->first; i; i = i->next) {
+		if (i->timer_slot != 0 && i->state.goal == GOAL_HOME)
+			return true;
+	}
+	return false;
+}
+
 bool engine_idle(const struct engine *e)
 {
-	return e->fenced || (dispatch_idle(e->dispatch) && e->calls_open == 0 && e->n_dirty == 0 && e->n_events == 0);
+	return e->fenced || (dispatch_idle(e->dispatch) && e->calls_open == 0 && e->n_dirty == 0 && e->n_events == 0 &&
+			     !rollback_waits(e));
 }
 
 /* --- loading --- */

@@ -96,6 +96,7 @@ struct engine_stats {
 	uint64_t calls_queued;
 	uint64_t calls_in_flight;
 	uint64_t metrics_queried; /* as CloudWatch bills them */
+	bool fenced;		  /* this engine does nothing any more: its records are not its own */
 };
 
 enum engine_operation {

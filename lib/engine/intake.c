@@ -152,21 +152,20 @@ static enum intake_result refuse(struct intake *in, const char *why)
 }
 
 /* What forbids the plan whatever its content is; NULL: nothing. */
-static const char *unusable(struct intake *in)
+static const char *unusable(struct engine *e, const struct plan *plan)
 {
-	struct engine *e = in->e;
-	const char *region = choose_region(e, in->plan);
-	const struct item *live = strmap_get(&e->by_name, in->plan->name);
+	const char *region = choose_region(e, plan);
+	const struct item *live = strmap_get(&e->by_name, plan->name);
 
 	if (e->fenced)
 		return "another daemon has taken over this state";
 	if (e->draining)
-		return "rolloutd is shutting down; the plan is taken in after its restart";
-	if (!e->config.account_known(e->config.account_ctx, in->plan->account))
+		return "rolloutd is shutting down: again after its restart";
+	if (!e->config.account_known(e->config.account_ctx, plan->account))
 		return "`account` names none of the accounts in rolloutd.yaml";
 	if (!region || region[0] == '\0')
 		return "no region: set `region` in the plan, in rolloutd.yaml, or AWS_REGION";
-	if (live && live->unreadable)
+	if (live && live->unreadable && !rollout_ended(&live->state))
 		return "the stored record of this name cannot be read; see `rolloutctl status`";
 	if (e->stats.live >= LIMIT_ROLLOUTS)
 		return "the limit of 20000 live rollouts is reached";
@@ -211,7 +210,7 @@ static bool supersede(struct item *newest)
 	for (struct item *i = newest; i; i = i->older) {
 		struct rollout_event event = {.kind = EVENT_SUPERSEDED};
 
-		if (rollout_ended(&i->state))
+		if (i->unreadable || rollout_ended(&i->state))
 			continue;
 		engine_event(i, &event, NULL, NULL);
 		any = true;
@@ -238,7 +237,8 @@ static enum intake_result accept(struct intake *in, const struct latest *latest)
 {
 	struct engine *e = in->e;
 	struct item *before = strmap_get(&e->by_name, in->plan->name);
-	struct item *i = make_item(e, take_ptr(in->plan), choose_region(e, in->plan), latest->attempt + 1);
+	const char *region = choose_region(e, in->plan);
+	struct item *i = make_item(e, take_ptr(in->plan), region, latest->attempt + 1);
 	bool superseded;
 	int r = record_new(e, i, in->key, in->hash, NULL);
 
@@ -274,7 +274,7 @@ static enum intake_result take(struct intake *in)
 		(void)text_copy(in->text, LIMIT_REASON, "this content was taken in before");
 		return INTAKE_UNCHANGED;
 	}
-	why = unusable(in);
+	why = unusable(e, in->plan);
 	if (why)
 		return refuse(in, why);
 	if (find_latest(e, in->plan->name, &latest) != 0)
@@ -304,18 +304,34 @@ enum intake_result engine_take_plan(struct engine *e, struct plan *plan, const c
 
 /* --- retry --- */
 
+static bool is_live(const struct engine *e, const char *name)
+{
+	for (const struct item *i = strmap_get(&e->by_name, name); i; i = i->older) {
+		if (!rollout_ended(&i->state))
+			return true;
+	}
+	return false;
+}
+
 enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
 				char ret_text[static LIMIT_REASON])
 {
 	struct latest latest cleanup(latest_deinit) = {0};
 	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE], text[LIMIT_REASON];
 	struct rollout state = {0};
-	struct plan *plan;
+	struct plan *plan cleanup(plan_free_p) = NULL;
+	const char *why;
 	struct item *i;
 
-	if (strmap_get(&e->by_name, name)) {
+	if (is_live(e, name)) {
 		(void)text_copy(ret_text, LIMIT_REASON, "it has not ended yet: `rollback` it first, or wait");
 		return ENGINE_REFUSED;
+	}
+	i = strmap_get(&e->by_name, name);
+	if (i && i->dirty) {
+		(void)snprintf(ret_text, LIMIT_REASON, "its end could not be recorded yet: %.200s",
+			       store_error_text(e->store));
+		return ENGINE_UNAVAILABLE;
 	}
 	if (find_latest(e, name, &latest) != 0) {
 		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
@@ -328,12 +344,17 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 		(void)text_copy(ret_text, LIMIT_REASON, error);
 		return ENGINE_REFUSED;
 	}
+	why = unusable(e, plan);
+	if (why) {
+		(void)text_copy(ret_text, LIMIT_REASON, why);
+		return ENGINE_REFUSED;
+	}
 	/* An unreadable record only means that no code hash is known to lift the quarantine of. */
 	if (record_decode(latest.record, &state, boot_id, error, sizeof(error)) != 0)
 		state.canary_hash[0] = '\0';
 	char *region cleanup(mem_free_p) = mem_strdup(choose_region(e, plan));
 
-	i = make_item(e, plan, region, latest.attempt + 1);
+	i = make_item(e, take_ptr(plan), region, latest.attempt + 1);
 	if (record_new(e, i, NULL, NULL, state.canary_hash[0] ? state.canary_hash : NULL) != 0) {
 		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
 		item_free(i);

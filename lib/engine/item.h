@@ -30,6 +30,7 @@ struct item {
 	struct item *next;
 	unsigned pins; /* calls under way */
 	bool dirty;    /* state differs from the stored record */
+	struct item *next_dirty;
 	int64_t timer_boot_ms;
 	size_t timer_slot;     /* index in the heap + 1; 0: none */
 	uint64_t write_ticket; /* dispatch's, of the write under way */
@@ -97,6 +98,7 @@ struct engine {
 	size_t n_polls;
 	size_t cap_polls;
 	unsigned calls_open; /* call sequences under way */
+	struct item *dirty;  /* the items that are; linked by next_dirty */
 	size_t n_dirty;
 	bool recheck_pending; /* an alias became free, or something new waits for one */
 	bool reap_due;

@@ -82,6 +82,7 @@ static const struct field fields[] = {
 static void encode_field(const struct rollout *r, const struct field *f, struct buf *out)
 {
 	const void *at = (const char *)r + f->offset;
+	char text[LIMIT_REASON];
 
 	buf_addf(out, ",\"%s\":", f->name);
 	switch (f->type) {
@@ -100,7 +101,9 @@ static void encode_field(const struct rollout *r, const struct field *f, struct 
 		buf_addf(out, "%" PRId64, *(const int64_t *)at);
 		break;
 	case FIELD_TEXT:
-		buf_add_json_string(out, at);
+		/* A sentence that was cut within a character must not grow in JSON: it has to fit again when it is read. */
+		text_copy_printable(text, sizeof(text), at);
+		buf_add_json_string(out, text);
 		break;
 	}
 }

@@ -7,12 +7,13 @@
 
 void view_of_item(const struct item *i, struct view_rollout *ret)
 {
+	const char *source = strmap_get(&i->engine->source_of, i->name);
 	struct verdict_question q;
 
 	*ret = (struct view_rollout){
 	    .name = i->name,
 	    .attempt = i->attempt,
-	    .source = "",
+	    .source = source ? source : "",
 	    .unreadable = i->unreadable,
 	    .now = engine_now(i->engine),
 	    .state = &i->state,
@@ -130,6 +131,7 @@ int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engi
 void engine_stats(const struct engine *e, struct engine_stats *ret)
 {
 	*ret = e->stats;
+	ret->fenced = e->fenced;
 	for (const struct item *i = e->first; i; i = i->next)
 		ret->by_phase[i->state.phase]++;
 	dispatch_stats(e->dispatch, ret);
