@@ -120,7 +120,7 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 	size_t len = wanted < 0 ? 0 : (size_t)wanted;
 	if (wanted < 0) {
 		b->overflow = true;
-	} else if (len < room && len <= b->max - b->len) {
+	} else if (len < room) {
 		b->len += len;
 	} else {
 		if (room > 0)

@@ -53,14 +53,17 @@ static void test_prng_below(void **state)
 		assert_in_range(counts[i], 9500, 10500);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(prng_below(&p, 1), 0);
-	/* Just above half of the range, where a modulo would be wrong for half of the draws. */
-	uint64_t bound = (UINT64_C(1) << 63) + 1;
+	/* Three quarters of the range: drawn carelessly, every third number would come twice as often as the others. */
+	uint64_t bound = UINT64_C(3) << 62;
+	unsigned thirds = 0;
 	unsigned high = 0;
 	for (int i = 0; i < 10000; i++) {
 		uint64_t v = prng_below(&p, bound);
 		assert_true(v < bound);
+		thirds += v % 3 == 0;
 		high += v >= bound / 2;
 	}
+	assert_in_range(thirds, 3100, 3600);
 	assert_in_range(high, 4700, 5300);
 }
 
