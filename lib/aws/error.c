@@ -220,15 +220,15 @@ static void decode_entities(char *text)
 
 /* The query protocol's <ErrorResponse><Error><Code>…, which other services' front doors answer with as well. HTML has
  * no <Code>, or one with markup in it. */
-static void read_xml_error(const struct http_response *r, struct aws_error *e)
+static void read_xml_error(const char *body, struct aws_error *e)
 {
 	size_t len;
-	const char *code = find_element(r->body, "<Code>", "</Code>", &len);
+	const char *code = find_element(body, "<Code>", "</Code>", &len);
 	if (!code)
 		return;
 	if (!*e->code)
 		copy_code(e->code, sizeof(e->code), code, len);
-	const char *message = find_element(r->body, "<Message>", "</Message>", &len);
+	const char *message = find_element(body, "<Message>", "</Message>", &len);
 	if (!message)
 		return;
 	copy_message(e->message, sizeof(e->message), message, len);
@@ -300,7 +300,7 @@ void aws_error_parse(const struct http_response *response, struct aws_error *ret
 	if (*body == '{')
 		read_json_error(response, ret);
 	else if (*body == '<')
-		read_xml_error(response, ret);
+		read_xml_error(body, ret);
 	ret->class = classify(response->status, ret->code);
 	if (!*ret->message && (!*ret->code || ret->class == AWS_MALFORMED))
 		text_copy(ret->message, sizeof(ret->message), foreign_answer(response->status));

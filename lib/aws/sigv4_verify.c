@@ -94,7 +94,7 @@ static bool covers_enough(const struct http_request *r, const char *signed_names
 	for (size_t i = 0; i < r->n_headers; i++) {
 		char lower[64];
 		size_t n = 0;
-		for (; r->headers[i].name[n] && n < sizeof(lower) - 1; n++)
+		for (; n < sizeof(lower) - 1 && r->headers[i].name[n]; n++)
 			lower[n] = (char)sigv4_lower(r->headers[i].name[n]);
 		lower[n] = '\0';
 		if (text_starts_with(lower, "x-amz-") && !name_listed(signed_names, lower))

@@ -6,6 +6,9 @@
  *    decided (PRIORITY_LOOKUP), then the rest in order of arrival.
  *  - A call is built anew for each try, then signed with the keys and the time of that moment.
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
+ *  - A signature that is refused because this host's clock is off is AWS_SKEW. PRIORITY_HOME and PRIORITY_LOOKUP are
+ *    signed once more, by the service's clock: a rollback does not wait for somebody to set the time.
+ *  - An answer that says "throttled" empties the bucket: others use the quota too.
  *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; CloudWatch GetMetricData;
  *    CloudWatch DescribeAlarms; API Gateway. Rates from the configuration; GetFunction ten times the Lambda rate,
  *    DescribeAlarms at most 5 a second.
@@ -33,17 +36,19 @@ struct dispatch_call {
 struct dispatch;
 
 struct dispatch *dispatch_new(const struct engine_config *config, const struct ports *ports);
-/* Answers everything that is still waiting with AWS_NO_CONNECTION "shut down"; calls in flight must have been answered
- * by the transport before. NULL is fine. */
+/* Answers everything that is still waiting with AWS_NO_CONNECTION "shut down"; calls in flight must have been
+ * answered by the transport before. `done` should submit nothing then: it would be answered in the same way, at
+ * once, without end. NULL is fine. */
 void dispatch_free(struct dispatch *d);
 
 /* Returns a ticket, never 0. When LIMIT_CALLS_QUEUED is reached, a call of PRIORITY_NORMAL is answered with
  * AWS_THROTTLED naming the limit. */
 uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call);
-/* A call that waits in the queue (first try or between tries) is taken out and answered by the next dispatch_run with
- * AWS_NO_CONNECTION, code "Cancelled". One in flight goes on. Returns whether it was taken out. */
+/* A call that waits in the queue (first try or between tries) is taken out and answered by the next dispatch_run
+ * with AWS_NO_CONNECTION, code "Cancelled". One in flight goes on. Returns whether it was taken out. */
 bool dispatch_cancel(struct dispatch *d, uint64_t ticket);
-/* Sends what the buckets allow now, at most LIMIT_CALLS_IN_FLIGHT at a time; PRIORITY_HOME has four places of its own. */
+/* Sends what the buckets allow now, at most LIMIT_CALLS_IN_FLIGHT at a time; PRIORITY_HOME has four places of its
+ * own. What `done` adds meanwhile may wait for the next round, which dispatch_next_ms then wants at once. */
 void dispatch_run(struct dispatch *d);
 /* When dispatch_run has something to do again (boot_ms); INT64_MAX: only after an answer. */
 int64_t dispatch_next_ms(const struct dispatch *d);
