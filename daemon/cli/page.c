@@ -91,9 +91,15 @@ static const char *version_of(const json_t *rollout, const char *key)
 	return v[0] ? v : "?";
 }
 
+/* Neither is known before the alias and the version were looked up. */
+static bool knows_versions(const json_t *rollout)
+{
+	return field_text(rollout, "stable_version")[0] || field_text(rollout, "canary_version")[0];
+}
+
 void page_format_versions(const json_t *rollout, char out[static 64])
 {
-	if (field_true(rollout, "unreadable"))
+	if (field_true(rollout, "unreadable") || !knows_versions(rollout))
 		memcpy(out, "-", 2);
 	else
 		snprintf(out, 64, "%.24s > %.24s", version_of(rollout, "stable_version"),
@@ -381,7 +387,8 @@ static void put_verdict(struct canvas *c, const json_t *r)
 	const char *verdict = field_text(v, "verdict"), *why = field_text(v, "why");
 	bool pass = strcmp(verdict, "pass") == 0, fail = strcmp(verdict, "fail") == 0;
 
-	if (!verdict[0])
+	/* Once it is over, what is undecided stays so, and does not matter any more. */
+	if (!verdict[0] || (page_ended(r) && !pass && !fail))
 		return;
 	put_label(c, "verdict");
 	canvas_put(c, pass ? STYLE_GOOD : fail ? STYLE_BAD : STYLE_PLAIN, verdict);
@@ -530,13 +537,19 @@ void page_render(struct canvas *c, const struct page *p)
 	put_hint(c, r);
 	if (!field_true(r, "unreadable")) {
 		put_blank(c);
-		put_bar(c, r);
-		put_blank(c);
+		if (knows_versions(r)) {
+			put_bar(c, r);
+			put_blank(c);
+		}
 		put_steps(c, p);
 		put_next(c, p);
+	}
+	if (!field_true(r, "unreadable") && !not_begun(r)) {
 		put_blank(c);
 		put_versions(c, r);
 		put_verdict(c, r);
+	} else if (p->details) {
+		put_blank(c);
 	}
 	if (p->details)
 		put_details(c, p);

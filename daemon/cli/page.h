@@ -24,7 +24,7 @@ enum style page_phase_style(const char *phase);
 const char *page_weight(const json_t *object, const char *key_bp, char out[static 16]);
 /* "2/5", "final", "-" for a rollout that has not begun. */
 void page_format_step(const json_t *rollout, char out[static 48]);
-/* "1 > 2", with "?" for what is not known yet. */
+/* "1 > 2", with "?" for what is not known yet; "-" when neither is. */
 void page_format_versions(const json_t *rollout, char out[static 64]);
 /* The exit code that a phase means to `wait`; -1 while it goes on. */
 int page_exit_code(const json_t *rollout);

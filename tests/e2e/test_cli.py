@@ -223,6 +223,23 @@ class Looking(Case):
             control.put(make_rollout(phase=phase, **more))
             self.assertIn(hint, self.run_ctl("status", "hello-prod").stdout)
 
+    def test_what_has_not_begun_has_nothing_to_count(self):
+        control = self.serve()
+        control.put(make_rollout(phase="failed", reason="version 9 does not exist", weight=0, weight_bp=0,
+                                 stable_version=None, canary_version=None))  # fmt: skip
+        text = self.run_ctl("status", "hello-prod").stdout
+        self.assertRegex(text, r"\n    step 1 +10%  1m\n")
+        for word in ("v?", "no data", "invocations", "verdict"):
+            self.assertNotIn(word, text)
+        self.assertRegex(self.run_ctl("list").stdout, r"\nhello-prod +hello:prod +failed +- +0% +- +1h 2m +version 9")
+
+    def test_a_verdict_that_the_end_cut_off_is_not_shown(self):
+        control = self.serve()
+        control.put(make_rollout(phase="rolled-back", weight=0, weight_bp=0))
+        text = self.run_ctl("status", "hello-prod").stdout
+        self.assertIn("v2 canary", text)
+        self.assertNotIn("undecided", text)
+
     def test_a_tiny_weight_is_seen(self):
         control = self.serve()
         control.put(make_rollout(weight=0.01, weight_bp=1))
