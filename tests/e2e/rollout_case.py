@@ -47,6 +47,8 @@ metrics: {period: 1s, delay: 200ms}
 
 CONFIG = "limits: {lambda_rps: 500, cloudwatch_rps: 200}\n"
 
+WORLD_LOCK = threading.Lock()
+
 ANALYSIS = "every: 1s, settle: 1s, period: 1s"
 ERRORS = "metrics: [{errors: {max_rate: 20%, min_invocations: 3}}]"
 
@@ -72,7 +74,21 @@ def target_text(version, weights):
 
 class World(Server):
     def __init__(self, text=WORLD, *args):
-        super().__init__(text, "--key", f"AKIDEXAMPLE={SECRET}", *args)
+        super().__init__(text, "--key", f"AKIDEXAMPLE={SECRET}", "--key", "localaws=localaws", *args)
+
+        self.clients = {}
+
+    def close(self):
+        for client in self.clients.values():
+            client.close()
+        super().close()
+
+    def aws(self, service):
+        """A boto3 client; one is enough for all threads."""
+        with WORLD_LOCK:
+            if service not in self.clients:
+                self.clients[service] = self.client(service)
+            return self.clients[service]
 
     def environment(self):
         return {"AWS_ENDPOINT_URL": self.url, "AWS_SESSION_TOKEN": ""}
@@ -87,7 +103,7 @@ class World(Server):
 
     def holds(self, function, alias="prod"):
         """What the alias holds now, as a client of AWS sees it."""
-        a = self.client("lambda").get_alias(FunctionName=function, Name=alias)
+        a = self.aws("lambda").get_alias(FunctionName=function, Name=alias)
         return target_text(a["FunctionVersion"], a.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
 
     def calls(self, operation):
@@ -104,7 +120,7 @@ class Operator:
     def __init__(self, daemon):
         self.daemon = daemon
         # The socket takes 16 connections of one user, and refuses more.
-        self.places = threading.BoundedSemaphore(12)
+        self.places = threading.BoundedSemaphore(8)
 
     def get(self, path):
         with self.places:

@@ -7,21 +7,14 @@
 
 import json
 import os
-import re
 import subprocess
-import sys
 import threading
 import unittest
 
-from rollout_case import (ENDED, ENVIRONMENT, ROLLOUTCTL, ROLLOUTD, SECRET, Operator, RolloutCase, Together, make_plan,
-                          wait_long)
-from rolloutd_case import Connection
+from rollout_case import ENDED, ROLLOUTCTL, RolloutCase, Together, make_plan, wait_long
+from rolloutd_case import ENVIRONMENT, ROLLOUTD, SECRET, Connection
 
 LONG = 3600  # a bake that no test waits for
-
-
-def pause_bits(status):
-    return status["pause"]
 
 
 class Plans(Together):
@@ -36,7 +29,7 @@ class Plans(Together):
         self.assertEqual(self.world.holds(f), "2")
         phases = [e["phase"] for e in self.ctl.events("canary", "phase")]
         self.assertEqual(phases, ["preparing", "progressing", "promoting", "succeeded"])
-        self.assertEqual([h["attempt"] for h in self.ctl.history("canary")], [1])
+        self.assertEqual([(h["attempt"], h["source"]) for h in self.ctl.history("canary")], [(1, "canary.yaml")])
 
     def test_linear_steps(self):
         f = self.function()
@@ -106,7 +99,7 @@ class Plans(Together):
 
     def test_what_cannot_begin(self):
         f, g = self.function(), self.function()
-        lam = self.world.client("lambda")
+        lam = self.world.aws("lambda")
         lam.update_alias(FunctionName=f, Name="test", FunctionVersion="$LATEST")
         for name, text, words in (
                 ("no-version", make_plan("no-version", g, version=77), "version 77 does not exist"),
@@ -133,14 +126,18 @@ class Plans(Together):
         text = make_plan("once", f, steps=[(50, 1)])
         self.d.put_plan("once.yaml", text)
         self.ctl.phase("once", "succeeded")
-        self.world.client("lambda").update_alias(FunctionName=f, Name="prod", FunctionVersion="1")
-        self.d.put_plan("once.yaml", text)  # touched
-        self.drop("once-fence", g, steps=())
-        self.ctl.phase("once-fence", "succeeded")
-        self.d.put_plan("once.yaml", "# a comment\n" + text)
-        wait_long("the daemon's note", lambda: "once#1 ran this content already" in self.d.log())
+        self.world.aws("lambda").update_alias(FunctionName=f, Name="prod", FunctionVersion="1")
+        for n, same in enumerate((text, "# a comment\n" + text, text.replace("bake: 1s", "bake: 1000ms"))):
+            self.d.put_plan("once.yaml", same)
+            self.drop(f"once-{n}", g, version=6 - 4 * (n % 2), steps=())  # later in the folder's order
+            self.ctl.phase(f"once-{n}", "succeeded")
         self.d.put_plan("once-copy.yaml", text)
-        wait_long("the daemon's note", lambda: any("once-copy.yaml" in line for line in self.d.log().splitlines()))
+
+        def errors():
+            files = self.ctl.get("/v1/rollouts")[1].get("files", [])
+            return [e for file in files if file["file"] == "once-copy.yaml" for e in file["errors"]]
+
+        self.assertIn("a plan named 'once' is in once.yaml already", wait_long("the error", errors)[0])
         self.assertEqual(len(self.ctl.history("once")), 1)
         self.asked_only(f, "1", "1+2@50", "2", "1")
 
@@ -177,6 +174,8 @@ class Plans(Together):
         self.asked_only(f, "1", "1+2@10", "1", "1+6@25", "6")
         newest, oldest = self.ctl.history("next")
         self.assertEqual((newest["phase"], oldest["phase"], oldest["superseded"]), ("succeeded", "rolled-back", True))
+        self.assertIn("starts when the earlier attempt has sent its traffic back",
+                      [e["text"] for e in self.ctl.events("next", "phase")])
         # To be superseded says nothing against a version.
         self.drop("next", f, version=2, steps=[(50, 1)])
         self.ctl.phase("next", "succeeded", attempt=3)
@@ -292,7 +291,7 @@ class Commands(Together):
         f = self.function()
         self.drop("moved", f, steps=[(50, 1)])
         self.ctl.phase("moved", "succeeded")
-        self.world.client("lambda").update_alias(FunctionName=f, Name="prod", FunctionVersion="6")
+        self.world.aws("lambda").update_alias(FunctionName=f, Name="prod", FunctionVersion="6")
         self.ctl.run("rollback", "moved")
         s = self.ctl.until("moved", lambda s: s["phase"] in ENDED and s["reason"], "to see the other's write")
         self.assertEqual(s["phase"], "succeeded")
@@ -412,26 +411,27 @@ class Others(Together):
     """Other writers, alarms, missing metrics: what must stop a rollout, and how it goes on."""
 
     def human(self, f, version="1", weights=None, alias="prod"):
-        self.world.client("lambda").update_alias(
+        self.world.aws("lambda").update_alias(
             FunctionName=f, Name=alias, FunctionVersion=version,
             RoutingConfig={"AdditionalVersionWeights": weights or {}})
 
     def test_a_human_in_the_middle(self):
         f = self.function()
-        self.drop("human", f)
+        self.drop("human", f, steps=[(10, LONG)])
         self.ctl.weight("human", 10)
         self.human(f, "6")
+        self.ctl.run("promote", "human")
         s = self.ctl.phase("human", "blocked")
         self.assertIn("version 6", s["reason"])
         self.assertIn("10% on version 2", s["reason"])
-        self.assertEqual([e["kind"] for e in self.ctl.events("human")].count("foreign"), 1)
+        self.assertEqual([e["kind"] for e in self.ctl.events("human")].count("foreign-write"), 1)
         self.ctl.run("wait", "human", code=4)
         self.assertIn("blocked", self.ctl.run("promote", "human", code=1))
         self.assertIn("blocked", self.ctl.run("pause", "human", code=1))
         self.asked_only(f, "1", "1+2@10", "6")
         # Not a split between its two versions, so resuming does not help.
         self.ctl.run("resume", "human")
-        self.ctl.until("human", lambda s: s["phase"] == "blocked" and len(self.ctl.events("human", "foreign")) == 2,
+        self.ctl.until("human", lambda s: s["phase"] == "blocked" and len(self.ctl.events("human", "foreign-write")) == 2,
                        "to be blocked again")
         self.asked_only(f, "1", "1+2@10", "6")
         self.ctl.run("rollback", "human")
@@ -486,12 +486,13 @@ class Others(Together):
 
     def test_the_alias_is_deleted(self):
         f = self.function()
-        self.drop("deleted", f)
+        self.drop("deleted", f, steps=[(10, LONG)])
         self.ctl.weight("deleted", 10)
-        self.world.client("lambda").delete_alias(FunctionName=f, Name="prod")
+        self.world.aws("lambda").delete_alias(FunctionName=f, Name="prod")
+        self.ctl.run("promote", "deleted")
         s = self.ctl.phase("deleted", "blocked")
         self.assertIn("ResourceNotFound", s["reason"])
-        lam = self.world.client("lambda")
+        lam = self.world.aws("lambda")
         lam.create_alias(FunctionName=f, Name="prod", FunctionVersion="2")
         self.ctl.run("rollback", "deleted")
         self.ctl.phase("deleted", "rolled-back")
@@ -505,7 +506,7 @@ class Others(Together):
         self.alarm("burning", "OK")
         self.drop("alarm", f, metrics="metrics: [{alarm: burning}]", steps=[(10, 1), (50, LONG)])
         self.ctl.weight("alarm", 50)
-        self.world.client("cloudwatch").set_alarm_state(AlarmName="burning", StateValue="ALARM", StateReason="test")
+        self.world.aws("cloudwatch").set_alarm_state(AlarmName="burning", StateValue="ALARM", StateReason="test")
         s = self.ctl.phase("alarm", "rolled-back")
         self.assertIn("burning", s["reason"])
         self.asked_only(f, "1", "1+2@10", "1+2@50", "1")
