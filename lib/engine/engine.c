@@ -349,8 +349,8 @@ static void start_pending(struct engine *e)
 	}
 }
 
-/* What may leave although the turn could not be made durable: nothing that changes AWS but the way home, whose intent
- * is durable since the rollout's first record and which is idempotent under its RevisionId. */
+/* What may leave although the turn could not be made durable: nothing that changes AWS but the way home, which the
+ * rollout's first record tells already and which is idempotent under its RevisionId. */
 static bool may_leave_undurable(const struct outgoing *o)
 {
 	return o->effect.kind != EFFECT_WRITE_ALIAS || o->effect.write.home;
