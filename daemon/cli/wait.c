@@ -116,7 +116,7 @@ static void print_end(struct cli *cli, const json_t *rollout)
 	buf_deinit(&out);
 }
 
-/* Waits until it is worth asking again. Returns false when the time is up; a name that never came is for ask() to say. */
+/* Waits until it is worth asking again. False: the time is up. That a name never came is for ask() to say. */
 static bool hold(const struct waiting *w, struct follow *f)
 {
 	int64_t left = w->deadline_ms - span_now_ms(), poll = w->attempt ? POLL_MS : NAME_POLL_MS;

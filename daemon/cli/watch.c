@@ -56,7 +56,7 @@ static void on_event(void *ctx, const json_t *event)
 
 	w->changed = true;
 	w->heard_end = page_ended(event); /* an event has the phase after it */
-	/* Those of intents are for the record: on a page the weight that follows says the same, and the room is small. */
+	/* Those of intents are for the record: the weight that follows says the same, and a page is small. */
 	if (w->frames && field_is(event, "kind", "intent"))
 		return;
 	json_array_append(w->events, (json_t *)event);
