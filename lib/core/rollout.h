@@ -16,7 +16,8 @@
  *  - Each write carries the RevisionId that the decision was made on.
  *  - An answer that never came, or a 412, is looked up with EFFECT_READ_ALIAS. A live alias that equals any recorded
  *    target is ours to go on from, however late it landed; anything else is foreign, and the rollout is blocked.
- *  - The way home (all traffic to stable) is a recorded target from the first record on.
+ *  - The way home (all traffic to stable) is known from the first record on, so it may leave while nothing can be
+ *    recorded. A crash then makes it look like somebody else's write: blocked, with all traffic on stable.
  *
  * Stale answers (whose seq is not the one waited for) are counted in `stale` and change nothing else.
  */
