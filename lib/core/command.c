@@ -62,10 +62,14 @@ static enum rollout_answer take_pause(struct answer *a)
 	announce_command(a->t);
 	describe(a->t, "paused", reason);
 	r->pause |= PAUSE_OPERATOR;
+	traffic_call_back(a->t);
 	if (r->phase == PHASE_PENDING || r->phase == PHASE_PREPARING)
 		turn_set_phase(a->t, r->phase, reason);
 	else
 		turn_set_phase(a->t, turn_forward_phase(a->t), reason);
+	if (r->wait == WAIT_WRITE)
+		return answer_with(a, ANSWER_DONE,
+				   "paused: no weight is asked for any more, but the last one may have left");
 	return answer_with(a, ANSWER_DONE, "paused: the weight stays where it is, and the canary is still watched");
 }
 

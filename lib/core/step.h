@@ -39,6 +39,8 @@ void traffic_look(struct turn *t); /* asks for the alias */
 void traffic_looked(struct turn *t);
 void traffic_write(struct turn *t); /* asks for the wanted target, or finds that it holds already */
 void traffic_written(struct turn *t);
+/* Calls a write back that is asked for: one that has not left yet never will; it is answered in any case. */
+void traffic_call_back(struct turn *t);
 /* All traffic to stable, before anything else. Ends the rollout at once when nothing was moved or asked for. */
 void traffic_go_home(struct turn *t, const char *reason, bool quarantine);
 

@@ -285,6 +285,8 @@ static void look_succeeded(struct turn *t)
 	const struct alias_view *view = &t->event->alias.alias;
 	bool same = alias_target_equal(&view->target, &r->live) && !view->odd;
 	bool ours = !view->odd && (same || is_asked(t, &view->target));
+	bool moved = !same || strcmp(view->revision, r->revision) != 0;
+	uint32_t attempts = r->attempts;
 
 	if (!ours) {
 		if (!may_take_over(t, view)) {
@@ -294,16 +296,21 @@ static void look_succeeded(struct turn *t)
 		confirm(t, view);
 		r->applied = false;
 		r->unsure = view->odd; /* an odd content has no target of its own: written over in any case */
-	} else if (!same || strcmp(view->revision, r->revision) != 0) {
+	} else if (moved) {
 		if (!same && r->unsure)
 			turn_announce(t, ANNOUNCE_RECOVERED, "the write whose answer was lost has taken effect");
 		confirm(t, view);
 	}
+	if (r->goal == GOAL_HOME && r->first_traffic_unix_ms == 0 && rollout_weight_bp(r) > 0)
+		r->first_traffic_unix_ms = t->now.unix_ms; /* found only now, and on its way home already */
 	r->look = false;
 	r->reopened = false;
 	r->take_over = false;
 	if (!r->unsure)
 		turn_recovered(t);
+	/* The write was refused for its revision, and the alias still shows that one: an old view. The next try waits. */
+	if (!moved && (r->goal == GOAL_HOME || !r->applied))
+		r->attempts = attempts;
 }
 
 void traffic_looked(struct turn *t)
@@ -454,6 +461,16 @@ void traffic_written(struct turn *t)
 	}
 }
 
+void traffic_call_back(struct turn *t)
+{
+	struct rollout *r = t->r;
+
+	if (r->wait != WAIT_WRITE || r->cancelled)
+		return;
+	r->cancelled = true;
+	turn_effect(t, EFFECT_CANCEL)->seq = r->seq;
+}
+
 void traffic_go_home(struct turn *t, const char *reason, bool quarantine)
 {
 	struct rollout *r = t->r;
@@ -472,9 +489,6 @@ void traffic_go_home(struct turn *t, const char *reason, bool quarantine)
 		turn_end(t, PHASE_FAILED, reason);
 		return;
 	}
-	if (r->wait == WAIT_WRITE) {
-		r->cancelled = true;
-		turn_effect(t, EFFECT_CANCEL)->seq = r->seq;
-	}
+	traffic_call_back(t);
 	turn_set_phase(t, PHASE_ROLLING_BACK, reason);
 }

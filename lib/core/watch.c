@@ -160,10 +160,7 @@ static void pause_for(struct turn *t, enum rollout_pause bit, const char *reason
 	struct rollout *r = t->r;
 
 	r->pause |= bit;
-	if (r->wait == WAIT_WRITE && !r->cancelled) {
-		r->cancelled = true;
-		turn_effect(t, EFFECT_CANCEL)->seq = r->seq;
-	}
+	traffic_call_back(t);
 	turn_set_phase(t, PHASE_PAUSED, reason);
 }
 
@@ -267,7 +264,8 @@ static void advance(struct turn *t)
 	uint32_t end = (uint32_t)t->spec->n_steps;
 
 	if (r->step == end) {
-		if (!r->finishing) {
+		/* Only the very answer ends it: what was seen before a hold or a pause may have changed since. */
+		if (!r->finishing || t->event->kind != EVENT_ALIAS_READ) {
 			r->finishing = true;
 			r->look = true;
 			traffic_look(t);
@@ -303,6 +301,11 @@ static void decide_after_bake(struct turn *t, int64_t baked)
 			hold(t, baked);
 		return;
 	}
+	/* By the clock or not: while metrics cannot be read, nobody knows that nothing fails. */
+	if (!by_hand && !r->allowed && is_dark(t)) {
+		hold(t, baked);
+		return;
+	}
 	if (!by_hand && r->step < t->spec->n_steps && t->spec->steps[r->step].approve) {
 		pause_for(t, PAUSE_APPROVAL, "waits for approval: `rolloutctl promote` takes the next step");
 		return;
@@ -320,6 +323,8 @@ void watch_decide(struct turn *t)
 			decide_after_bake(t, baked);
 		else if (is_dark(t))
 			hold(t, baked);
+		else
+			r->hold_from_baked_ms = -1;
 	}
 }
 

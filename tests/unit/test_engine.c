@@ -819,6 +819,88 @@ static void test_cut_sentence(void **state)
 	buf_deinit(&record);
 }
 
+/* A pause calls back the write that AWS has not taken yet. */
+static void test_pause_calls_back(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	admin(b, "POST", "/_localaws/faults", "[{\"op\": \"UpdateAlias\", \"fault\": \"throttle\"}]");
+	assert_int_equal(take_file(b, "hello", 2), INTAKE_STARTED);
+	run_for(b, 500);
+	assert_int_equal(command(b, "hello", COMMAND_PAUSE), ENGINE_DONE);
+	admin(b, "PUT", "/_localaws/reset", "{\"what\": \"faults\"}");
+	run_for(b, MS_PER_HOUR);
+	assert_phase(b, "hello", PHASE_PAUSED);
+	assert_string_equal(alias_holds(b), "1");
+	assert_int_equal(command(b, "hello", COMMAND_RESUME), ENGINE_DONE);
+	run_for(b, 15 * MS_PER_MINUTE);
+	assert_phase(b, "hello", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
+/* A first weight that landed unheard of is traffic all the same. */
+static void test_lost_write_found_on_the_way_home(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	admin(b, "POST", "/_localaws/faults", "[{\"op\": \"UpdateAlias\", \"fault\": \"lost_after\", \"times\": 1}]");
+	assert_int_equal(take_file(b, "hello", 2), INTAKE_STARTED);
+	run_for(b, 2 * MS_PER_SECOND);
+	assert_string_equal(alias_holds(b), "1+2@0.1");
+	assert_int_equal(command(b, "hello", COMMAND_ROLLBACK), ENGINE_DONE);
+	run_for(b, MS_PER_MINUTE);
+	assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	assert_string_equal(alias_holds(b), "1");
+	bench_free(b);
+}
+
+/* GetAlias keeps showing what was before: the write is refused each time, and tried at growing distances. */
+static void test_old_views_are_waited_out(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	assert_int_equal(take_file(b, "hello", 2), INTAKE_STARTED);
+	run_for(b, MS_PER_MINUTE);
+	admin(b, "PUT", ALIAS_PATH, "{\"Description\": \"touched\"}");
+	admin(b, "POST", "/_localaws/faults", "[{\"op\": \"GetAlias\", \"fault\": \"stale\"}]");
+	assert_int_equal(command(b, "hello", COMMAND_ROLLBACK), ENGINE_DONE);
+	run_for(b, MS_PER_MINUTE);
+	assert_true(b->updates > 5);
+	assert_true(b->updates < 60);
+	admin(b, "PUT", "/_localaws/reset", "{\"what\": \"faults\"}");
+	run_for(b, MS_PER_MINUTE);
+	assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	bench_free(b);
+}
+
+/* By the clock, but not in the dark; and not after a restart before the time away has been looked at. */
+static void test_clock_stops_in_the_dark(void **state)
+{
+	struct bench *b = bench_new();
+	char text[LIMIT_REASON];
+	const char *more = "analysis: {pace: clock, metrics: [{errors: {max_rate: 1%, min_invocations: 10}}]}\n";
+
+	(void)state;
+	assert_int_equal(take(b, "hello.yaml", plan_text("hello", 9, more), text), INTAKE_STARTED);
+	run_for(b, MS_PER_MINUTE);
+	assert_string_equal(alias_holds(b), "1+9@0.1");
+	drop_flights(b);
+	engine_free(b->e);
+	b->now.boot_ms += 20 * MS_PER_MINUTE;
+	b->now.unix_ms += 20 * MS_PER_MINUTE;
+	world_advance(b->world, b->now);
+	load(b);
+	run_for(b, 2 * MS_PER_SECOND);
+	assert_string_equal(alias_holds(b), "1+9@0.1");
+	run_for(b, 5 * MS_PER_MINUTE);
+	assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	assert_int_equal(b->updates, 2);
+	bench_free(b);
+}
+
 /* --- anything at any time --- */
 
 static uint64_t draw(struct bench *b, uint64_t below)
@@ -964,6 +1046,10 @@ int main(void)
 	    cmocka_unit_test(test_fenced),
 	    cmocka_unit_test(test_drain),
 	    cmocka_unit_test(test_cut_sentence),
+	    cmocka_unit_test(test_pause_calls_back),
+	    cmocka_unit_test(test_lost_write_found_on_the_way_home),
+	    cmocka_unit_test(test_old_views_are_waited_out),
+	    cmocka_unit_test(test_clock_stops_in_the_dark),
 	    cmocka_unit_test(test_anything),
 	};
 
