@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""rolloutd against moto, which others wrote from AWS's own models, with moto's signature check switched on. moto neither
+routes by weight nor makes metrics of its own, so the test puts them, as Lambda would.
+
+# runner: timeout 200
+"""
+
+import os
+
+# Read when moto is loaded: so many calls are free, those that make the user whose keys the daemon then signs with.
+os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "3"
+
+import datetime  # noqa: E402
+import io  # noqa: E402
+import json  # noqa: E402
+import logging  # noqa: E402
+import threading  # noqa: E402
+import unittest  # noqa: E402
+import urllib.request  # noqa: E402
+import zipfile  # noqa: E402
+
+import boto3  # noqa: E402
+import botocore.config  # noqa: E402
+from moto.server import ThreadedMotoServer  # noqa: E402
+
+from rolloutd_case import DEADLINE, Case, wait_for  # noqa: E402
+
+REGION = "us-east-1"
+
+
+def zipped(text):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(zipfile.ZipInfo("index.py"), text)
+    return out.getvalue()
+
+
+class Traffic(threading.Thread):
+    """Puts the datapoints that Lambda would make, several times a second, as if both versions had requests all the
+    time: what is from before the canary's first request, the daemon does not ask for."""
+
+    def __init__(self, cloudwatch, function, canary_errors):
+        super().__init__()
+        self.cloudwatch, self.function, self.canary_errors = cloudwatch, function, canary_errors
+        self.over = threading.Event()
+        self.problem = None
+
+    def datum(self, metric, value, version):
+        dimensions = [("FunctionName", self.function), ("Resource", f"{self.function}:prod"),
+                      ("ExecutedVersion", version)]
+        return {"MetricName": metric, "Value": value, "Unit": "Count", "Timestamp": datetime.datetime.now(datetime.UTC),
+                "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions]}
+
+    def run(self):
+        try:
+            while not self.over.wait(0.2):
+                self.cloudwatch.put_metric_data(Namespace="AWS/Lambda", MetricData=[
+                    self.datum("Invocations", 90, "1"), self.datum("Errors", 0, "1"),
+                    self.datum("Invocations", 10, "2"), self.datum("Errors", self.canary_errors, "2")])
+        except Exception as e:  # told by the test, not by this thread
+            self.problem = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+        if self.problem:
+            raise self.problem
+
+
+class Moto(Case):
+    @classmethod
+    def setUpClass(cls):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        cls.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        cls.server.start()
+        cls.addClassCleanup(cls.server.stop)
+        cls.url = "http://{}:{}".format(*cls.server.get_host_and_port())
+        iam = cls.client("iam", "none", "none")
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        iam.create_user(UserName="rolloutd")
+        iam.put_user_policy(UserName="rolloutd", PolicyName="all", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName="rolloutd")["AccessKey"]
+        cls.key = (key["AccessKeyId"], key["SecretAccessKey"])
+        cls.iam, cls.lam, cls.cloudwatch = (cls.client(s, *cls.key) for s in ("iam", "lambda", "cloudwatch"))
+        assumed = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}
+        cls.role = cls.iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=json.dumps(assumed))["Role"]["Arn"]
+
+    @classmethod
+    def client(cls, service, key, secret):
+        c = boto3.client(service, endpoint_url=cls.url, region_name=REGION, aws_access_key_id=key,
+                         aws_secret_access_key=secret,
+                         config=botocore.config.Config(retries={"max_attempts": 0}))
+        cls.addClassCleanup(c.close)
+        return c
+
+    @classmethod
+    def check_signatures(cls, on):
+        """moto refuses every GET of boto3 when it checks, right or not, so the end is read without."""
+        body = b"0" if on else b"inf"
+        request = urllib.request.Request(f"{cls.url}/moto-api/reset-auth", method="POST", data=body,
+                                         headers={"Content-Type": "text/plain"})
+        urllib.request.urlopen(request, timeout=DEADLINE).close()
+
+    def make(self, function):
+        """A function with versions 1 and 2 of different code, and `prod` on version 1."""
+        self.lam.create_function(FunctionName=function, Runtime="python3.12", Role=self.role, Handler="index.handler",
+                                 Code={"ZipFile": zipped(f"{function} one")})
+        self.lam.publish_version(FunctionName=function)
+        self.lam.update_function_code(FunctionName=function, ZipFile=zipped(f"{function} two"))
+        self.lam.publish_version(FunctionName=function)
+        self.lam.create_alias(FunctionName=function, Name="prod", FunctionVersion="1")
+
+    def begin(self, secret=None):
+        return self.daemon(environment={
+            "AWS_ENDPOINT_URL": self.url, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": self.key[0],
+            "AWS_SECRET_ACCESS_KEY": secret or self.key[1], "AWS_SESSION_TOKEN": ""})
+
+    def drop(self, d, function, version=2):
+        d.put_plan(f"{function}.yaml", (
+            f"apiVersion: rolloutd/v1\nkind: Rollout\nname: {function}\nfunction: {function}\nalias: prod\n"
+            f"version: {version}\nsteps:\n  - {{weight: 10%, bake: 1s}}\n  - {{weight: 50%, bake: 1s}}\n"
+            "analysis: {every: 1s, settle: 1s, period: 1s,\n"
+            "  metrics: [{errors: {max_rate: 5%, min_invocations: 10}}]}\n"))
+
+    def phase(self, d, name, *phases):
+        for _ in range(3):  # moto takes its time
+            try:
+                return wait_for(f"{name} to be {phases}", lambda: self.status(d, name, phases))
+            except AssertionError as e:
+                problem = e
+        raise AssertionError(f"{problem}\n{d.log()}")
+
+    @staticmethod
+    def status(d, name, phases):
+        status, answer = d.get(f"/v1/rollouts/{name}")
+        return answer if status == 200 and answer["phase"] in phases else None
+
+    def alias(self, function):
+        self.check_signatures(False)
+        try:
+            a = self.lam.get_alias(FunctionName=function, Name="prod")
+        finally:
+            self.check_signatures(True)
+        return a["FunctionVersion"], a.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+
+    def test_a_good_version_takes_over(self):
+        self.make("good")
+        d = self.begin()
+        with Traffic(self.cloudwatch, "good", canary_errors=0):
+            self.drop(d, "good")
+            s = self.phase(d, "good", "succeeded", "failed", "rolled-back")
+        self.assertEqual(s["phase"], "succeeded", s["reason"])
+        self.assertEqual(self.alias("good"), ("2", {}))
+        texts = [e["text"] for e in d.get("/v1/events?name=good")[1]["events"] if e["kind"] == "weight"]
+        self.assertEqual(texts, ["the alias sends its traffic to version 1 and 10% on version 2",
+                                 "the alias sends its traffic to version 1 and 50% on version 2",
+                                 "the alias sends its traffic to version 2"])
+
+    def test_errors_bring_it_home(self):
+        self.make("bad")
+        d = self.begin()
+        with Traffic(self.cloudwatch, "bad", canary_errors=4):
+            self.drop(d, "bad")
+            s = self.phase(d, "bad", "succeeded", "failed", "rolled-back")
+        self.assertEqual(s["phase"], "rolled-back", s["reason"])
+        self.assertRegex(s["reason"], r"the canary failed \d+ of \d+ requests \(40%\)")
+        self.assertEqual(self.alias("bad"), ("1", {}))
+        self.assertNotIn(self.key[1], d.log())
+
+    def test_the_latest_version(self):
+        self.make("latest")
+        d = self.begin()
+        with Traffic(self.cloudwatch, "latest", canary_errors=0):
+            self.drop(d, "latest", "latest")
+            s = self.phase(d, "latest", "succeeded", "failed", "rolled-back")
+        self.assertEqual((s["phase"], s["canary_version"]), ("succeeded", "2"), s["reason"])
+        self.assertEqual(self.alias("latest"), ("2", {}))
+
+    def test_without_metrics_it_holds(self):
+        self.make("silent")
+        d = self.begin()
+        self.drop(d, "silent")
+        wait_for("the hold", lambda: (self.status(d, "silent", ("progressing",)) or {"verdict": {"gap": ""}})
+                 ["verdict"]["gap"] == "no-data")
+        self.assertEqual(self.alias("silent"), ("1", {"2": 0.1}))
+        self.assertEqual(d.post("/v1/rollouts/silent/rollback")[0], 200)
+        self.phase(d, "silent", "rolled-back")
+        self.assertEqual(self.alias("silent"), ("1", {}))
+
+    def test_a_wrong_secret_is_refused(self):
+        """So the check is on, and all of the above was signed as moto wants it."""
+        self.make("unsigned")
+        d = self.begin(secret="x" * 40)
+        self.drop(d, "unsigned")
+        s = wait_for("the trouble", lambda: (self.status(d, "unsigned", ("preparing",)) or {}).get("trouble") and
+                     self.status(d, "unsigned", ("preparing",)))
+        self.assertIn("SignatureDoesNotMatch", s["trouble"])
+
+
+if __name__ == "__main__":
+    unittest.main()
