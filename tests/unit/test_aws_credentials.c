@@ -165,6 +165,8 @@ static void files_as_people_write_them(void **state)
 	expect_keys("[a b]\naws_access_key_id = A\naws_secret_access_key = S#;x\n", "a b", "A", "S#;x", NULL);
 	expect_keys("[default]\naws_access_key_id = A\naws_secret_access_key = S\naws_security_token = old\n",
 		    "default", "A", "S", "old");
+	expect_keys("[p]\na = b\n[default]\n  aws_access_key_id = A\n  aws_secret_access_key = S\n", "default", "A",
+		    "S", NULL);
 	/* a nested value's lines are not keys */
 	expect_keys("[default]\ns3 =\n  aws_access_key_id = X\n\n  # y\n  other = Y\naws_access_key_id = A\n"
 		    "aws_secret_access_key = S\n",

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/prng.h"
 #include "base/text.h"
 #include "engine/lane.h"
 
@@ -582,37 +583,82 @@ static void waiting_calls_can_be_cancelled(void **state)
 	world_free(w);
 }
 
+static void a_retry_goes_before_what_came_later(void **state)
+{
+	(void)state;
+	struct world *w = world_new(1);
+	struct probe p[3] = {0};
+	for (int i = 0; i < 3; i++)
+		submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	w->entropy = 500;
+	answer_status(w, 0, 429, NULL, NULL);
+	run_until(w, w->now.boot_ms + 10000);
+	char order[16];
+	assert_string_equal(sent_order(w, order, sizeof(order)), "aabc");
+	answer_all_from(w, 1);
+	world_free(w);
+}
+
+enum { N_BACKOFF = 60 };
+
+/* The earliest time of those that still back off. */
+static int64_t earliest(const int64_t *due_ms)
+{
+	int64_t min = INT64_MAX;
+	for (int i = 0; i < N_BACKOFF; i++)
+		min = due_ms[i] < min ? due_ms[i] : min;
+	return min;
+}
+
+static void back_off_and_cancel(uint64_t seed)
+{
+	struct world *w = world_new(1000);
+	struct prng random;
+	static struct probe p[N_BACKOFF];
+	int64_t due_ms[N_BACKOFF];
+	int cancelled = 0;
+	memset(p, 0, sizeof(p));
+	prng_init(&random, seed);
+	for (int i = 0; i < N_BACKOFF; i++) {
+		due_ms[i] = INT64_MAX;
+		submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_HOME);
+	}
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, N_BACKOFF);
+	for (int i = 0; i < N_BACKOFF; i++) {
+		w->entropy = prng_below(&random, 1000);
+		due_ms[i] = w->now.boot_ms + (int64_t)w->entropy;
+		answer_status(w, (size_t)i, 429, NULL, NULL);
+		assert_int_equal(dispatch_next_ms(w->d), earliest(due_ms));
+	}
+	for (int i = 0; i < N_BACKOFF; i++) {
+		if (prng_below(&random, 3) > 0)
+			continue;
+		assert_true(dispatch_cancel(w->d, p[i].ticket));
+		due_ms[i] = INT64_MAX;
+		cancelled++;
+	}
+	dispatch_run(w->d); /* answers those */
+	/* The rest comes exactly when its time has come. */
+	for (int64_t next; (next = earliest(due_ms)) != INT64_MAX;) {
+		assert_int_equal(dispatch_next_ms(w->d), next);
+		run_until(w, next);
+		for (int i = 0; i < N_BACKOFF; i++)
+			due_ms[i] = due_ms[i] <= next ? INT64_MAX : due_ms[i];
+	}
+	run_until(w, w->now.boot_ms + 1000);
+	assert_int_equal(w->n_sent, 2 * N_BACKOFF - cancelled);
+	answer_all_from(w, N_BACKOFF);
+	assert_int_equal(w->done, N_BACKOFF);
+	world_free(w);
+}
+
 static void cancel_any_of_many_that_back_off(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1000);
-	enum { N = 60 };
-	static struct probe p[N];
-	memset(p, 0, sizeof(p));
-	for (int i = 0; i < N; i++)
-		submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_HOME);
-	dispatch_run(w->d);
-	assert_int_equal(w->n_sent, N);
-	for (int i = 0; i < N; i++) {
-		w->entropy = (uint64_t)(i * 37 % N);
-		answer_status(w, (size_t)i, 500, NULL, NULL);
-	}
-	for (int i = 0; i < N; i += 3)
-		assert_true(dispatch_cancel(w->d, p[i].ticket));
-	/* The rest comes in the order of its time. */
-	dispatch_run(w->d);
-	int64_t last = 0;
-	while (dispatch_next_ms(w->d) != INT64_MAX) {
-		assert_true(dispatch_next_ms(w->d) >= last);
-		last = dispatch_next_ms(w->d);
-		run_until(w, last);
-	}
-	assert_int_equal(w->n_sent, N + N * 2 / 3);
-	answer_all_from(w, N);
-	assert_int_equal(w->done, N);
-	for (int i = 0; i < N; i++)
-		assert_int_equal(p[i].status, i % 3 ? 200 : 0);
-	world_free(w);
+	for (uint64_t seed = 1; seed <= 50; seed++)
+		back_off_and_cancel(seed);
 }
 
 static void submit_again(struct probe *p)
@@ -638,6 +684,25 @@ static void done_may_submit_and_run(void **state)
 	world_free(w);
 }
 
+static void run_within(struct probe *p)
+{
+	dispatch_run(p->w->d);
+}
+
+static void a_run_within_done_does_nothing(void **state)
+{
+	(void)state;
+	struct world *w = world_new(100);
+	struct probe p[3] = {{.then = run_within}, {.then = run_within}, {.then = run_within}};
+	for (int i = 0; i < 3; i++) {
+		submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		assert_true(dispatch_cancel(w->d, p[i].ticket));
+	}
+	dispatch_run(w->d);
+	assert_string_equal(w->order, "abc");
+	world_free(w);
+}
+
 static void cancel_neighbour(struct probe *p)
 {
 	dispatch_cancel(p->w->d, p[1].ticket);
@@ -656,6 +721,17 @@ static void done_may_cancel(void **state)
 	dispatch_run(w->d);
 	assert_int_equal(p[1].done, 1);
 	assert_string_equal(p[1].error.code, "Cancelled");
+	/* What is cancelled while cancelled calls are answered is answered by the round after. */
+	struct probe q[2] = {{.then = cancel_neighbour}};
+	submit(w, &q[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	submit(w, &q[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	assert_true(dispatch_cancel(w->d, q[0].ticket));
+	dispatch_run(w->d);
+	assert_int_equal(q[0].done, 1);
+	assert_int_equal(q[1].done, 0);
+	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
+	dispatch_run(w->d);
+	assert_int_equal(q[1].done, 1);
 	world_free(w);
 }
 
@@ -809,6 +885,8 @@ int main(void)
 	    cmocka_unit_test(the_budget_ends_retries),
 	    cmocka_unit_test(keys_and_endpoints_that_fail_end_the_call_unsent),
 	    cmocka_unit_test(waiting_calls_can_be_cancelled),
+	    cmocka_unit_test(a_retry_goes_before_what_came_later),
+	    cmocka_unit_test(a_run_within_done_does_nothing),
 	    cmocka_unit_test(cancel_any_of_many_that_back_off),
 	    cmocka_unit_test(done_may_submit_and_run),
 	    cmocka_unit_test(done_may_cancel),

@@ -266,10 +266,10 @@ static void key_cache_tells_keys_apart(void **state)
 	char seen[64][SHA256_HEX_SIZE];
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 64; i++) {
-			snprintf(secret, sizeof(secret), "secret-%d", i & 3);
-			snprintf(region, sizeof(region), "region-%d", i >> 2 & 3);
-			snprintf(service, sizeof(service), "service-%d", i >> 4 & 1);
-			scope.unix_ms = (i >> 5 & 1) * INT64_C(86400000);
+			scope.unix_ms = (i & 1) * INT64_C(86400000);
+			snprintf(service, sizeof(service), "service-%d", i >> 1 & 1);
+			snprintf(secret, sizeof(secret), "secret-%d", i >> 2 & 3);
+			snprintf(region, sizeof(region), "region-%d", i >> 4 & 3);
 			char hex[SHA256_HEX_SIZE];
 			signature_of(s, &c, &scope, hex);
 			if (round == 0)

@@ -152,6 +152,21 @@ static void good_without_payload_header(void **state)
 	assert_int_equal(verify(f), SIGV4_CHECK_MISMATCH);
 }
 
+static void a_body_that_is_not_signed_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	const struct aws_credentials c = {.access_key_id = key_id, .secret_access_key = secret};
+	struct sigv4_scope scope = scope_of();
+	scope.payload_header = false;
+	sign_plainly(f);
+	f->r.n_headers = 0;
+	f->r.host = "h";
+	http_request_add_header(&f->r, "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD");
+	assert_int_equal(sigv4_sign(f->signer, &c, &scope, &f->r, f->arena), 0);
+	http_request_add_header(&f->r, "Host", "h");
+	assert_int_equal(verify(f), SIGV4_CHECK_MISMATCH);
+}
+
 static void tokens_must_be_right_and_signed(void **state)
 {
 	struct fixture *f = *state;
@@ -330,6 +345,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(good_is_taken, setup, teardown),
 	    cmocka_unit_test_setup_teardown(good_without_payload_header, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_body_that_is_not_signed_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(tokens_must_be_right_and_signed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(tampering_is_seen, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_wrong_secret_is_seen, setup, teardown),
