@@ -22,11 +22,12 @@
 #include "base/text.h"
 
 #define CONNECT_TIMEOUT_MS 5000L
-#define CONNECTIONS_KEPT   16L
-#define POOL_MAX	   LIMIT_CALLS_IN_FLIGHT
-#define BUFFER_KEPT	   (64 * 1024) /* larger buffers are not kept in the pool */
-#define HEADER_VALUE_MAX   8192
-#define URL_MAX		   8192
+/* As many as can be in flight: with fewer, a full load would open and close a connection for each call beyond it. */
+#define CONNECTIONS_KEPT ((long)LIMIT_CALLS_IN_FLIGHT)
+#define POOL_MAX	 LIMIT_CALLS_IN_FLIGHT
+#define BUFFER_KEPT	 (64 * 1024) /* larger buffers are not kept in the pool */
+#define HEADER_VALUE_MAX 8192
+#define URL_MAX		 8192
 
 struct transfer {
 	struct transport *owner;

@@ -79,12 +79,22 @@ static const struct field fields[] = {
     {"trouble", FIELD_TEXT, MEMBER(trouble), 0},
 };
 
+static void add_i64(struct buf *out, int64_t v)
+{
+	if (v < 0)
+		buf_add_char(out, '-');
+	buf_add_u64(out, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
 static void encode_field(const struct rollout *r, const struct field *f, struct buf *out)
 {
 	const void *at = (const char *)r + f->offset;
 	char text[LIMIT_REASON];
 
-	buf_addf(out, ",\"%s\":", f->name);
+	/* This runs for every rollout of every turn, so it is written without printf. */
+	buf_add_text(out, ",\"");
+	buf_add_text(out, f->name);
+	buf_add_text(out, "\":");
 	switch (f->type) {
 	case FIELD_BOOL:
 		buf_add_text(out, *(const bool *)at ? "true" : "false");
@@ -95,10 +105,12 @@ static void encode_field(const struct rollout *r, const struct field *f, struct 
 		break;
 	case FIELD_U64:
 		/* As text: JSON's integers are signed here, and `asked` uses all 64 bits. */
-		buf_addf(out, "\"%" PRIu64 "\"", *(const uint64_t *)at);
+		buf_add_char(out, '"');
+		buf_add_u64(out, *(const uint64_t *)at);
+		buf_add_char(out, '"');
 		break;
 	case FIELD_I64:
-		buf_addf(out, "%" PRId64, *(const int64_t *)at);
+		add_i64(out, *(const int64_t *)at);
 		break;
 	case FIELD_TEXT:
 		/* A sentence that was cut within a character must not grow in JSON: it has to fit again when it is read. */
@@ -116,8 +128,11 @@ void record_encode(const struct rollout *r, const char *boot_id, struct buf *out
 	for (size_t i = 0; i < array_len(fields); i++)
 		encode_field(r, &fields[i], out);
 	buf_add_text(out, ",\"alarms\":[");
-	for (size_t i = 0; i < LIMIT_METRICS; i++)
-		buf_addf(out, "%s%u", i > 0 ? "," : "", (unsigned)r->alarms[i]);
+	for (size_t i = 0; i < LIMIT_METRICS; i++) {
+		if (i > 0)
+			buf_add_char(out, ',');
+		buf_add_u64(out, r->alarms[i]);
+	}
 	buf_add_text(out, "]}");
 }
 
