@@ -7,6 +7,7 @@
 #define BASE_TRANSIENT	 50
 #define BASE_THROTTLED	 1000
 #define DELAY_CAP_MS	 20000
+#define EXEMPT_CAP_MS	 5000 /* while a rollback waits, requests fail */
 #define HINT_WINDOW_MS	 5000 /* how far a service's own wish may stretch the wait */
 #define REFUND_FIRST_TRY 1
 
@@ -16,13 +17,13 @@ void retry_budget_init(struct retry_budget *b)
 }
 
 /* Uniform in [0, min(cap, base * 2^(tries-1))). */
-static int64_t jitter_ms(unsigned tries, int64_t base_ms, uint64_t entropy)
+static int64_t jitter_ms(unsigned tries, int64_t base_ms, int64_t cap_ms, uint64_t entropy)
 {
 	unsigned doublings = tries - 1;
 	/* Ten doublings pass the cap from either base; a shift further on would overflow in the end. */
-	int64_t limit = doublings < 10 ? base_ms << doublings : DELAY_CAP_MS;
-	if (limit > DELAY_CAP_MS)
-		limit = DELAY_CAP_MS;
+	int64_t limit = doublings < 10 ? base_ms << doublings : cap_ms;
+	if (limit > cap_ms)
+		limit = cap_ms;
 	return (int64_t)(entropy % (uint64_t)limit);
 }
 
@@ -56,7 +57,8 @@ int64_t retry_next_ms(struct retry_budget *b, struct retry_state *s, const struc
 		b->tokens -= cost;
 		s->paid = cost;
 	}
-	int64_t wait = jitter_ms(s->attempt, throttled ? BASE_THROTTLED : BASE_TRANSIENT, entropy);
+	int64_t wait = jitter_ms(s->attempt, throttled ? BASE_THROTTLED : BASE_TRANSIENT,
+				 exempt ? EXEMPT_CAP_MS : DELAY_CAP_MS, entropy);
 	if (e->retry_after_ms > wait)
 		wait = e->retry_after_ms < wait + HINT_WINDOW_MS ? e->retry_after_ms : wait + HINT_WINDOW_MS;
 	return wait;
