@@ -97,6 +97,8 @@ int engine_each(struct engine *e, engine_view_cb cb, void *ctx)
 	struct view_rollout v;
 
 	for (const struct item *i = e->first; i; i = i->next) {
+		if (rollout_ended(&i->state) && strmap_get(&e->by_name, i->name) != i)
+			continue;
 		view_of_item(i, &v);
 		cb(ctx, &v);
 	}
@@ -106,13 +108,16 @@ int engine_each(struct engine *e, engine_view_cb cb, void *ctx)
 bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ctx)
 {
 	struct walk w = {.e = e, .cb = cb, .ctx = ctx, .live_too = true};
-	const struct item *oldest = NULL;
+	const struct item *shown = NULL;
 	struct view_rollout v;
 
-	for (const struct item *i = strmap_get(&e->by_name, name); i; i = i->older)
-		oldest = i;
-	if (oldest) {
-		view_of_item(oldest, &v);
+	/* The oldest that lives; one that has ended may still be here for an open call. */
+	for (const struct item *i = strmap_get(&e->by_name, name); i; i = i->older) {
+		if (!shown || !rollout_ended(&i->state))
+			shown = i;
+	}
+	if (shown) {
+		view_of_item(shown, &v);
 		cb(ctx, &v);
 		return true;
 	}

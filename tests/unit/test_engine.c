@@ -678,6 +678,30 @@ static void test_rollback_beside_an_open_call(void **state)
 	bench_free(b);
 }
 
+/* The same with a retry: what is shown from then on is the new attempt. */
+static void test_retry_beside_an_open_call(void **state)
+{
+	struct bench *b = bench_new();
+	char text[LIMIT_REASON];
+
+	(void)state;
+	assert_int_equal(take_file(b, "hello", 2), INTAKE_STARTED);
+	run_for(b, MS_PER_MINUTE);
+	admin(b, "POST", "/_localaws/faults", "[{\"op\": \"GetMetricData\", \"fault\": \"delay\", \"delay\": \"8s\"}]");
+	while (b->n_flights == 0)
+		assert_true(step(b, b->now.boot_ms + 5 * MS_PER_MINUTE));
+	assert_int_equal(command(b, "hello", COMMAND_ROLLBACK), ENGINE_DONE);
+	run_for(b, MS_PER_SECOND);
+	assert_int_equal(b->n_flights, 1);
+	assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	assert_int_equal(engine_retry(b->e, "hello", "uid=0", "", text), ENGINE_DONE);
+	assert_phase(b, "hello", PHASE_PENDING);
+	assert_int_equal(look(b, "hello").attempt, 2);
+	run_for(b, 15 * MS_PER_MINUTE);
+	assert_phase(b, "hello", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
 /* Somebody else's write stops it; an operator's word sends it home. */
 static void test_foreign_write(void **state)
 {
@@ -1041,6 +1065,7 @@ int main(void)
 	    cmocka_unit_test(test_failing_store),
 	    cmocka_unit_test(test_rollback_of_a_succeeded_one),
 	    cmocka_unit_test(test_rollback_beside_an_open_call),
+	    cmocka_unit_test(test_retry_beside_an_open_call),
 	    cmocka_unit_test(test_foreign_write),
 	    cmocka_unit_test(test_unreadable_record),
 	    cmocka_unit_test(test_fenced),
