@@ -23,7 +23,7 @@ void version_format(uint64_t version, char out[static 24])
 
 void alias_target_format(const struct alias_target *t, char *out, size_t size)
 {
-	char main_version[24], extra[24], weight[16];
+	char main_version[24], extra[24], rest[16], weight[16];
 
 	version_format(t->version, main_version);
 	if (t->weight_bp == 0) {
@@ -31,8 +31,9 @@ void alias_target_format(const struct alias_target *t, char *out, size_t size)
 		return;
 	}
 	version_format(t->extra, extra);
+	text_format_bp(WEIGHT_BP_MAX - t->weight_bp, rest);
 	text_format_bp(t->weight_bp, weight);
-	(void)snprintf(out, size, "version %s and %s on version %s", main_version, weight, extra);
+	(void)snprintf(out, size, "version %s (%s) and version %s (%s)", main_version, rest, extra, weight);
 }
 
 void alias_view_format(const struct alias_view *v, char *out, size_t size)

@@ -28,7 +28,7 @@ struct alias_view {
 };
 
 bool alias_target_equal(const struct alias_target *a, const struct alias_target *b);
-/* "version 1", or "version 1 and 10% on version 2". */
+/* "version 1", or "version 1 (90%) and version 2 (10%)". */
 void alias_target_format(const struct alias_target *t, char *out, size_t size);
 void alias_view_format(const struct alias_view *v, char *out, size_t size); /* the same, and what is odd */
 /* "7" or "$LATEST". */

@@ -99,6 +99,14 @@ static bool exceeds(const struct counts *c, const struct spec_metric *m)
 	return (unsigned __int128)c->errors * 1000000u > (unsigned __int128)c->invocations * m->max_rate_ppm;
 }
 
+/* Periods are whole seconds: "2026-11-22T20:03:00Z". */
+static void format_time(int64_t unix_ms, char out[static 32])
+{
+	text_format_utc(unix_ms, out);
+	out[19] = 'Z';
+	out[20] = '\0';
+}
+
 /* For people: two decimals of a percent, four below a tenth of one. */
 static void format_rate(const struct counts *c, char out[static 16])
 {
@@ -139,7 +147,7 @@ static bool period_fails(const struct verdict_question *q, const struct spec_met
 			break;
 		if (!exceeds(c, m))
 			continue;
-		text_format_utc(s->start_unix_ms, time);
+		format_time(s->start_unix_ms, time);
 		(void)snprintf(where, sizeof(where), "in the period from %s", time);
 		explain_failure(c, m, where, out);
 		return true;
@@ -199,13 +207,13 @@ static void check_cover(const struct verdict_question *q, size_t metric, struct 
 	char why[LIMIT_REASON], time[32], have[32];
 
 	if (q->now_unix_ms < at) {
-		text_format_utc(at, time);
-		(void)snprintf(why, sizeof(why), "the metrics of this weight's bake are complete and settled at %s",
+		format_time(at, time);
+		(void)snprintf(why, sizeof(why), "waits for the metrics of this weight's bake, which settle at %s",
 			       time);
 		gap_raise(ret, VERDICT_GAP_NOT_SETTLED, metric, why);
 	} else if (q->read_through_unix_ms < need) {
-		text_format_utc(need, time);
-		text_format_utc(q->read_through_unix_ms, have);
+		format_time(need, time);
+		format_time(q->read_through_unix_ms, have);
 		(void)snprintf(why, sizeof(why),
 			       "CloudWatch could be read up to %s only; this weight's bake needs data up to %s", have,
 			       time);
@@ -237,7 +245,7 @@ static bool alarm_judge(const struct verdict_question *q, size_t index, struct v
 		return true;
 	}
 	if (q->now_unix_ms < settled) {
-		text_format_utc(settled, time);
+		format_time(settled, time);
 		(void)snprintf(why, sizeof(why),
 			       "the alarm %.140s is judged at %s, after this weight's bake has settled",
 			       q->analysis->metrics[index].alarm, time);

@@ -74,7 +74,7 @@ def make_rollout(name="hello-prod", **fields):
         "plan": {"steps": steps, "final_bake_ms": 900000, "final_expected_ms": 990000, "final_min_invocations": 0,
                  "bake_ms": 1080000, "expected_ms": 600000, "on_failure": "rollback", "start": "auto",
                  "analysis": {"pace": "evidence", "metrics": []}},
-        "alias_holds": "version 1 and 25% on version 2", "alias_revision": "rev-7", "alarms": [],
+        "alias_holds": "version 1 (75%) and version 2 (25%)", "alias_revision": "rev-7", "alarms": [],
         "metrics_read_through_at": utc(now - 120), "next_poll_at": None, "failed_tries": 0, "stale_answers": 0,
     }  # fmt: skip
     r.update(fields)

@@ -208,7 +208,7 @@ class Looking(Case):
             r"^  v2 canary +1,234 +2 +0\.16%$",
             r"^  verdict +undecided: 12 of 50 invocations$",
             r"^  trouble +CloudWatch: AccessDenied$",
-            r"^  alias holds version 1 and 25% on version 2$",
+            r"^  alias holds version 1 \(75%\) and version 2 \(25%\)$",
         ):
             self.assertRegex(text, re.compile(pattern, re.M))
 

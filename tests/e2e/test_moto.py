@@ -157,8 +157,8 @@ class Moto(Case):
         self.assertEqual(s["phase"], "succeeded", s["reason"])
         self.assertEqual(self.alias("good"), ("2", {}))
         texts = [e["text"] for e in d.get("/v1/events?name=good")[1]["events"] if e["kind"] == "weight"]
-        self.assertEqual(texts, ["the alias sends its traffic to version 1 and 10% on version 2",
-                                 "the alias sends its traffic to version 1 and 50% on version 2",
+        self.assertEqual(texts, ["the alias sends its traffic to version 1 (90%) and version 2 (10%)",
+                                 "the alias sends its traffic to version 1 (50%) and version 2 (50%)",
                                  "the alias sends its traffic to version 2"])
 
     def test_errors_bring_it_home(self):

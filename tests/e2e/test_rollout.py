@@ -359,7 +359,7 @@ class Commands(Together):
         self.ctl.weight("shape", 50)
         s = self.ctl.json("status", "shape")
         self.assertEqual((s["name"], s["phase"], s["weight"], s["weight_bp"], s["alias_holds"]),
-                         ("shape", "progressing", 50, 5000, "version 1 and 50% on version 2"))
+                         ("shape", "progressing", 50, 5000, "version 1 (50%) and version 2 (50%)"))
         self.assertIn("shape", [r["name"] for r in self.ctl.json("list")["rollouts"]])
         self.assertEqual(self.ctl.json("rollback", "shape")["result"], "done")
         self.ctl.phase("shape", "rolled-back")
@@ -403,7 +403,7 @@ class Commands(Together):
         kept = self.ctl.events("stream")
         self.assertEqual([e["id"] for e in seen], [e["id"] for e in kept])
         self.assertEqual([e["text"] for e in seen if e["kind"] == "weight"],
-                         ["the alias sends its traffic to version 1 and 50% on version 2",
+                         ["the alias sends its traffic to version 1 (50%) and version 2 (50%)",
                           "the alias sends its traffic to version 2"])
 
 
@@ -423,7 +423,7 @@ class Others(Together):
         self.ctl.run("promote", "human")
         s = self.ctl.phase("human", "blocked")
         self.assertIn("version 6", s["reason"])
-        self.assertIn("10% on version 2", s["reason"])
+        self.assertIn("version 2 (10%)", s["reason"])
         self.assertEqual([e["kind"] for e in self.ctl.events("human")].count("foreign-write"), 1)
         self.ctl.run("wait", "human", code=4)
         self.assertIn("blocked", self.ctl.run("promote", "human", code=1))
@@ -444,7 +444,7 @@ class Others(Together):
         self.ctl.weight("human-weight", 10)
         self.human(f, "1", {"2": 0.37})
         s = self.ctl.phase("human-weight", "blocked")
-        self.assertIn("37% on version 2", s["reason"])
+        self.assertIn("version 2 (37%)", s["reason"])
         self.ctl.run("resume", "human-weight")
         self.ctl.phase("human-weight", "succeeded")
         self.assertEqual(self.world.changes(f)[:3], ["1", "1+2@10", "1+2@37"])

@@ -152,7 +152,7 @@ static void a_rollout_says_all(void **state)
 	is_int(j, "verdict.canary.errors", 30);
 	is_int(j, "verdict.canary_step.invocations", 10);
 	is_int(j, "verdict.stable.invocations", 900);
-	is_text(j, "alias_holds", "version 1 and 12.34% on version 2");
+	is_text(j, "alias_holds", "version 1 (87.66%) and version 2 (12.34%)");
 	is_text(j, "alarms.0.state", "alarm");
 	is_int(j, "plan.steps.1.weight", 50);
 	fits("Rollout", j);
