@@ -90,6 +90,32 @@ void item_free(struct item *i)
 	free(i);
 }
 
+static void join_pending(struct engine *e, struct item *i)
+{
+	i->in_pending = true;
+	i->prev_pending = e->last_pending;
+	if (e->last_pending)
+		e->last_pending->next_pending = i;
+	else
+		e->first_pending = i;
+	e->last_pending = i;
+}
+
+static void leave_pending(struct engine *e, struct item *i)
+{
+	if (!i->in_pending)
+		return;
+	i->in_pending = false;
+	if (i->prev_pending)
+		i->prev_pending->next_pending = i->next_pending;
+	else
+		e->first_pending = i->next_pending;
+	if (i->next_pending)
+		i->next_pending->prev_pending = i->prev_pending;
+	else
+		e->last_pending = i->prev_pending;
+}
+
 /* Takes its place in the list, in the table of names, and in that of aliases if it owns one. */
 void item_link(struct engine *e, struct item *i)
 {
@@ -105,6 +131,8 @@ void item_link(struct engine *e, struct item *i)
 	strmap_put(&e->by_name, i->name, i);
 	if (i->unreadable || rollout_owns_alias(&i->state))
 		strmap_put(&e->by_alias, i->alias_key, i);
+	if (!i->unreadable && i->state.phase == PHASE_PENDING)
+		join_pending(e, i);
 	e->stats.live++;
 	e->recheck_pending = true;
 }
@@ -124,6 +152,7 @@ static void unlink_item(struct engine *e, struct item *i)
 	struct item *newest = strmap_get(&e->by_name, i->name);
 
 	timers_set(e, i, INT64_MAX);
+	leave_pending(e, i);
 	if (newest == i)
 		strmap_put(&e->by_name, i->name, i->older);
 	for (struct item *n = newest; n; n = n->older) {
@@ -335,11 +364,14 @@ static void start_pending(struct engine *e)
 	if (!e->recheck_pending || e->draining || e->fenced)
 		return;
 	e->recheck_pending = false;
-	for (struct item *i = e->first; i; i = i->next) {
+	for (struct item *i = e->first_pending, *next; i; i = next) {
 		struct rollout_event event = {.kind = EVENT_START};
 		const struct item *owner;
 
-		if (i->unreadable || i->id == 0 || !rollout_may_start(&i->plan->spec, &i->state))
+		next = i->next_pending;
+		if (i->state.phase != PHASE_PENDING)
+			leave_pending(e, i);
+		if (!rollout_may_start(&i->plan->spec, &i->state))
 			continue;
 		owner = strmap_get(&e->by_alias, i->alias_key);
 		if (i->older || owner)

@@ -28,6 +28,9 @@ struct item {
 	struct item *older; /* a live rollout of the same name that goes home before this one starts */
 	struct item *prev;  /* list of all items */
 	struct item *next;
+	bool in_pending; /* is in the list of those that have not started */
+	struct item *prev_pending;
+	struct item *next_pending;
 	unsigned pins; /* calls under way */
 	bool dirty;    /* state differs from the stored record */
 	struct item *next_dirty;
@@ -75,6 +78,8 @@ struct engine {
 	struct dispatch *dispatch;
 	struct item *first; /* by age */
 	struct item *last;
+	struct item *first_pending; /* by age; some have started since, and go when the list is next looked through */
+	struct item *last_pending;
 	struct strmap by_name;	 /* newest live item of each name */
 	struct strmap by_alias;	 /* the item that owns the alias */
 	struct strmap sources;	 /* source -> hash (heap string) of what was taken in */
