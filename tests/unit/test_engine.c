@@ -230,7 +230,7 @@ static void drop_flights(struct bench *b)
 
 static void crash(struct bench *b)
 {
-	b->forgetful = b->forgetful || b->store->ops != b->good_ops;
+	b->forgetful = b->forgetful || b->store->ops != b->good_ops || b->e->store_failing;
 	drop_flights(b);
 	engine_free(b->e);
 	load(b);
