@@ -22,7 +22,8 @@ DEADLINE = 3 * BASE_DEADLINE  # a rollout of several steps, on a machine that do
 ENDED = ("succeeded", "rolled-back", "failed")
 RESTING = (*ENDED, "paused", "blocked")
 
-# Version 3 fails all of its requests; version 4 may not share traffic with the others; 5 has the code of 3; 2 and 6 are good.
+# Version 3 fails all of its requests; version 4 may not share traffic with the others; 5 has the code of 3; 2 and 6 are
+# good.
 WORLD = """
 seed: 11
 limits: off

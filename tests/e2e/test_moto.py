@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""rolloutd against moto, which others wrote from AWS's own models, with moto's signature check switched on. moto neither
-routes by weight nor makes metrics of its own, so the test puts them, as Lambda would.
+"""rolloutd against moto, which others wrote from AWS's own models, with moto's signature check switched on. moto
+neither routes by weight nor makes metrics of its own, so the test puts them, as Lambda would.
 
 # runner: timeout 200
 """

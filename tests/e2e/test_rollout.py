@@ -319,7 +319,8 @@ class Commands(Together):
 
     def test_submit(self):
         f = self.function()
-        p = subprocess.run([ROLLOUTCTL, "submit", "-", "-s", self.d.socket], input=make_plan("sent", f, steps=[(50, 1)]),
+        text = make_plan("sent", f, steps=[(50, 1)])
+        p = subprocess.run([ROLLOUTCTL, "submit", "-", "-s", self.d.socket], input=text,
                            env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(p.returncode, 0, p.stderr)
         self.assertIn("succeeded", self.ctl.run("wait", "sent", "--timeout", "2m"))
@@ -431,8 +432,8 @@ class Others(Together):
         self.asked_only(f, "1", "1+2@10", "6")
         # Not a split between its two versions, so resuming does not help.
         self.ctl.run("resume", "human")
-        self.ctl.until("human", lambda s: s["phase"] == "blocked" and len(self.ctl.events("human", "foreign-write")) == 2,
-                       "to be blocked again")
+        wait_long("the second block", lambda: len(self.ctl.events("human", "foreign-write")) == 2)
+        self.ctl.phase("human", "blocked")
         self.asked_only(f, "1", "1+2@10", "6")
         self.ctl.run("rollback", "human")
         self.ctl.phase("human", "rolled-back")

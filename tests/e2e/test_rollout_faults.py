@@ -78,7 +78,8 @@ class Writes(Struck):
         """Not one of the first eight answers comes through, whether it was applied or not."""
         good, bad = self.function(), self.function()
         for f in (good, bad):
-            for fault in ("lost_after", "lost_before", "lost_after", "error500", "garbage", "reset", "truncated", "html"):
+            for fault in ("lost_after", "lost_before", "lost_after", "error500", "garbage", "reset", "truncated",
+                          "html"):
                 self.world.fault(fault, "UpdateAlias", function=f, times=1, **CALLS[fault])
         self.drop("many-lost", good, steps=[(10, 1), (20, 1), (30, 1), (40, 1), (50, 1)])
         self.drop("many-lost-home", bad, version=3)
@@ -129,7 +130,8 @@ class Writes(Struck):
         self.ctl.weight("overtaken", 10)
         self.world.fault("lost_before", "GetAlias", function=f, times=1, connection="close", **{"from": 2})
         self.ctl.run("promote", "overtaken")
-        wait_long("the write to be sent", lambda: [e for e in self.ctl.events("overtaken", "intent") if "50%" in e["text"]])
+        wait_long("the write to be sent",
+                  lambda: [e for e in self.ctl.events("overtaken", "intent") if "50%" in e["text"]])
         self.ctl.run("rollback", "overtaken")
         self.ctl.phase("overtaken", "rolled-back")
         self.assertIn(self.world.changes(f), (["1", "1+2@10", "1"], ["1", "1+2@10", "1+2@50", "1"]))
@@ -145,7 +147,8 @@ def writes_case(fault):
 
 # One test for each kind, so that a failure names it.
 WritesOfAKind = type("WritesOfAKind", (Struck,), {
-    "__doc__": "Each kind of fault at each write of a good rollout, and at the way home of a bad one.", "__module__": __name__,
+    "__doc__": "Each kind of fault at each write of a good rollout, and at the way home of a bad one.",
+    "__module__": __name__,
     **{f"test_{fault}": writes_case(fault) for fault in CALLS}})
 
 
@@ -161,7 +164,8 @@ class Metrics(RolloutCase):
     def test_calls_that_fail(self):
         ctl = self.begin()
         faults = [{"op": "GetMetricData", "fault": fault, "times": 2, **CALLS[fault]}
-                  for fault in ("throttle", "lost_before", "error500", "error503", "reset", "html", "garbage", "truncated")]
+                  for fault in ("throttle", "lost_before", "error500", "error503", "reset", "html", "garbage",
+                                "truncated")]
         self.faults(*faults)
         self.drop("patient", "f-0")
         self.drop("patient-bad", "f-1", version=3)
@@ -293,7 +297,7 @@ class Stops(RolloutCase):
         self.drop("flight", "f-0")
         wait_long("the write", lambda: self.world.changes("f-0") == GOOD[:2])
         self.assertEqual(self.d.stop(), 0)
-        self.assertIn("the alias sends its traffic to version 1 and 10% on version 2", self.d.log())
+        self.assertIn("the alias sends its traffic to version 1 (90%) and version 2 (10%)", self.d.log())
         self.d.start()
         ctl.phase("flight", "succeeded")
         self.assertEqual(self.world.changes("f-0"), GOOD)
