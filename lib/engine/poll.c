@@ -499,6 +499,7 @@ static void start_group(struct engine *e, struct poll_entry **entries, size_t n)
 	for (size_t k = 0; k < n; k++) {
 		struct poll_entry *p = entries[k];
 
+		p->parts = 0;
 		if (p->through_unix_ms > p->from_unix_ms) {
 			metrics[n_metrics++] = p;
 			p->parts++;

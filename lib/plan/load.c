@@ -49,6 +49,7 @@ static void fill_target(struct plan *p, const struct record *r)
 {
 	struct target_function f;
 	char why[128];
+	require(r->fields); /* a document without errors is a whole record */
 	const char *function = r->fields[TOP_FUNCTION].text;
 	require(target_parse_function(function, &f, why, sizeof(why)));
 	p->name = arena_strdup(p->arena, r->fields[TOP_NAME].text);
@@ -154,7 +155,7 @@ struct plan *plan_load(const char *bytes, size_t len, struct diags *diags)
 {
 	cleanup(arena_free_p) struct arena *scratch = arena_new();
 	size_t errors_before = diags->errors;
-	struct parts parts;
+	struct parts parts = {0};
 	const struct node *root = node_parse(scratch, bytes, len, LIMIT_PLAN_BYTES, diags);
 	if (root && check_root(root, diags)) {
 		record_read(scratch, &schema_plan, root, diags, &parts.plan);

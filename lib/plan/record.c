@@ -166,12 +166,11 @@ static const char *refuse_key(const struct schema_object *o, const struct node *
 	char list[SENTENCE / 2];
 	const struct schema_key *k = schema_find(o, n->key);
 	const char *nearest = NULL;
-	if (k && k->state == SCHEMA_LATER) {
-		diags_add(diags, DIAG_ERROR, AT_KEY(n), NOT_SUPPORTED, shown);
-	} else if (find_places(n->key, SCHEMA_KNOWN, list, sizeof(list))) {
+	bool later = k && k->state == SCHEMA_LATER;
+	if (!later && find_places(n->key, SCHEMA_KNOWN, list, sizeof(list))) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), "`%s` does not belong %s; it belongs %s", shown, o->place,
 			  list);
-	} else if (find_places(n->key, SCHEMA_LATER, list, sizeof(list))) {
+	} else if (later || find_places(n->key, SCHEMA_LATER, list, sizeof(list))) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), NOT_SUPPORTED, shown);
 	} else if ((nearest = nearest_key(o, n->key)) != NULL) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), "unknown key `%s`; did you mean `%s`?", shown, nearest);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "core/alias.h"
 #include "plan/strategy.h"
@@ -23,6 +24,7 @@ static bool parse_strategy(struct arena *a, const struct field *f, const char *k
 	int r = strategy_parse(a, f->text, ret_steps, ret_n, why, sizeof(why));
 	if (r == STRATEGY_OK)
 		return true;
+	require(f->node); /* the default strategy is a good one */
 	value_show(f->node, shown);
 	if (r == STRATEGY_RANGE)
 		diags_add(diags, DIAG_ERROR, AT_VALUE(f->node), "`%s` is %s; %s", key, shown, why);
