@@ -308,7 +308,7 @@ static void look_succeeded(struct turn *t)
 	r->take_over = false;
 	if (!r->unsure)
 		turn_recovered(t);
-	/* The write was refused for its revision, and the alias still shows that one: an old view. The next try waits. */
+	/* Refused for its revision, and the alias still shows that one: an old view. The next try waits. */
 	if (!moved && (r->goal == GOAL_HOME || !r->applied))
 		r->attempts = attempts;
 }

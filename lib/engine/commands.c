@@ -21,7 +21,7 @@ static struct item *find_live(struct engine *e, const char *name)
 	return found;
 }
 
-/* The way out for a record that cannot be read: it is closed as it is, once that is durable, and so is the alias left. */
+/* The way out for a record that cannot be read: it is closed as it is, and the alias is left as it is. */
 static enum engine_answer drop_unreadable(struct item *i, enum rollout_command command, const char *by, char *ret_text)
 {
 	struct engine *e = i->engine;

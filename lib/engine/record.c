@@ -113,7 +113,7 @@ static void encode_field(const struct rollout *r, const struct field *f, struct 
 		add_i64(out, *(const int64_t *)at);
 		break;
 	case FIELD_TEXT:
-		/* A sentence that was cut within a character must not grow in JSON: it has to fit again when it is read. */
+		/* A sentence that was cut within a character must not grow in JSON: it has to fit again. */
 		text_copy_printable(text, sizeof(text), at);
 		buf_add_json_string(out, text);
 		break;

@@ -153,7 +153,7 @@ static void list_keys(const struct schema_object *o, char *out, size_t size)
 
 #define NOT_SUPPORTED "`%s` is not supported by this version of rolloutd; remove it"
 
-/* A key that is not one of this object's, or that comes later. Returns the key that seems to have been meant, or NULL. */
+/* A key that is not one of this object's, or that comes later. Returns the one that seems to be meant, or NULL. */
 static const char *refuse_key(const struct schema_object *o, const struct node *n, struct diags *diags)
 {
 	if (diags->len == array_len(diags->items)) {

@@ -9,8 +9,8 @@
 
 #include "base/macros.h"
 
-/* A function as written: "hello", "123456789012:function:hello" or "arn:aws:lambda:us-east-1:123456789012:function:hello".
- * Spans point into the text. */
+/* A function as written: "hello", "123456789012:function:hello" or
+ * "arn:aws:lambda:us-east-1:123456789012:function:hello". Spans point into the text. */
 struct target_function {
 	const char *name; /* the rest of the text */
 	const char *region;

@@ -1,6 +1,6 @@
 /*
- * Plan files from hostile hands: whatever the bytes are, there is a plan or an error, soon; and the normalised form of a
- * good plan is the same plan.
+ * Plan files from hostile hands: whatever the bytes are, there is a plan or an error, soon; and the normalised form of
+ * a good plan is the same plan.
  *
  *   clang -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_plan.c librollout.a
  *   fuzz_plan -dict=tests/fuzz/plan.dict tests/fuzz/corpus/plan

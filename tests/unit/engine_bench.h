@@ -1,6 +1,6 @@
 /*
- * The bench of the engine's tests: the engine over a store in memory, a clock that the test moves, and the simulated AWS
- * as its transport. The engine can be killed and loaded anew, and its store made to fail, at any time.
+ * The bench of the engine's tests: the engine over a store in memory, a clock that the test moves, and the simulated
+ * AWS as its transport. The engine can be killed and loaded anew, and its store made to fail, at any time.
  */
 #pragma once
 
