@@ -50,7 +50,9 @@ struct follower {
 
 struct exchange {
 	struct buf body;
-	bool too_large;
+	int refused; /* HTTP status of an answer that is known before the body is read; 0: none */
+	const char *code;
+	const char *message;
 };
 
 struct server {
@@ -212,25 +214,32 @@ static enum MHD_Result answer_exchange(struct server *s, struct client *c, struc
 	return give(connection, &a, false);
 }
 
-/* What can be said before a body is read. */
+/* Whoever still sends a body would get a broken pipe instead of an early answer: it is read, dropped, then answered. */
+static void refuse_later(struct exchange *x, int status, const char *code, const char *message)
+{
+	x->refused = status;
+	x->code = code;
+	x->message = message;
+}
+
+/* What is known before a body is read. Only a body that is too large is answered at once. */
 static enum MHD_Result begin(struct server *s, struct client *c, struct MHD_Connection *connection, const char *method,
 			     const char *path, void **slot)
 {
 	char by[48];
-	if (c->too_many)
-		return refuse(connection, 429, "too_many", "too many connections of this user: close one");
-	if (c->unknown || !peer_may_look(&c->peer, &s->rules)) {
-		peer_format(&c->peer, by);
-		log_denied(s, by, method, path);
-		return refuse(connection, 403, "denied",
-			      "only root and members of control.group may use the control socket");
-	}
 	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	if (length && strtoull(length, NULL, 10) > LIMIT_CONTROL_REQUEST_BYTES)
 		return refuse(connection, 413, "too_large", "a request may have 64 KiB");
 	struct exchange *x = mem_alloc(sizeof(*x));
 	x->body = BUF_INIT(LIMIT_CONTROL_REQUEST_BYTES);
 	*slot = x;
+	if (c->too_many) {
+		refuse_later(x, 429, "too_many", "too many connections of this user: close one");
+	} else if (c->unknown || !peer_may_look(&c->peer, &s->rules)) {
+		peer_format(&c->peer, by);
+		log_denied(s, by, method, path);
+		refuse_later(x, 403, "denied", "only root and members of control.group may use the control socket");
+	}
 	return MHD_YES;
 }
 
@@ -248,11 +257,14 @@ static enum MHD_Result access_cb(void *arg, struct MHD_Connection *connection, c
 	if (!x)
 		return begin(s, c, connection, method, path, slot);
 	if (*len > 0) {
-		buf_add(&x->body, bytes, *len);
+		if (!x->refused)
+			buf_add(&x->body, bytes, *len);
 		*len = 0;
 		return MHD_YES;
 	}
 	c->asking_ms = 0;
+	if (x->refused)
+		return refuse(connection, x->refused, x->code, x->message);
 	if (!buf_ok(&x->body))
 		return refuse(connection, 413, "too_large", "a request may have 64 KiB");
 	return answer_exchange(s, c, connection, method, path, x);
