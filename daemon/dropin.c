@@ -206,6 +206,8 @@ static void take(struct dropin *d, struct file *f, struct planfile *loaded)
 	if (result != INTAKE_UNCHANGED)
 		log_printf(d->log, LOG_LEVEL_INFO, "%s: plan %s was taken in%s%s", f->name, f->plan_name,
 			   text[0] ? ": " : "", text);
+	else if (text[0]) /* other bytes, the same plan: whoever edited the file should hear why nothing happens */
+		log_printf(d->log, LOG_LEVEL_INFO, "%s: nothing to do: %s", f->name, text);
 }
 
 /* A file with a valid plan: it may have the name if nobody else has. */

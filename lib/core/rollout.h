@@ -139,6 +139,7 @@ enum rollout_event_kind {
 	EVENT_ALIAS_READ, /* answers EFFECT_READ_ALIAS */
 	EVENT_WRITTEN,	  /* answers EFFECT_WRITE_ALIAS */
 	EVENT_POLLED,	  /* answers EFFECT_POLL; the samples were merged already */
+	EVENT_DELAYED,	  /* what EVENT_WRITTEN will answer has failed, and is tried again */
 	EVENT_TIMER,	  /* the time asked for by EFFECT_TIMER came, or earlier */
 	EVENT_COMMAND,
 	EVENT_SUPERSEDED, /* new content for the same name was accepted */
@@ -193,7 +194,7 @@ struct rollout_event {
 			enum call_outcome outcome;
 			struct alias_view alias; /* when CALL_OK */
 			char error[LIMIT_REASON];
-		} alias; /* EVENT_ALIAS_READ and EVENT_WRITTEN */
+		} alias; /* EVENT_ALIAS_READ, EVENT_WRITTEN; of EVENT_DELAYED the error alone */
 		struct {
 			bool complete;			/* every series was read without gaps */
 			int64_t through_unix_ms;	/* up to here */

@@ -216,6 +216,10 @@ static void take_event(struct turn *t, enum rollout_answer *ret_answer, char *re
 	case EVENT_POLLED:
 		watch_polled(t);
 		break;
+	case EVENT_DELAYED:
+		if (t->r->wait == WAIT_WRITE && t->event->seq == t->r->seq)
+			turn_trouble(t, "%.250s", t->event->alias.error);
+		break;
 	case EVENT_TIMER:
 		break;
 	case EVENT_COMMAND:

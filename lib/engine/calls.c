@@ -119,6 +119,16 @@ static void write_done(void *arg, const struct http_response *response, const st
 	finish(s);
 }
 
+/* A rollback that is throttled says so while it waits. */
+static void write_delayed(void *arg, const struct aws_error *error)
+{
+	struct sequence *s = arg;
+	struct rollout_event event = {.kind = EVENT_DELAYED, .seq = s->effect.seq};
+
+	aws_error_format(error, "UpdateAlias", event.alias.error, sizeof(event.alias.error));
+	engine_event(s->item, &event, NULL, NULL);
+}
+
 static void read_done(void *arg, const struct http_response *response, const struct aws_error *error)
 {
 	struct sequence *s = arg;
@@ -380,6 +390,7 @@ static void submit(struct sequence *s)
 		call.safe = false;
 		call.exempt = s->effect.write.home;
 		call.done = write_done;
+		call.delayed = write_delayed;
 	}
 	uint64_t ticket = dispatch_submit(i->engine->dispatch, &call);
 

@@ -24,7 +24,6 @@
 #define GET_FUNCTION_FACTOR 10
 #define ALARMS_RPS_MAX	    5
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
-#define LOG_WARNING	    4
 
 static const struct {
 	enum aws_service service;
@@ -235,21 +234,6 @@ static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *
 	return true;
 }
 
-/* Whoever waits for a rollback must see why it has not landed yet; all other errors are told by `done`. */
-static void log_retry(struct dispatch *d, const struct call *c, const struct aws_error *e, int64_t wait_ms)
-{
-	if (!c->what.exempt)
-		return;
-	char error[LIMIT_REASON];
-	char wait[32];
-	char text[LIMIT_REASON + 96];
-	aws_error_format(e, engine_operation_name(c->what.operation), error, sizeof(error));
-	text_format_span(wait_ms, wait);
-	snprintf(text, sizeof(text), "a rollback's call has failed %u times and is tried again in %s: %s",
-		 c->retry.attempt, wait, error);
-	d->ports.log(d->ports.ctx, LOG_WARNING, text);
-}
-
 static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
 {
 	if (e->class == AWS_THROTTLED) {
@@ -268,7 +252,8 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 		return;
 	}
 	d->stats.retries++;
-	log_retry(d, c, e, wait_ms);
+	if (c->what.exempt && c->what.delayed)
+		c->what.delayed(c->what.arg, e);
 	back_off(d, c, now_of(d).boot_ms + wait_ms);
 }
 

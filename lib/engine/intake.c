@@ -270,10 +270,8 @@ static enum intake_result take(struct intake *in)
 	struct latest latest cleanup(latest_deinit) = {0};
 	const char *why;
 
-	if (known && strcmp(known, in->hash) == 0 && !is_submit(in->source)) {
-		(void)text_copy(in->text, LIMIT_REASON, "this content was taken in before");
+	if (known && strcmp(known, in->hash) == 0 && !is_submit(in->source))
 		return INTAKE_UNCHANGED;
-	}
 	why = unusable(e, in->plan);
 	if (why)
 		return refuse(in, why);

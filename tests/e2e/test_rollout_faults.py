@@ -73,6 +73,7 @@ class Writes(Struck):
         self.ctl.phase("storm", "succeeded")
         self.ctl.phase("storm-home", "rolled-back")
         self.assertEqual((self.world.changes(good), self.world.changes(bad)), (GOOD, BAD))
+        self.assertRegex(self.d.log(), "storm-home: UpdateAlias: TooManyRequestsException")
 
     def test_many_lost(self):
         """Not one of the first eight answers comes through, whether it was applied or not."""
