@@ -477,7 +477,8 @@ static void put_details(struct canvas *c, const struct page *p)
 	char span[32];
 
 	put_alarms(c, r);
-	put_field(c, STYLE_PLAIN, "alias holds", field_text(r, "alias_holds"));
+	/* A blocked one found something else there: its reason says what. */
+	put_field(c, STYLE_PLAIN, phase_is(r, "blocked") ? "was left" : "alias holds", field_text(r, "alias_holds"));
 	put_field(c, STYLE_PLAIN, "revision", field_text(r, "alias_revision"));
 	put_field(c, STYLE_PLAIN, "plan", field_text(r, "source"));
 	put_field(c, STYLE_PLAIN, "plan hash", field_text(r, "plan_hash"));

@@ -30,8 +30,8 @@ struct dispatch_call {
 	int (*build)(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret);
 	/* Exactly once, never before dispatch_submit returns: a 2xx response, or an error (the other one is NULL). */
 	void (*done)(void *arg, const struct http_response *response, const struct aws_error *error);
-	/* NULL, or told of each failed try of an exempt call that is made again: whoever waits for a rollback must see why
-	 * it has not landed yet. It must not submit or cancel. */
+	/* NULL, or told of each failed try of an exempt call that is made again: whoever waits for a rollback must see
+	 * why it has not landed yet. It must not submit or cancel. */
 	void (*delayed)(void *arg, const struct aws_error *error);
 	void *arg;
 };

@@ -3,259 +3,22 @@
  * answers it.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "base/mem.h"
 #include "base/prng.h"
 #include "base/text.h"
-#include "engine/lane.h"
-
-#define START_UNIX_MS INT64_C(1795385405000) /* 2026-11-22T22:10:05Z */
-#define START_BOOT_MS 5000
-#define MANY	      10000
-
-struct sent {
-	char path[128];
-	char authorization[512];
-	char amz_date[32];
-	int64_t timeout_ms;
-	transport_cb cb;
-	void *arg;
-};
-
-struct world {
-	struct instant now;
-	uint64_t entropy;
-	struct sent sent[MANY + 100];
-	size_t n_sent;
-	int credentials_fail;
-	int endpoint_fail;
-	char logged[1024];
-	struct dispatch *d;
-	int done; /* calls answered */
-	char order[1024];
-};
-
-/* What one call of the test is told. */
-struct probe {
-	unsigned delays;
-	struct world *w;
-	char name;
-	int done;
-	int status; /* 0: an error */
-	struct aws_error error;
-	int build_result;
-	int builds;
-	void (*then)(struct probe *p); /* within done */
-	struct dispatch_call again;
-	uint64_t ticket;
-};
-
-static struct instant fake_now(void *ctx)
-{
-	return ((struct world *)ctx)->now;
-}
-
-static uint64_t fake_entropy(void *ctx)
-{
-	return ((struct world *)ctx)->entropy;
-}
-
-static void fake_send(void *ctx, const struct http_request *r, int64_t timeout_ms, transport_cb cb, void *arg)
-{
-	struct world *w = ctx;
-	assert_true(w->n_sent < array_len(w->sent));
-	struct sent *s = &w->sent[w->n_sent++];
-	*s = (struct sent){.timeout_ms = timeout_ms, .cb = cb, .arg = arg};
-	text_copy(s->path, sizeof(s->path), r->path);
-	text_copy(s->authorization, sizeof(s->authorization),
-		  http_header_find(r->headers, r->n_headers, "Authorization"));
-	text_copy(s->amz_date, sizeof(s->amz_date), http_header_find(r->headers, r->n_headers, "X-Amz-Date"));
-	assert_non_null(http_header_find(r->headers, r->n_headers, "X-Amz-Content-Sha256"));
-}
-
-static int fake_credentials(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
-			    size_t error_size)
-{
-	struct world *w = ctx;
-	if (w->credentials_fail) {
-		snprintf(ret_error, error_size, "no keys for %s", account);
-		return 1;
-	}
-	*ret = (struct aws_credentials){
-	    .access_key_id = mem_printf("AKID-%s", account),
-	    .secret_access_key = mem_strdup("secret"),
-	    .expires_unix_ms = INT64_MAX,
-	};
-	return 0;
-}
-
-static int fake_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
-{
-	struct world *w = ctx;
-	if (w->endpoint_fail) {
-		snprintf(ret_error, error_size, "bad endpoint");
-		return 1;
-	}
-	*ret = (struct aws_endpoint){.scheme = "https"};
-	snprintf(ret->host, sizeof(ret->host), "%s.%s", endpoint_service_name(service), region);
-	return 0;
-}
-
-static void fake_log(void *ctx, int level, const char *text)
-{
-	struct world *w = ctx;
-	(void)level;
-	text_copy(w->logged, sizeof(w->logged), text);
-}
-
-static struct world *world_new(double lambda_rps)
-{
-	struct world *w = mem_alloc(sizeof(*w));
-	w->now = (struct instant){.unix_ms = START_UNIX_MS, .boot_ms = START_BOOT_MS};
-	const struct engine_config config = {.lambda_rps = lambda_rps, .cloudwatch_rps = 25, .apigateway_rps = 5};
-	const struct ports ports = {
-	    .ctx = w,
-	    .now = fake_now,
-	    .entropy = fake_entropy,
-	    .send = fake_send,
-	    .credentials = fake_credentials,
-	    .endpoint = fake_endpoint,
-	    .log = fake_log,
-	};
-	w->d = dispatch_new(&config, &ports);
-	return w;
-}
-
-static void world_free(struct world *w)
-{
-	dispatch_free(w->d);
-	free(w);
-}
-
-static void advance(struct world *w, int64_t ms)
-{
-	w->now.unix_ms += ms;
-	w->now.boot_ms += ms;
-}
-
-static int probe_build(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret)
-{
-	struct probe *p = arg;
-	p->builds++;
-	*ret = (struct http_request){.method = "GET",
-				     .scheme = "https",
-				     .host = arena_strdup(a, e->host),
-				     .path = arena_printf(a, "/%c", p->name),
-				     .query = "",
-				     .body = ""};
-	return p->build_result;
-}
-
-static void probe_done(void *arg, const struct http_response *response, const struct aws_error *error)
-{
-	struct probe *p = arg;
-	assert_true(!response != !error);
-	p->done++;
-	p->w->done++;
-	size_t len = strlen(p->w->order);
-	if (len + 1 < sizeof(p->w->order))
-		p->w->order[len] = p->name;
-	p->status = response ? response->status : 0;
-	if (error)
-		p->error = *error;
-	if (p->then)
-		p->then(p);
-}
-
-static void probe_delayed(void *arg, const struct aws_error *error)
-{
-	struct probe *p = arg;
-	p->delays++;
-	p->error = *error;
-}
-
-static struct dispatch_call call_of(struct probe *p, enum engine_operation operation, enum dispatch_priority priority)
-{
-	return (struct dispatch_call){
-	    .operation = operation,
-	    .account = "default",
-	    .region = "us-east-1",
-	    .priority = priority,
-	    .safe = operation != OPERATION_UPDATE_ALIAS,
-	    .exempt = priority == PRIORITY_HOME,
-	    .build = probe_build,
-	    .done = probe_done,
-	    .delayed = probe_delayed,
-	    .arg = p,
-	};
-}
-
-static void submit(struct world *w, struct probe *p, char name, enum engine_operation operation,
-		   enum dispatch_priority priority)
-{
-	p->w = w;
-	p->name = name;
-	const struct dispatch_call call = call_of(p, operation, priority);
-	p->ticket = dispatch_submit(w->d, &call);
-	assert_int_not_equal(p->ticket, 0);
-}
-
-static void answer_status(struct world *w, size_t i, int status, const char *code, const char *date)
-{
-	struct http_response r = {.status = status, .body = "{}", .body_len = 2};
-	if (code)
-		r.headers[r.n_headers++] = (struct http_header){.name = "x-amzn-errortype", .value = code};
-	if (date)
-		r.headers[r.n_headers++] = (struct http_header){.name = "Date", .value = date};
-	w->sent[i].cb(w->sent[i].arg, TRANSPORT_ANSWERED, &r, NULL);
-}
-
-static void answer_all_from(struct world *w, size_t first)
-{
-	for (size_t i = first, n = w->n_sent; i < n; i++)
-		answer_status(w, i, 200, NULL, NULL);
-}
-
-/* Everything that was sent, as the names of the calls. */
-static const char *sent_order(const struct world *w, char *out, size_t size)
-{
-	size_t n = 0;
-	for (; n < w->n_sent && n < size - 1; n++)
-		out[n] = w->sent[n].path[1];
-	out[n] = '\0';
-	return out;
-}
-
-/* Runs whenever the dispatcher wants to, answering nothing. */
-static void run_until(struct world *w, int64_t boot_ms)
-{
-	dispatch_run(w->d);
-	for (int64_t next; (next = dispatch_next_ms(w->d)) <= boot_ms;) {
-		if (next > w->now.boot_ms)
-			advance(w, next - w->now.boot_ms);
-		dispatch_run(w->d);
-	}
-	if (boot_ms > w->now.boot_ms)
-		advance(w, boot_ms - w->now.boot_ms);
-}
+#include "dispatch_rig.h"
 
 static void a_call_is_signed_sent_and_answered_once(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p = {0};
 	assert_true(dispatch_idle(w->d));
 	assert_int_equal(dispatch_next_ms(w->d), INT64_MAX);
-	submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	assert_int_equal(w->n_sent, 0);
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
 	dispatch_run(w->d);
@@ -266,98 +29,98 @@ static void a_call_is_signed_sent_and_answered_once(void **state)
 	assert_int_equal(p.done, 0);
 	assert_false(dispatch_idle(w->d));
 	assert_int_equal(dispatch_next_ms(w->d), INT64_MAX);
-	answer_status(w, 0, 201, NULL, NULL);
+	dispatch_rig_answer_status(w, 0, 201, NULL, NULL);
 	assert_int_equal(p.done, 1);
 	assert_int_equal(p.status, 201);
 	assert_true(dispatch_idle(w->d));
-	world_free(w);
+	dispatch_rig_free(w);
 	assert_int_equal(p.done, 1);
 }
 
 static void services_have_their_own_names_and_buckets(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	static const enum engine_operation all[] = {OPERATION_GET_ALIAS,       OPERATION_UPDATE_ALIAS,
 						    OPERATION_LIST_VERSIONS,   OPERATION_GET_FUNCTION,
 						    OPERATION_GET_METRIC_DATA, OPERATION_DESCRIBE_ALARMS};
 	struct probe p[6] = {0};
 	for (int i = 0; i < 6; i++)
-		submit(w, &p[i], (char)('a' + i), all[i], PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], (char)('a' + i), all[i], PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	/* One token for the three that share Lambda's control plane; one each for the others. */
 	char order[16];
-	assert_string_equal(sent_order(w, order, sizeof(order)), "adef");
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "adef");
 	assert_non_null(strstr(w->sent[2].authorization, "/us-east-1/monitoring/"));
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms + 1000);
-	advance(w, 1000);
+	dispatch_rig_advance(w, 1000);
 	dispatch_run(w->d);
-	assert_string_equal(sent_order(w, order, sizeof(order)), "adefb");
-	answer_all_from(w, 0);
-	world_free(w);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "adefb");
+	dispatch_rig_answer_all_from(w, 0);
+	dispatch_rig_free(w);
 }
 
 static void rates_hold_by_account_and_region(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p[100] = {0};
 	for (int i = 0; i < 100; i++) {
 		p[i].w = w;
 		p[i].name = 'n';
-		struct dispatch_call call = call_of(&p[i], OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		struct dispatch_call call = dispatch_rig_call_of(&p[i], OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 		call.region = i % 2 ? "eu-west-1" : "us-east-1";
 		call.account = i % 4 < 2 ? "default" : "prod";
 		dispatch_submit(w->d, &call);
 	}
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, 40); /* a burst of 10 for each of four */
-	answer_all_from(w, 0);
-	run_until(w, w->now.boot_ms + 500);
+	dispatch_rig_answer_all_from(w, 0);
+	dispatch_rig_run_until(w, w->now.boot_ms + 500);
 	assert_int_equal(w->n_sent, 60); /* and 10 a second */
-	answer_all_from(w, 40);
-	run_until(w, w->now.boot_ms + 1000);
+	dispatch_rig_answer_all_from(w, 40);
+	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
 	assert_int_equal(w->n_sent, 100);
-	answer_all_from(w, 60);
+	dispatch_rig_answer_all_from(w, 60);
 	assert_int_equal(w->done, 100);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void rollbacks_go_first_then_lookups_then_by_arrival(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	struct probe p[6] = {0};
-	submit(w, &p[0], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
-	submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	submit(w, &p[2], 'l', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
-	submit(w, &p[3], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	submit(w, &p[4], 'm', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
-	submit(w, &p[5], 'i', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	run_until(w, w->now.boot_ms + 10000);
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[2], 'l', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
+	dispatch_rig_submit(w, &p[3], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &p[4], 'm', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
+	dispatch_rig_submit(w, &p[5], 'i', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_run_until(w, w->now.boot_ms + 10000);
 	char order[16];
-	assert_string_equal(sent_order(w, order, sizeof(order)), "hilmab");
-	answer_all_from(w, 0);
-	world_free(w);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "hilmab");
+	dispatch_rig_answer_all_from(w, 0);
+	dispatch_rig_free(w);
 }
 
 static void home_has_places_of_its_own_on_the_wire(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1000);
+	struct dispatch_rig *w = dispatch_rig_new(1000);
 	static struct probe p[100];
 	memset(p, 0, sizeof(p));
 	for (int i = 0; i < 80; i++)
-		submit(w, &p[i], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, LIMIT_CALLS_IN_FLIGHT - 4);
 	assert_int_equal(dispatch_next_ms(w->d), INT64_MAX); /* only an answer helps */
 	for (int i = 80; i < 86; i++)
-		submit(w, &p[i], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+		dispatch_rig_submit(w, &p[i], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, LIMIT_CALLS_IN_FLIGHT);
-	answer_status(w, 0, 200, NULL, NULL);
+	dispatch_rig_answer_status(w, 0, 200, NULL, NULL);
 	dispatch_run(w->d);
 	assert_int_equal(w->sent[64].path[1], 'h'); /* before the 20 that waited longer */
 	struct engine_stats stats = {.calls_queued = 1};
@@ -365,23 +128,23 @@ static void home_has_places_of_its_own_on_the_wire(void **state)
 	assert_int_equal(stats.calls_in_flight, 64);
 	assert_int_equal(stats.calls_queued, 1 + 20 + 1);
 	assert_int_equal(stats.calls[OPERATION_UPDATE_ALIAS], 5);
-	answer_all_from(w, 1);
+	dispatch_rig_answer_all_from(w, 1);
 	dispatch_run(w->d);
-	answer_all_from(w, 65);
+	dispatch_rig_answer_all_from(w, 65);
 	assert_int_equal(w->done, 86);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void lanes_take_turns_on_the_wire(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1000);
+	struct dispatch_rig *w = dispatch_rig_new(1000);
 	static struct probe p[200];
 	memset(p, 0, sizeof(p));
 	for (int i = 0; i < 200; i++) {
 		p[i].w = w;
 		p[i].name = i < 190 ? 'x' : 'y';
-		struct dispatch_call call = call_of(&p[i], OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		struct dispatch_call call = dispatch_rig_call_of(&p[i], OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 		call.account = i < 190 ? "big" : "small";
 		dispatch_submit(w->d, &call);
 	}
@@ -390,30 +153,31 @@ static void lanes_take_turns_on_the_wire(void **state)
 	for (size_t i = 0; i < w->n_sent; i++)
 		small += w->sent[i].path[1] == 'y';
 	assert_int_equal(small, 10);
-	answer_all_from(w, 0);
-	world_free(w);
+	dispatch_rig_answer_all_from(w, 0);
+	dispatch_rig_free(w);
 }
 
 static void throttled_calls_come_again(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p = {0};
-	submit(w, &p, 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL); /* a write: safe as nothing was applied */
+	dispatch_rig_submit(w, &p, 'a', OPERATION_UPDATE_ALIAS,
+			    PRIORITY_NORMAL); /* a write: safe as nothing was applied */
 	dispatch_run(w->d);
 	w->entropy = 700;
-	answer_status(w, 0, 429, "TooManyRequestsException", NULL);
+	dispatch_rig_answer_status(w, 0, 429, "TooManyRequestsException", NULL);
 	assert_int_equal(p.done, 0);
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms + 700);
-	run_until(w, w->now.boot_ms + 699);
+	dispatch_rig_run_until(w, w->now.boot_ms + 699);
 	assert_int_equal(w->n_sent, 1);
-	run_until(w, w->now.boot_ms + 1);
+	dispatch_rig_run_until(w, w->now.boot_ms + 1);
 	assert_int_equal(w->n_sent, 2);
 	assert_int_equal(p.builds, 2);
-	answer_status(w, 1, 429, NULL, NULL);
-	run_until(w, w->now.boot_ms + 20000);
+	dispatch_rig_answer_status(w, 1, 429, NULL, NULL);
+	dispatch_rig_run_until(w, w->now.boot_ms + 20000);
 	assert_int_equal(w->n_sent, 3);
-	answer_status(w, 2, 429, NULL, NULL);
+	dispatch_rig_answer_status(w, 2, 429, NULL, NULL);
 	assert_int_equal(p.done, 1); /* the third try was the last */
 	assert_int_equal(p.error.class, AWS_THROTTLED);
 	struct engine_stats stats = {0};
@@ -422,63 +186,63 @@ static void throttled_calls_come_again(void **state)
 	assert_int_equal(stats.retries, 2);
 	assert_int_equal(stats.call_errors, 1);
 	assert_int_equal(stats.calls[OPERATION_UPDATE_ALIAS], 3);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void throttling_empties_the_bucket(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p[5] = {0};
-	submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	w->entropy = 999;
-	answer_status(w, 0, 429, NULL, NULL);
+	dispatch_rig_answer_status(w, 0, 429, NULL, NULL);
 	for (int i = 1; i < 5; i++)
-		submit(w, &p[i], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, 1);
-	run_until(w, w->now.boot_ms + 250);
+	dispatch_rig_run_until(w, w->now.boot_ms + 250);
 	assert_int_equal(w->n_sent, 3);
-	answer_all_from(w, 1);
-	world_free(w);
+	dispatch_rig_answer_all_from(w, 1);
+	dispatch_rig_free(w);
 }
 
 static void what_may_have_been_applied_is_not_sent_again(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p[4] = {0};
-	submit(w, &p[0], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
-	submit(w, &p[1], 'b', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[1], 'b', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
-	answer_status(w, 0, 503, NULL, NULL);
+	dispatch_rig_answer_status(w, 0, 503, NULL, NULL);
 	w->sent[1].cb(w->sent[1].arg, TRANSPORT_NO_ANSWER, NULL, "timed out after 10s");
 	assert_int_equal(p[0].error.class, AWS_TRANSIENT);
 	assert_int_equal(p[1].error.class, AWS_NO_ANSWER);
 	assert_string_equal(p[1].error.message, "timed out after 10s");
 	/* A rollback's write neither: it has to be looked up. */
-	submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
-	answer_status(w, 2, 500, NULL, NULL);
+	dispatch_rig_answer_status(w, 2, 500, NULL, NULL);
 	assert_int_equal(p[2].done, 1);
 	/* A read is. */
-	submit(w, &p[3], 'r', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[3], 'r', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
-	answer_status(w, 3, 500, NULL, NULL);
+	dispatch_rig_answer_status(w, 3, 500, NULL, NULL);
 	assert_int_equal(p[3].done, 0);
-	run_until(w, w->now.boot_ms + 100);
-	answer_status(w, 4, 200, NULL, NULL);
+	dispatch_rig_run_until(w, w->now.boot_ms + 100);
+	dispatch_rig_answer_status(w, 4, 200, NULL, NULL);
 	assert_int_equal(p[3].status, 200);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void a_rollback_is_tried_without_end_and_says_so(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p = {0};
-	submit(w, &p, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &p, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
 	for (size_t i = 0; i < 100; i++) {
 		assert_int_equal(w->n_sent, i + 1);
@@ -486,64 +250,64 @@ static void a_rollback_is_tried_without_end_and_says_so(void **state)
 		w->sent[i].cb(w->sent[i].arg, TRANSPORT_NO_CONNECTION, NULL, "connection refused");
 		assert_int_equal(p.done, 0);
 		assert_true(dispatch_next_ms(w->d) <= w->now.boot_ms + 20000);
-		run_until(w, dispatch_next_ms(w->d));
+		dispatch_rig_run_until(w, dispatch_next_ms(w->d));
 	}
 	assert_int_equal(p.delays, 100);
 	assert_int_equal(p.error.class, AWS_NO_CONNECTION);
 	assert_string_equal(p.error.message, "connection refused");
-	answer_status(w, 100, 200, NULL, NULL);
+	dispatch_rig_answer_status(w, 100, 200, NULL, NULL);
 	assert_int_equal(p.status, 200);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void the_budget_ends_retries(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1000);
+	struct dispatch_rig *w = dispatch_rig_new(1000);
 	static struct probe p[200];
 	memset(p, 0, sizeof(p));
 	w->entropy = 49;
 	int given_up = 0;
 	for (size_t i = 0; i < 200; i++) {
-		submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 		dispatch_run(w->d);
 		w->sent[i].cb(w->sent[i].arg, TRANSPORT_NO_CONNECTION, NULL, "refused");
 		given_up += p[i].done;
 	}
 	/* 500 tokens, 14 each: 35 retries, and every other call ends with its first try. */
 	assert_int_equal(given_up, 200 - 35);
-	run_until(w, w->now.boot_ms + 100);
+	dispatch_rig_run_until(w, w->now.boot_ms + 100);
 	assert_int_equal(w->n_sent, 235);
 	/* The first success gives the price of its retry back. */
-	answer_all_from(w, 200);
+	dispatch_rig_answer_all_from(w, 200);
 	struct probe later = {0};
-	submit(w, &later, 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &later, 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	w->sent[235].cb(w->sent[235].arg, TRANSPORT_NO_CONNECTION, NULL, "refused");
 	assert_int_equal(later.done, 0);
-	run_until(w, w->now.boot_ms + 100);
-	answer_all_from(w, 236);
+	dispatch_rig_run_until(w, w->now.boot_ms + 100);
+	dispatch_rig_answer_all_from(w, 236);
 	assert_int_equal(later.status, 200);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void keys_and_endpoints_that_fail_end_the_call_unsent(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p[3] = {0};
 	w->credentials_fail = 1;
-	submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	assert_int_equal(p[0].done, 0); /* told by the next round */
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
 	w->credentials_fail = 0;
 	w->endpoint_fail = 1;
-	submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	w->endpoint_fail = 0;
 	p[2].build_result = -E2BIG;
-	submit(w, &p[2], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[2], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, 0);
@@ -554,16 +318,16 @@ static void keys_and_endpoints_that_fail_end_the_call_unsent(void **state)
 	assert_int_equal(p[2].error.class, AWS_INVALID);
 	assert_non_null(strstr(p[2].error.message, "larger than"));
 	assert_true(dispatch_idle(w->d));
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void waiting_calls_can_be_cancelled(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	struct probe p[4] = {0};
 	for (int i = 0; i < 4; i++)
-		submit(w, &p[i], (char)('a' + i), OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], (char)('a' + i), OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	assert_false(dispatch_cancel(w->d, p[0].ticket)); /* on the wire */
 	assert_true(dispatch_cancel(w->d, p[1].ticket));
@@ -571,7 +335,7 @@ static void waiting_calls_can_be_cancelled(void **state)
 	assert_int_equal(p[1].done, 0);
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
 	w->entropy = 500;
-	answer_status(w, 0, 429, NULL, NULL);
+	dispatch_rig_answer_status(w, 0, 429, NULL, NULL);
 	assert_true(dispatch_cancel(w->d, p[0].ticket)); /* between tries */
 	dispatch_run(w->d);
 	assert_int_equal(p[0].done, 1);
@@ -583,31 +347,31 @@ static void waiting_calls_can_be_cancelled(void **state)
 	assert_false(dispatch_cancel(w->d, UINT64_MAX));
 	/* A new call in an old one's place has another ticket. */
 	struct probe fresh = {0};
-	submit(w, &fresh, 'f', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &fresh, 'f', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
 	assert_false(dispatch_cancel(w->d, p[0].ticket));
 	assert_false(dispatch_cancel(w->d, p[1].ticket));
-	run_until(w, w->now.boot_ms + 10000);
+	dispatch_rig_run_until(w, w->now.boot_ms + 10000);
 	char order[16];
-	assert_string_equal(sent_order(w, order, sizeof(order)), "acdf");
-	answer_all_from(w, 1);
-	world_free(w);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "acdf");
+	dispatch_rig_answer_all_from(w, 1);
+	dispatch_rig_free(w);
 }
 
 static void a_retry_goes_before_what_came_later(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	struct probe p[3] = {0};
 	for (int i = 0; i < 3; i++)
-		submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	w->entropy = 500;
-	answer_status(w, 0, 429, NULL, NULL);
-	run_until(w, w->now.boot_ms + 10000);
+	dispatch_rig_answer_status(w, 0, 429, NULL, NULL);
+	dispatch_rig_run_until(w, w->now.boot_ms + 10000);
 	char order[16];
-	assert_string_equal(sent_order(w, order, sizeof(order)), "aabc");
-	answer_all_from(w, 1);
-	world_free(w);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "aabc");
+	dispatch_rig_answer_all_from(w, 1);
+	dispatch_rig_free(w);
 }
 
 enum { N_BACKOFF = 60 };
@@ -623,7 +387,7 @@ static int64_t earliest(const int64_t *due_ms)
 
 static void back_off_and_cancel(uint64_t seed)
 {
-	struct world *w = world_new(1000);
+	struct dispatch_rig *w = dispatch_rig_new(1000);
 	struct prng random;
 	static struct probe p[N_BACKOFF];
 	int64_t due_ms[N_BACKOFF];
@@ -632,14 +396,14 @@ static void back_off_and_cancel(uint64_t seed)
 	prng_init(&random, seed);
 	for (int i = 0; i < N_BACKOFF; i++) {
 		due_ms[i] = INT64_MAX;
-		submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_HOME);
+		dispatch_rig_submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_HOME);
 	}
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, N_BACKOFF);
 	for (int i = 0; i < N_BACKOFF; i++) {
 		w->entropy = prng_below(&random, 1000);
 		due_ms[i] = w->now.boot_ms + (int64_t)w->entropy;
-		answer_status(w, (size_t)i, 429, NULL, NULL);
+		dispatch_rig_answer_status(w, (size_t)i, 429, NULL, NULL);
 		assert_int_equal(dispatch_next_ms(w->d), earliest(due_ms));
 	}
 	for (int i = 0; i < N_BACKOFF; i++) {
@@ -653,15 +417,15 @@ static void back_off_and_cancel(uint64_t seed)
 	/* The rest comes exactly when its time has come. */
 	for (int64_t next; (next = earliest(due_ms)) != INT64_MAX;) {
 		assert_int_equal(dispatch_next_ms(w->d), next);
-		run_until(w, next);
+		dispatch_rig_run_until(w, next);
 		for (int i = 0; i < N_BACKOFF; i++)
 			due_ms[i] = due_ms[i] <= next ? INT64_MAX : due_ms[i];
 	}
-	run_until(w, w->now.boot_ms + 1000);
+	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
 	assert_int_equal(w->n_sent, 2 * N_BACKOFF - cancelled);
-	answer_all_from(w, N_BACKOFF);
+	dispatch_rig_answer_all_from(w, N_BACKOFF);
 	assert_int_equal(w->done, N_BACKOFF);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void cancel_any_of_many_that_back_off(void **state)
@@ -681,17 +445,17 @@ static void submit_again(struct probe *p)
 static void done_may_submit_and_run(void **state)
 {
 	(void)state;
-	struct world *w = world_new(100);
+	struct dispatch_rig *w = dispatch_rig_new(100);
 	struct probe p = {.then = submit_again};
-	p.again = call_of(&p, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	p.again = dispatch_rig_call_of(&p, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	w->credentials_fail = 1; /* every call ends at once, and asks for the next */
-	submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	for (int round = 1; round <= 6; round++) {
 		dispatch_run(w->d);
 		assert_int_equal(p.done, round - 1);
 	}
 	assert_true(dispatch_idle(w->d));
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void run_within(struct probe *p)
@@ -702,15 +466,15 @@ static void run_within(struct probe *p)
 static void a_run_within_done_does_nothing(void **state)
 {
 	(void)state;
-	struct world *w = world_new(100);
+	struct dispatch_rig *w = dispatch_rig_new(100);
 	struct probe p[3] = {{.then = run_within}, {.then = run_within}, {.then = run_within}};
 	for (int i = 0; i < 3; i++) {
-		submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		dispatch_rig_submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 		assert_true(dispatch_cancel(w->d, p[i].ticket));
 	}
 	dispatch_run(w->d);
 	assert_string_equal(w->order, "abc");
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void cancel_neighbour(struct probe *p)
@@ -721,20 +485,20 @@ static void cancel_neighbour(struct probe *p)
 static void done_may_cancel(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	struct probe p[2] = {{.then = cancel_neighbour}};
-	submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
-	answer_status(w, 0, 200, NULL, NULL);
+	dispatch_rig_answer_status(w, 0, 200, NULL, NULL);
 	assert_int_equal(p[1].done, 0);
 	dispatch_run(w->d);
 	assert_int_equal(p[1].done, 1);
 	assert_string_equal(p[1].error.code, "Cancelled");
 	/* What is cancelled while cancelled calls are answered is answered by the round after. */
 	struct probe q[2] = {{.then = cancel_neighbour}};
-	submit(w, &q[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	submit(w, &q[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &q[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &q[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	assert_true(dispatch_cancel(w->d, q[0].ticket));
 	dispatch_run(w->d);
 	assert_int_equal(q[0].done, 1);
@@ -742,22 +506,23 @@ static void done_may_cancel(void **state)
 	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
 	dispatch_run(w->d);
 	assert_int_equal(q[1].done, 1);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void the_end_answers_what_waits(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	struct probe p[4] = {0};
 	for (int i = 0; i < 4; i++)
-		submit(w, &p[i], 'a', i < 2 ? OPERATION_GET_ALIAS : OPERATION_GET_METRIC_DATA, PRIORITY_NORMAL);
-	submit(w, &p[3], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+		dispatch_rig_submit(w, &p[i], 'a', i < 2 ? OPERATION_GET_ALIAS : OPERATION_GET_METRIC_DATA,
+				    PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[3], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	p[3].done--; /* it was used twice above; its first call is answered too */
 	dispatch_run(w->d);
 	for (size_t i = 0; i < w->n_sent; i++)
-		answer_status(w, i, 429, NULL, NULL);
-	world_free(w);
+		dispatch_rig_answer_status(w, i, 429, NULL, NULL);
+	dispatch_rig_free(w);
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(p[i].done, 1);
 		assert_int_equal(p[i].error.class, AWS_NO_CONNECTION);
@@ -768,51 +533,51 @@ static void the_end_answers_what_waits(void **state)
 static void a_full_queue_says_so(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1);
+	struct dispatch_rig *w = dispatch_rig_new(1);
 	struct probe filler = {.w = w, .name = 'f'};
-	const struct dispatch_call call = call_of(&filler, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	const struct dispatch_call call = dispatch_rig_call_of(&filler, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	for (int i = 0; i < LIMIT_CALLS_QUEUED; i++)
 		dispatch_submit(w->d, &call);
 	struct probe refused = {0};
 	struct probe home = {0};
-	submit(w, &refused, 'r', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	submit(w, &home, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &refused, 'r', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &home, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
 	assert_int_equal(refused.done, 1);
 	assert_int_equal(refused.error.class, AWS_THROTTLED);
 	assert_non_null(strstr(refused.error.message, "65536"));
 	assert_int_equal(w->sent[0].path[1], 'h');
-	answer_status(w, 0, 200, NULL, NULL);
-	world_free(w);
+	dispatch_rig_answer_status(w, 0, 200, NULL, NULL);
+	dispatch_rig_free(w);
 	assert_int_equal(filler.done, LIMIT_CALLS_QUEUED);
 }
 
 static void ten_thousand_calls_then_a_rollback(void **state)
 {
 	(void)state;
-	struct world *w = world_new(1000);
+	struct dispatch_rig *w = dispatch_rig_new(1000);
 	struct probe p = {.w = w, .name = 'n'};
 	struct probe home = {0};
-	const struct dispatch_call call = call_of(&p, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	const struct dispatch_call call = dispatch_rig_call_of(&p, OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	for (int i = 0; i < MANY; i++)
 		dispatch_submit(w->d, &call);
 	dispatch_run(w->d);
 	size_t before = w->n_sent;
-	submit(w, &home, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &home, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
 	assert_int_equal(w->sent[before].path[1], 'h');
 	for (size_t answered = 0; answered < MANY + 1;) {
 		size_t n = w->n_sent;
 		for (; answered < n; answered++)
-			answer_status(w, answered, 200, NULL, NULL);
+			dispatch_rig_answer_status(w, answered, 200, NULL, NULL);
 		int64_t next = dispatch_next_ms(w->d);
-		run_until(w, next == INT64_MAX ? w->now.boot_ms : next);
+		dispatch_rig_run_until(w, next == INT64_MAX ? w->now.boot_ms : next);
 	}
 	assert_int_equal(p.done, MANY);
 	assert_int_equal(home.done, 1);
 	assert_true(w->now.boot_ms - START_BOOT_MS >= 9000); /* the rate held */
 	assert_true(w->now.boot_ms - START_BOOT_MS <= 9100);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 #define HALF_AN_HOUR_LATER "Sun, 22 Nov 2026 22:40:05 GMT"
@@ -820,43 +585,43 @@ static void ten_thousand_calls_then_a_rollback(void **state)
 static void a_rollback_follows_the_services_clock(void **state)
 {
 	(void)state;
-	struct world *w = world_new(10);
+	struct dispatch_rig *w = dispatch_rig_new(10);
 	struct probe p[4] = {0};
-	submit(w, &p[0], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[0], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
-	answer_status(w, 0, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
+	dispatch_rig_answer_status(w, 0, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
 	assert_int_equal(p[0].error.class, AWS_SKEW); /* held, and named */
 	assert_non_null(strstr(p[0].error.message, "30m behind"));
 
-	submit(w, &p[1], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &p[1], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
 	assert_string_equal(w->sent[1].amz_date, "20261122T224005Z");
-	answer_status(w, 1, 200, NULL, NULL);
+	dispatch_rig_answer_status(w, 1, 200, NULL, NULL);
 
 	/* Then our clock is set right; the offset must not outlive that. */
 	w->now.unix_ms += 30 * MS_PER_MINUTE;
-	submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
-	answer_status(w, 2, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
+	dispatch_rig_answer_status(w, 2, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
 	assert_int_equal(p[2].done, 0);
 	dispatch_run(w->d);
 	assert_string_equal(w->sent[3].amz_date, "20261122T224005Z");
 	/* Refused by the right time: it is not the clock, and is told. */
-	answer_status(w, 3, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
+	dispatch_rig_answer_status(w, 3, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
 	assert_int_equal(p[2].done, 1);
 	assert_int_equal(p[2].error.class, AWS_CREDENTIALS);
 
 	/* A rollback that meets the skew first is signed again by itself, once. */
 	w->now.unix_ms -= 30 * MS_PER_MINUTE;
-	submit(w, &p[3], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &p[3], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
-	answer_status(w, 4, 403, "SignatureDoesNotMatch", HALF_AN_HOUR_LATER);
+	dispatch_rig_answer_status(w, 4, 403, "SignatureDoesNotMatch", HALF_AN_HOUR_LATER);
 	dispatch_run(w->d);
 	assert_string_equal(w->sent[5].amz_date, "20261122T224005Z");
-	answer_status(w, 5, 403, "RequestExpired", HALF_AN_HOUR_LATER);
+	dispatch_rig_answer_status(w, 5, 403, "RequestExpired", HALF_AN_HOUR_LATER);
 	assert_int_equal(p[3].done, 1);
 	assert_int_equal(p[3].error.class, AWS_SKEW);
-	world_free(w);
+	dispatch_rig_free(w);
 }
 
 static void idle_lanes_are_forgotten(void **state)
