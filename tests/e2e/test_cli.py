@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import shutil
 import subprocess
 import time
 import unittest
@@ -132,10 +133,10 @@ class Unreachable(Case):
         os.chmod(self.folder, 0o755)
         os.chown(self.socket, 0, 4)  # adm
         os.chmod(self.socket, 0o660)
-        p = subprocess.run([ROLLOUTCTL, "list"], env=self.env, text=True, capture_output=True, user=65534, group=65534,
+        # The checkout may lie in a folder that is closed to others, such as root's own.
+        program = shutil.copy(ROLLOUTCTL, self.folder)
+        p = subprocess.run([program, "list"], env=self.env, text=True, capture_output=True, user=65534, group=65534,
                            extra_groups=[], timeout=DEADLINE, check=False)  # fmt: skip
-        if "cannot execute" in p.stderr or p.returncode == 126:
-            self.skipTest("the program's folder is closed to others")
         self.assertEqual(p.returncode, 6, p.stderr)
         self.assertIn("permission denied. Members of the group 'adm' may use it", p.stderr)
 
