@@ -53,22 +53,6 @@ const char *screen_symbol(const struct screen *s, enum symbol symbol)
 	return s->utf8 ? fine[symbol] : plain[symbol];
 }
 
-static uint32_t decode(const char *s, size_t len)
-{
-	const unsigned char *u = (const unsigned char *)s;
-
-	switch (len) {
-	case 1:
-		return u[0];
-	case 2:
-		return (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
-	case 3:
-		return (u[0] & 0x0fu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
-	default:
-		return (u[0] & 0x07u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 | (u[3] & 0x3fu);
-	}
-}
-
 /* Marks that turn the direction of what follows, or hide: they can make a line read as something else. */
 static bool is_deceptive(uint32_t c)
 {
@@ -92,7 +76,7 @@ static struct glyph next_glyph(const struct screen *s, const char *at, size_t le
 		return (struct glyph){"?", 1, 1, 1};
 	if (*at == '\n' || *at == '\t' || *at == '\r')
 		return (struct glyph){" ", 1, 1, 1};
-	uint32_t c = decode(at, len);
+	uint32_t c = utf8_decode(at, len);
 	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || is_deceptive(c) || (len > 1 && !s->utf8))
 		return (struct glyph){"?", 1, len, 1};
 	int cells = len == 1 ? 1 : wcwidth((wchar_t)c);

@@ -32,3 +32,19 @@ size_t utf8_char_len(const char *s, size_t left)
 	}
 	return 0;
 }
+
+uint32_t utf8_decode(const char *s, size_t len)
+{
+	const unsigned char *u = (const unsigned char *)s;
+
+	switch (len) {
+	case 1:
+		return u[0];
+	case 2:
+		return (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
+	case 3:
+		return (u[0] & 0x0fu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
+	default:
+		return (u[0] & 0x07u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 | (u[3] & 0x3fu);
+	}
+}

@@ -3,7 +3,7 @@
 
 #include "core/step.h"
 
-void rollout_init(struct rollout *r, const struct rollout_spec *spec, struct instant now)
+void rollout_init(struct rollout *r, struct instant now)
 {
 	*r = (struct rollout){
 	    .phase = PHASE_PENDING,
@@ -11,7 +11,6 @@ void rollout_init(struct rollout *r, const struct rollout_spec *spec, struct ins
 	    .created_unix_ms = now.unix_ms,
 	    .hold_from_baked_ms = -1,
 	};
-	(void)spec;
 }
 
 bool rollout_ended(const struct rollout *r)

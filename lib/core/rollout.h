@@ -269,7 +269,7 @@ enum rollout_answer {
 };
 
 /* A new rollout in `pending`. Nothing is asked for until EVENT_START. */
-void rollout_init(struct rollout *r, const struct rollout_spec *spec, struct instant now);
+void rollout_init(struct rollout *r, struct instant now);
 
 /*
  * Takes one event. `samples` are all the counts known. Effects are appended to `ret` in the order in which they are to

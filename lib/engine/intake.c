@@ -226,7 +226,7 @@ static struct item *make_item(struct engine *e, struct plan *plan, const char *r
 	i->revision = 1;
 	i->region = mem_strdup(region);
 	i->alias_key = intake_alias_key(plan, region);
-	rollout_init(&i->state, &plan->spec, engine_now(e));
+	rollout_init(&i->state, engine_now(e));
 	if (plan->spec.start_manual)
 		(void)text_copy(i->state.reason, sizeof(i->state.reason),
 				"waits for `rolloutctl promote` (start: manual)");

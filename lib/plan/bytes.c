@@ -30,22 +30,6 @@ static bool encoding_check(const char *bytes, size_t len, struct diags *diags)
 	return true;
 }
 
-/* The code point of a character that is known to be well-formed. */
-static unsigned decode(const char *s, size_t n)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	switch (n) {
-	case 1:
-		return u[0];
-	case 2:
-		return (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
-	case 3:
-		return (u[0] & 0x0fu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
-	default:
-		return (u[0] & 0x07u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 | (u[3] & 0x3fu);
-	}
-}
-
 static bool is_break(unsigned c)
 {
 	return c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
@@ -73,7 +57,7 @@ static bool character_check(const char *bytes, size_t left, size_t n, struct pla
 			  "the byte 0x%02x here is not valid UTF-8; save the file as UTF-8", (unsigned char)bytes[0]);
 		return false;
 	}
-	unsigned c = decode(bytes, n);
+	unsigned c = utf8_decode(bytes, n);
 	if (!is_allowed(c)) {
 		diags_add(diags, DIAG_ERROR, at.line, at.column,
 			  "the character U+%04X is not allowed in YAML; remove it", c);
@@ -95,7 +79,7 @@ static bool characters_check(const char *bytes, size_t len, struct diags *diags)
 		size_t n = utf8_char_len(bytes + i, len - i);
 		if (!character_check(bytes + i, len - i, n, at, diags))
 			return false;
-		unsigned c = decode(bytes + i, n);
+		unsigned c = utf8_decode(bytes + i, n);
 		i += n;
 		bool crlf = c == '\r' && i < len && bytes[i] == '\n';
 		if (is_break(c) && !crlf)

@@ -34,7 +34,7 @@ void rig_init(struct rig *g)
 	(void)snprintf(g->alias.revision, REVISION_SIZE, "rev-0");
 	g->canary_invocations = 600;
 	g->timer_boot_ms = INT64_MAX;
-	rollout_init(&g->r, &g->spec, g->now);
+	rollout_init(&g->r, g->now);
 }
 
 void rig_deinit(struct rig *g)

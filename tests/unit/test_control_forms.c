@@ -42,11 +42,11 @@ static struct rollout_spec make_spec(void)
 
 static const struct instant now = {.unix_ms = 1795385405123, .boot_ms = 50000}; /* 2026-11-22T22:10:05.123Z */
 
-static struct rollout make_rollout(const struct rollout_spec *spec)
+static struct rollout make_rollout(void)
 {
 	struct rollout r;
 
-	rollout_init(&r, spec, now);
+	rollout_init(&r, now);
 	r.phase = PHASE_PAUSED;
 	r.pause = PAUSE_OPERATOR | PAUSE_FAILURE;
 	r.stable = 1;
@@ -125,7 +125,7 @@ static void fits(const char *schema, json_t *j)
 static void a_rollout_says_all(void **state)
 {
 	struct rollout_spec spec = make_spec();
-	struct rollout r = make_rollout(&spec);
+	struct rollout r = make_rollout();
 	struct view_rollout v = make_view(&spec, &r);
 	json_t *j = form_rollout(&v, true);
 
@@ -176,7 +176,7 @@ static void before_the_preparation_nothing_is_known(void **state)
 {
 	struct rollout_spec spec = make_spec();
 	struct rollout r;
-	rollout_init(&r, &spec, now);
+	rollout_init(&r, now);
 	struct view_rollout v = make_view(&spec, &r);
 	json_t *j = form_rollout(&v, true);
 
@@ -194,7 +194,7 @@ static void before_the_preparation_nothing_is_known(void **state)
 static void a_list_leaves_details_out(void **state)
 {
 	struct rollout_spec spec = make_spec();
-	struct rollout r = make_rollout(&spec);
+	struct rollout r = make_rollout();
 	struct view_rollout v = make_view(&spec, &r);
 	json_t *j = form_rollout(&v, false);
 
@@ -281,7 +281,7 @@ static json_t *one_diagnostic(void)
 static void answers_fit_their_description(void **state)
 {
 	struct rollout_spec spec = make_spec();
-	struct rollout r = make_rollout(&spec);
+	struct rollout r = make_rollout();
 	struct view_rollout v = make_view(&spec, &r);
 	json_t *all = json_array(), *files = json_array();
 
@@ -305,7 +305,7 @@ static void answers_fit_their_description(void **state)
 static void every_phase_is_described(void **state)
 {
 	struct rollout_spec spec = make_spec();
-	struct rollout r = make_rollout(&spec);
+	struct rollout r = make_rollout();
 	struct view_rollout v = make_view(&spec, &r);
 
 	(void)state;
