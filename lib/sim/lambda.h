@@ -43,6 +43,40 @@ json_t *lambda_next_marker(struct call *c, size_t next, size_t total);
 json_t *lambda_configuration(struct call *c, const struct function *f, const struct version *v, const char *qualifier,
 			     bool listed);
 
+/* How one request through a function ended. */
+enum lambda_end {
+	LAMBDA_ANSWERED,
+	LAMBDA_FAILED,	  /* the function's own error: the payload says which */
+	LAMBDA_THROTTLED, /* 429 to the caller */
+	LAMBDA_ABSENT,	  /* no function, version or alias of that name */
+	LAMBDA_NOT_READY, /* the version is still Pending, or has Failed: it serves nothing */
+};
+
+/* The last three are set when a version has run: LAMBDA_ANSWERED and LAMBDA_FAILED. */
+struct lambda_served {
+	enum lambda_end end;
+	uint64_t version;    /* VERSION_LATEST: $LATEST */
+	const char *payload; /* JSON text; the arena's */
+	size_t payload_len;
+	double duration_ms;
+};
+
+/*
+ * One request at the world's time through a function and its qualifier: a version's number, an alias's name, "$LATEST",
+ * or NULL for $LATEST. The version is chosen, behaves, is counted and measured just as for Invoke, which is made of this.
+ * `user` NULL: nobody in particular. `request_id` is told to whom the function fails.
+ */
+void lambda_serve(struct world *w, struct arena *a, const char *function, const char *qualifier, const uint64_t *user,
+		  const char *request_id, struct lambda_served *ret);
+
+/*
+ * Whether the policy of exactly this qualifier (NULL or "$LATEST": the function's own) lets the service invoke it:
+ * principal_service "apigateway.amazonaws.com", source_arn as AWS forms it, source_account twelve digits; NULL for what
+ * the request does not have. A statement with a condition that the world cannot judge permits nothing.
+ */
+bool lambda_permits(const struct function *f, const char *qualifier, const char *principal_service,
+		    const char *source_arn, const char *source_account);
+
 void lambda_create_function(struct call *c);
 void lambda_get_function(struct call *c);
 void lambda_get_function_configuration(struct call *c);
@@ -58,4 +92,10 @@ void lambda_update_alias(struct call *c);
 void lambda_delete_alias(struct call *c);
 void lambda_list_aliases(struct call *c);
 void lambda_invoke(struct call *c);
+void lambda_add_permission(struct call *c);
+void lambda_remove_permission(struct call *c);
+void lambda_get_policy(struct call *c);
+void lambda_put_provisioned(struct call *c);
+void lambda_get_provisioned(struct call *c); /* also ListProvisionedConcurrencyConfigs: ?List=ALL */
+void lambda_delete_provisioned(struct call *c);
 void lambda_get_account_settings(struct call *c);
