@@ -26,9 +26,23 @@
 #define LIMIT_REASON   256   /* text of a reason, with its NUL */
 #define LIMIT_PERIODS  20160 /* samples kept of one rollout: 14 days of 60 s */
 
+/* services */
+#define LIMIT_SERVICE_ALIASES	16
+#define LIMIT_SERVICE_STAGES	10 /* of one API: AWS's own limit */
+#define LIMIT_SERVICE_ROUTES	100
+#define LIMIT_VERIFY		10 /* requests that must be answered before a rollout counts as succeeded */
+#define LIMIT_ZIP_BYTES		(50 * 1024 * 1024) /* AWS's own limit for a direct upload */
+#define LIMIT_POLICY_BYTES	20480		   /* of one qualifier's policy: AWS's own limit */
+#define LIMIT_HOOK_TIMEOUT_MS	(3600LL * 1000)
+#define LIMIT_HOOK_OUTPUT_BYTES 4096 /* kept of what a hook says */
+#define LIMIT_INSPECTIONS	8    /* diffs and doctors at the same time */
+#define LIMIT_SERVICES		2000
+#define LIMIT_URL		2048
+#define LIMIT_PATH		1024
+
 /* AWS */
 #define LIMIT_AWS_RESPONSE_BYTES (8 * 1024 * 1024)
-#define LIMIT_AWS_REQUEST_BYTES	 (1024 * 1024)
+#define LIMIT_AWS_REQUEST_BYTES	 (1024 * 1024) /* but for code: LIMIT_ZIP_BYTES in base64 */
 #define LIMIT_JSON_DEPTH	 32
 #define LIMIT_METRIC_QUERIES	 500 /* of one GetMetricData call: AWS's own limit */
 #define LIMIT_PAGES		 100 /* NextToken pages of one logical call */

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "chain/diff.h"
 #include "core/rollout.h"
 
 /* How a form becomes text: percents as they were written, whatever the double behind them. */
@@ -38,6 +39,54 @@ struct view_rollout {
 	const char *unreadable; /* a record that could not be read: why; NULL otherwise (then only name is valid) */
 };
 
+/* What a service's alias should be and is. */
+struct view_service_alias {
+	const char *name;
+	const char *declared; /* "version 2", "the latest version", "$LATEST", "what test holds, after 2h" */
+	const char *holds;    /* "version 1 (90%) and version 2 (10%)"; "" when it does not exist or is not known */
+	const char *rollout;  /* "hello.prod" when one is under way; "" otherwise */
+	const char *state;    /* "as declared", or what is in the way */
+};
+
+struct view_service_stage {
+	const char *name;
+	const char *alias;
+	const char *url; /* "" while it is not known */
+};
+
+struct view_service {
+	const char *name;
+	uint64_t attempt;
+	const char *function;
+	const char *account;
+	const char *region;
+	const char *plan_hash;
+	const char *source;
+	enum rollout_phase phase;
+	const char *reason;
+	const char *trouble;
+	int64_t checked_unix_ms; /* when AWS was compared with the file last; 0: not yet */
+	uint64_t changes_made;	 /* calls that changed something, since it was accepted */
+	const char *api_id;	 /* "" when there is none */
+	const struct view_service_alias *aliases;
+	size_t n_aliases;
+	const struct view_service_stage *stages;
+	size_t n_stages;
+	const struct change_list *changes; /* what differs, as of checked_unix_ms; NULL: nothing */
+	struct instant now;
+	const char *unreadable;
+};
+
+/* What `doctor` found. */
+enum finding_level { FINDING_OK, FINDING_WARNING, FINDING_PROBLEM };
+
+struct finding {
+	enum finding_level level;
+	const char *subject; /* "alias prod", "credentials of account default" */
+	const char *text;    /* what is so */
+	const char *cure;    /* what to do; "" when nothing */
+};
+
 /* A file that is wrong: shown in `list`. */
 struct view_file {
 	const char *file;
@@ -47,6 +96,14 @@ struct view_file {
 /* Every form is the caller's to own. */
 json_t *form_rollout(const struct view_rollout *v, bool details);
 json_t *form_file(const struct view_file *v);
+/* "kind": "Service", phase, aliases, stages, and with details what differs: `changes`. */
+json_t *form_service(const struct view_service *v, bool details);
+/* One change: {kind, subject, field, from, to, text}; `kind` as change_kind_name says. */
+json_t *form_change(const struct change *c);
+/* POST /v1/plans/diff: {"name", "kind", "as_declared": no call and no rollout would follow, "changes": […]}. */
+json_t *form_diff(const char *name, const char *kind, const struct change_list *changes);
+/* POST /v1/plans/doctor: {"name", "healthy": no finding is a problem, "findings": [{level, subject, text, cure}]}. */
+json_t *form_doctor(const char *name, const struct finding *findings, size_t n);
 /* {"error": {"code": CODE, "message": TEXT}} */
 json_t *form_error(const char *code, const char *message);
 json_t *form_event(uint64_t id, const char *name, uint64_t rollout_id, int64_t unix_ms, const char *kind,
@@ -57,8 +114,8 @@ json_t *form_spec(const struct rollout_spec *spec);
 
 /* Answers. They take over the arrays that they are given. */
 
-/* GET /v1/rollouts: {"now": …, "rollouts": […], "files": […]} */
-json_t *form_list(json_t *rollouts, json_t *files, int64_t now_unix_ms);
+/* GET /v1/rollouts: {"now": …, "services": […], "rollouts": […], "files": […]} */
+json_t *form_list(json_t *services, json_t *rollouts, json_t *files, int64_t now_unix_ms);
 /* GET /v1/history: {"rollouts": […]}, newest first. */
 json_t *form_history(json_t *rollouts);
 /* GET /v1/events without follow: {"events": […]}, oldest first. With follow: one form_event a line. */

@@ -57,7 +57,7 @@ enum rollout_pause {
 };
 
 /* What the rollout waits for from outside. */
-enum rollout_wait { WAIT_NOTHING, WAIT_PREPARE, WAIT_READ, WAIT_WRITE };
+enum rollout_wait { WAIT_NOTHING, WAIT_PREPARE, WAIT_READ, WAIT_WRITE, WAIT_GATE, WAIT_PROVISION };
 
 /* Where the rollout is heading. */
 enum rollout_goal { GOAL_FORWARD, GOAL_HOME };
@@ -86,6 +86,20 @@ struct rollout {
 	bool unsure;	 /* a write's outcome is unknown: it may still land until the RevisionId changes */
 	bool cancelled;	 /* the write that is waited for was called back */
 	bool finishing;	 /* the final bake is over, the alias is read once more */
+	bool gated_pre;	 /* the pre-traffic gate has opened */
+	bool gated_post; /* the post-traffic gate has opened */
+	/*
+	 * Provisioned concurrency. The canary gets what the stable version has before it takes traffic; what is not
+	 * needed any more is released after the end. With the alias itself provisioned AWS adds passing weights of its
+	 * own while it moves the allocation.
+	 */
+	bool alias_provisioned;
+	uint32_t provisioned; /* what the canary is given by us; 0: nothing */
+	bool provision_asked; /* it was asked for, and may have taken effect */
+	uint64_t release;     /* ended, but this version's provisioned concurrency is still to be released; 0: none */
+
+	uint64_t soak_version;	   /* what the source alias was seen to hold alone … */
+	int64_t soak_from_unix_ms; /* … since when we know */
 
 	uint64_t stable;
 	uint64_t canary;
@@ -142,8 +156,16 @@ enum rollout_event_kind {
 	EVENT_DELAYED,	  /* what EVENT_WRITTEN will answer has failed, and is tried again */
 	EVENT_TIMER,	  /* the time asked for by EFFECT_TIMER came, or earlier */
 	EVENT_COMMAND,
-	EVENT_SUPERSEDED, /* new content for the same name was accepted */
+	EVENT_SUPERSEDED,  /* new content for the same name was accepted */
+	EVENT_GATED,	   /* answers EFFECT_GATE */
+	EVENT_PROVISIONED, /* answers EFFECT_PROVISION */
+	EVENT_RELEASED,	   /* answers EFFECT_RELEASE */
 };
+
+/* What must agree from outside: hooks and probes. */
+enum rollout_gate { GATE_PRE, GATE_POST };
+
+enum provision_state { PROVISION_NONE, PROVISION_IN_PROGRESS, PROVISION_READY, PROVISION_FAILED };
 
 enum rollout_command {
 	COMMAND_PAUSE,
@@ -188,8 +210,28 @@ struct rollout_event {
 			bool same_role;			/* execution role and dead-letter target are the same */
 			bool quarantined;		/* the canary's code hash is, for this alias */
 			const enum alarm_state *alarms; /* one for each metric */
+			/* The version is not known yet, though nothing is wrong: being published, say. `error` says what is
+			 * waited for; counted as preparing, without end as long as the outcome is CALL_OK. */
+			bool waiting;
+			/* The version is what another alias holds alone: the rollout waits until it has soaked there. */
+			bool from_alias;
+			int64_t source_since_unix_ms; /* what our own record knows about since when; 0: nothing */
+			uint32_t stable_provisioned;  /* of the stable version itself; 0: none */
+			bool alias_provisioned;	      /* the alias itself has provisioned concurrency */
+			enum provision_state canary_provision;
+			uint32_t canary_provisioned; /* requested for the canary; 0: none */
+			char provision_detail[LIMIT_REASON];
 			char error[LIMIT_REASON];
 		} prepared;
+		struct {
+			enum call_outcome
+			    outcome;		 /* CALL_OK: it opens; CALL_REFUSED: it says no; others: tried again */
+			char text[LIMIT_REASON]; /* what was said */
+		} gated;
+		struct {
+			enum call_outcome outcome;
+			char error[LIMIT_REASON];
+		} provisioned; /* EVENT_PROVISIONED, EVENT_RELEASED */
 		struct {
 			enum call_outcome outcome;
 			struct alias_view alias; /* when CALL_OK */
@@ -219,6 +261,9 @@ enum rollout_effect_kind {
 	EFFECT_ANNOUNCE,   /* an event for the record, the log and whoever watches */
 	EFFECT_QUARANTINE, /* the canary's code hash, for this alias */
 	EFFECT_ENDED,	   /* the alias is free for another rollout */
+	EFFECT_GATE,	   /* run the hooks and probes of a gate */
+	EFFECT_PROVISION,  /* give the canary provisioned concurrency */
+	EFFECT_RELEASE,	   /* take a version's provisioned concurrency away */
 };
 
 /* Kinds of announced events; the names are part of the interface (docs). */
@@ -250,6 +295,13 @@ struct rollout_effect {
 			int64_t boot_ms;
 		} timer;
 		struct {
+			enum rollout_gate which;
+		} gate;
+		struct {
+			uint64_t version;
+			uint32_t count; /* EFFECT_PROVISION */
+		} provision;		/* EFFECT_PROVISION, EFFECT_RELEASE */
+		struct {
 			enum announce_kind kind;
 			char text[LIMIT_REASON];
 		} announce;
@@ -280,7 +332,9 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 		  const struct rollout_event *event, struct rollout_effects *ret, enum rollout_answer *ret_answer,
 		  char *ret_text);
 
-bool rollout_ended(const struct rollout *r);	  /* succeeded, rolled-back or failed */
+bool rollout_ended(const struct rollout *r); /* succeeded, rolled-back or failed */
+/* Ended, and nothing is left to be done for it: it may leave memory. */
+bool rollout_settled(const struct rollout *r);
 bool rollout_owns_alias(const struct rollout *r); /* no other rollout may start on its alias */
 /* Pending, not held back by an operator's pause or `start: manual`: EVENT_START may be sent. */
 bool rollout_may_start(const struct rollout_spec *spec, const struct rollout *r);

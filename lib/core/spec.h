@@ -49,6 +49,9 @@ struct rollout_spec {
 	struct spec_analysis analysis;
 	enum spec_reaction on_failure;
 	bool start_manual; /* waits in pending for promote */
+	bool pre_gate;	   /* something outside must agree before any traffic moves: EFFECT_GATE */
+	bool post_gate;	   /* … and once all traffic is on the canary, before the final bake */
+	int64_t soak_ms;   /* how long the alias that the version is taken from must have held it; 0: no matter */
 };
 
 /* How long the rollout takes when everything passes, in ms: the bakes, and with pace `evidence` also the wait for each

@@ -9,8 +9,9 @@
  *  - A signature that is refused because this host's clock is off is AWS_SKEW. PRIORITY_HOME and PRIORITY_LOOKUP are
  *    signed once more, by the service's clock: a rollback does not wait for somebody to set the time.
  *  - An answer that says "throttled" empties the bucket: others use the quota too.
- *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; CloudWatch GetMetricData;
- *    CloudWatch DescribeAlarms; API Gateway. Rates from the configuration; GetFunction ten times the Lambda rate,
+ *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; Invoke; CloudWatch GetMetricData;
+ *    CloudWatch DescribeAlarms; API Gateway; CreateDeployment, of which an account has one in 5 seconds; GetResources,
+ *    of which it has 5 in 2 seconds. Rates from the configuration; GetFunction and Invoke ten times the Lambda rate,
  *    DescribeAlarms at most 5 a second.
  */
 #pragma once
@@ -24,8 +25,9 @@ struct dispatch_call {
 	const char *account; /* copied */
 	const char *region;  /* copied */
 	enum dispatch_priority priority;
-	bool safe;   /* a repeat cannot apply anything twice */
-	bool exempt; /* from the retry budget and the limit on attempts: a rollback's write */
+	bool safe;	    /* a repeat cannot apply anything twice */
+	int64_t timeout_ms; /* of one try; 0: the configuration's */
+	bool exempt;	    /* from the retry budget and the limit on attempts: a rollback's write */
 	/* Fills an unsigned request in the arena; called before each try. Returns 0 or a negative errno. */
 	int (*build)(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret);
 	/* Exactly once, never before dispatch_submit returns: a 2xx response, or an error (the other one is NULL). */

@@ -80,12 +80,46 @@ bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ct
 /* Attempts of a name, or of all names (NULL), newest first. Returns 0 or the store's error. */
 must_use int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engine_view_cb cb, void *ctx);
 
+/* --- services --- */
+
+typedef void (*engine_service_cb)(void *ctx, const struct view_service *v);
+/* The services that are kept, by age. */
+void engine_each_service(struct engine *e, engine_service_cb cb, void *ctx);
+/* False when there is none of that name. */
+bool engine_service(struct engine *e, const char *name, engine_service_cb cb, void *ctx);
+/* Compares with AWS now rather than when the time comes: of the services whose code is that file (a path as plans write
+ * it), or of all of them (NULL). */
+void engine_check_services(struct engine *e, const char *zip);
+/* The files that services' code comes from, for whoever watches them; each once. */
+void engine_each_artifact(struct engine *e, void (*cb)(void *ctx, const char *path), void *ctx);
+
+/* --- looking without touching --- */
+
+enum inspect_what { INSPECT_DIFF, INSPECT_DOCTOR };
+
+struct inspection {
+	const char *name;
+	const char *kind;		   /* "Rollout" | "Service" */
+	const char *error;		   /* NULL: the next ones are there */
+	const struct change_list *changes; /* INSPECT_DIFF */
+	const struct finding *findings;	   /* INSPECT_DOCTOR */
+	size_t n_findings;
+};
+
+typedef void (*inspect_cb)(void *arg, const struct inspection *i);
+
+/* What the plan would change, or what stands in its way; reads AWS and changes nothing. Takes over the plan. The callback
+ * comes exactly once, never before this returns, and not at all after engine_inspect_forget. Returns a ticket, or 0
+ * when LIMIT_INSPECTIONS are under way (the plan is freed). */
+uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what what, inspect_cb cb, void *arg);
+void engine_inspect_forget(struct engine *e, uint64_t ticket);
+
 /* --- counters, for /metrics and the tests --- */
 
 struct engine_stats {
 	uint64_t live;
 	uint64_t by_phase[PHASE_BLOCKED + 1];
-	uint64_t calls[8]; /* by enum engine_operation */
+	uint64_t calls[64]; /* by enum engine_operation */
 	uint64_t call_errors;
 	uint64_t throttled;
 	uint64_t retries;
@@ -106,6 +140,38 @@ enum engine_operation {
 	OPERATION_LIST_VERSIONS,
 	OPERATION_GET_METRIC_DATA,
 	OPERATION_DESCRIBE_ALARMS,
+	OPERATION_CREATE_FUNCTION,
+	OPERATION_UPDATE_FUNCTION_CODE,
+	OPERATION_PUBLISH_VERSION,
+	OPERATION_DELETE_FUNCTION, /* of one version */
+	OPERATION_CREATE_ALIAS,
+	OPERATION_LIST_ALIASES,
+	OPERATION_GET_POLICY,
+	OPERATION_ADD_PERMISSION,
+	OPERATION_REMOVE_PERMISSION,
+	OPERATION_PUT_CONCURRENCY,
+	OPERATION_DELETE_CONCURRENCY,
+	OPERATION_LIST_CONCURRENCY,
+	OPERATION_INVOKE,
+	OPERATION_GET_APIS,
+	OPERATION_GET_API,
+	OPERATION_GET_RESOURCES,
+	OPERATION_GET_INTEGRATION,
+	OPERATION_GET_INTEGRATIONS,
+	OPERATION_GET_ROUTES,
+	OPERATION_GET_DEPLOYMENTS,
+	OPERATION_GET_DEPLOYMENT,
+	OPERATION_GET_STAGES,
+	OPERATION_CREATE_API,
+	OPERATION_CREATE_RESOURCE,
+	OPERATION_PUT_METHOD,
+	OPERATION_PUT_INTEGRATION,
+	OPERATION_CREATE_INTEGRATION,
+	OPERATION_CREATE_ROUTE,
+	OPERATION_UPDATE_ROUTE,
+	OPERATION_CREATE_DEPLOYMENT,
+	OPERATION_CREATE_STAGE,
+	OPERATION_UPDATE_STAGE,
 	OPERATION_COUNT,
 };
 

@@ -23,6 +23,27 @@ enum transport_result {
 typedef void (*transport_cb)(void *arg, enum transport_result result, const struct http_response *response,
 			     const char *error);
 
+/* Of a file that is to be uploaded; borrowed during the call. */
+struct artifact {
+	const char *error;  /* a sentence; NULL: it was read, and is a zip */
+	const char *base64; /* the content, when it was asked for */
+	const char *sha256; /* base64 of the hash, as AWS gives it */
+	uint64_t size;	    /* of the file */
+};
+
+/* Called exactly once, never before load_artifact returns. */
+typedef void (*artifact_cb)(void *arg, const struct artifact *a);
+
+/* How a hook's program ended. `output`: the last LIMIT_HOOK_OUTPUT_BYTES of what it wrote, printable. */
+struct exec_result {
+	bool started;
+	int status; /* exit status; 128 + signal when it was killed */
+	bool timed_out;
+	const char *output; /* or, when it did not start, why */
+};
+
+typedef void (*exec_cb)(void *arg, const struct exec_result *result);
+
 struct ports {
 	void *ctx;
 	struct instant (*now)(void *ctx);
@@ -37,6 +58,11 @@ struct ports {
 	/* Endpoint of a service; 0, or 1 with a sentence. */
 	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
 			char *ret_error, size_t error_size);
+	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is wanted too. */
+	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);
+	/* Runs a program of hooks_dir: no shell, a clean environment, `input` on its standard input, killed with all its
+	 * children after the timeout. Exactly one callback, never before it returns. */
+	void (*run_hook)(void *ctx, const char *program, const char *input, int64_t timeout_ms, exec_cb cb, void *arg);
 	/* An event is durable now: to the log and to whoever follows. Borrowed during the call. */
 	void (*published)(void *ctx, const struct store_event *event);
 	/* Something about the engine itself that belongs into the log only. */

@@ -25,7 +25,7 @@ void model_code_sha(const void *code, size_t len, char out[static CODE_SHA_SIZE]
 	unsigned char hash[SHA256_BYTES];
 	sha256_bytes(code, len, hash);
 	int n = EVP_EncodeBlock((unsigned char *)out, hash, sizeof(hash));
-	require(n == CODE_SHA_SIZE - 1);
+	require(n > 0 && n < CODE_SHA_SIZE);
 }
 
 bool model_parse_version(const char *text, uint64_t *ret)
@@ -43,6 +43,12 @@ bool model_parse_version(const char *text, uint64_t *ret)
 	return true;
 }
 
+void behaviour_init(struct behaviour *b)
+{
+	*b = (struct behaviour){.latency_median_ms = 20, .latency_p99_ms = 60};
+	b->body = mem_strdup("{\"statusCode\": 200, \"body\": \"Hello from rollout-localaws\"}");
+}
+
 void behaviour_copy(struct behaviour *into, const struct behaviour *from)
 {
 	char *body = mem_strdup(from->body);
@@ -51,8 +57,22 @@ void behaviour_copy(struct behaviour *into, const struct behaviour *from)
 	into->body = body;
 }
 
+static void forget_before(struct version *v)
+{
+	if (!v->before)
+		return;
+	free(v->before->image);
+	json_decref(v->before->settings);
+	free(v->before->behaviour.body);
+	free(v->before);
+	v->before = NULL;
+}
+
 static void version_deinit(struct version *v)
 {
+	forget_before(v);
+	free(v->image);
+	free(v->reason);
 	free(v->description);
 	json_decref(v->settings);
 	free(v->behaviour.body);
@@ -75,6 +95,22 @@ static void alias_free(struct alias *a)
 	free(a);
 }
 
+static void policy_free(struct policy *p)
+{
+	if (!p)
+		return;
+	json_decref(p->statements);
+	free(p);
+}
+
+static void provisioned_free(struct provisioned *p)
+{
+	if (!p)
+		return;
+	free(p->reason);
+	free(p);
+}
+
 static void function_free(struct function *f)
 {
 	version_deinit(&f->latest);
@@ -84,6 +120,15 @@ static void function_free(struct function *f)
 	for (size_t i = 0; i < f->aliases.len; i++)
 		alias_free(f->aliases.entries[i].value);
 	table_deinit(&f->aliases);
+	for (size_t i = 0; i < f->policies.len; i++)
+		policy_free(f->policies.entries[i].value);
+	table_deinit(&f->policies);
+	for (size_t i = 0; i < f->provisioned.len; i++)
+		provisioned_free(f->provisioned.entries[i].value);
+	table_deinit(&f->provisioned);
+	free(f->platform.publish_fails);
+	free(f->platform.update_fails);
+	free(f->platform.provision_fails);
 	user_set_deinit(&f->users);
 	free(f->name);
 	free(f);
@@ -106,6 +151,13 @@ json_t *model_default_settings(void)
 	return settings;
 }
 
+static void settle_at(struct function *f, struct version *v, int64_t at_ms)
+{
+	v->settles_ms = at_ms;
+	if (at_ms < f->settles_ms)
+		f->settles_ms = at_ms;
+}
+
 struct function *model_add_function(struct world *w, const char *name, json_t *settings, const char *code_sha,
 				    uint64_t code_size, const char *description)
 {
@@ -118,10 +170,9 @@ struct function *model_add_function(struct world *w, const char *name, json_t *s
 				     .description = mem_strdup(description),
 				     .settings = json_incref(settings),
 				     .modified_ms = w->now_ms,
-				     .state = STATE_PENDING,
-				     .settles_ms = w->now_ms + w->update_ms,
-				     .behaviour = {.latency_median_ms = 20, .latency_p99_ms = 60}};
-	f->latest.behaviour.body = mem_strdup("{\"statusCode\": 200, \"body\": \"Hello from rollout-localaws\"}");
+				     .state = STATE_PENDING};
+	settle_at(f, &f->latest, w->now_ms + w->update_ms);
+	behaviour_init(&f->latest.behaviour);
 	text_copy(f->latest.code_sha256, sizeof(f->latest.code_sha256), code_sha);
 	model_uuid(w, f->latest.revision);
 	table_put(&w->functions, name, f);
@@ -164,6 +215,7 @@ struct version *model_publish(struct world *w, struct function *f, uint64_t numb
 	struct version *v = mem_alloc(sizeof(*v));
 	*v = (struct version){.number = number,
 			      .code_size = f->latest.code_size,
+			      .image = mem_strdup(f->latest.image),
 			      .description = mem_strdup(description ? description : f->latest.description),
 			      .settings = json_incref(f->latest.settings),
 			      .modified_ms = w->now_ms,
@@ -184,24 +236,202 @@ struct version *model_publish(struct world *w, struct function *f, uint64_t numb
 	return v;
 }
 
-void model_remove_version(struct function *f, struct version *v)
+void model_remove_version(struct world *w, struct function *f, struct version *v)
 {
+	char number[24];
 	size_t at = version_lower_bound(f, v->number);
 	require(at < f->n_versions && f->versions[at] == v);
+	version_format(v->number, number);
+	model_remove_policy(f, number);
+	model_remove_provisioned(w, f, number);
 	memmove(&f->versions[at], &f->versions[at + 1], (f->n_versions - at - 1) * sizeof(struct version *));
 	f->n_versions--;
 	version_free(v);
 }
 
-void model_settle(struct world *w, struct version *v)
+/* --- policies --- */
+
+struct policy *model_policy(const struct function *f, const char *qualifier)
 {
-	bool pending = v->state == STATE_PENDING, updating = v->update == UPDATE_IN_PROGRESS;
-	if ((!pending && !updating) || w->now_ms < v->settles_ms)
-		return;
-	v->state = STATE_ACTIVE;
-	v->update = UPDATE_SUCCESSFUL;
+	return table_get(&f->policies, qualifier);
+}
+
+struct policy *model_add_policy(struct function *f, const char *qualifier)
+{
+	struct policy *p = mem_alloc(sizeof(*p));
+	p->statements = json_array();
+	table_put(&f->policies, qualifier, p);
+	return p;
+}
+
+void model_remove_policy(struct function *f, const char *qualifier)
+{
+	policy_free(table_remove(&f->policies, qualifier));
+}
+
+/* --- provisioned concurrency --- */
+
+struct provisioned *model_provisioned(const struct function *f, const char *qualifier)
+{
+	return table_get(&f->provisioned, qualifier);
+}
+
+static void provision_start(struct world *w, struct function *f, struct provisioned *p)
+{
+	free(p->reason);
+	p->reason = mem_strdup(f->platform.provision_fails);
+	p->in_progress = true;
+	p->modified_ms = w->now_ms;
+	p->ready_ms = w->now_ms + w->provision_ms;
+	if (p->ready_ms < f->settles_ms)
+		f->settles_ms = p->ready_ms;
+}
+
+struct provisioned *model_provision(struct world *w, struct function *f, const char *qualifier, uint64_t requested)
+{
+	struct provisioned *p = model_provisioned(f, qualifier);
+	if (!p) {
+		p = mem_alloc(sizeof(*p));
+		table_put(&f->provisioned, qualifier, p);
+	}
+	p->requested = requested;
+	provision_start(w, f, p);
+	return p;
+}
+
+/* Weights that AWS itself sets or takes away. */
+static void set_own_weights(struct world *w, struct function *f, struct alias *a, uint64_t extra)
+{
+	struct alias_state state = a->now;
+	state.extra_version = extra;
+	state.extra_weight = extra ? 1 : 0;
+	model_change_alias(w, a, &state);
+	struct alias_change change = {.unix_ms = w->now_ms,
+				      .operation = "(provisioned concurrency)",
+				      .function = f->name,
+				      .alias = a->name,
+				      .version = a->now.version,
+				      .extra_version = a->now.extra_version,
+				      .extra_weight = a->now.extra_weight};
+	memcpy(change.revision, a->now.revision, sizeof(change.revision));
+	counters_log(&w->counters, &change);
+}
+
+static void end_move(struct world *w, struct function *f, const char *qualifier, struct provisioned *p)
+{
+	struct alias *a = model_alias(f, qualifier);
+	if (p->moving && a)
+		set_own_weights(w, f, a, VERSION_LATEST);
+	p->moving = false;
+}
+
+void model_move_provisioned(struct world *w, struct function *f, struct alias *a, uint64_t old)
+{
+	struct provisioned *p = model_provisioned(f, a->name);
+	require(p);
+	provision_start(w, f, p);
+	p->moving = true;
+	set_own_weights(w, f, a, old);
+}
+
+/* As settle_version. */
+static int64_t settle_provisioned(struct world *w, struct function *f, const char *qualifier)
+{
+	struct provisioned *p = model_provisioned(f, qualifier);
+	if (!p->in_progress)
+		return INT64_MAX;
+	if (w->now_ms < p->ready_ms)
+		return p->ready_ms;
+	p->in_progress = false;
+	p->available = p->reason ? 0 : p->requested;
+	end_move(w, f, qualifier, p);
+	return INT64_MAX;
+}
+
+void model_remove_provisioned(struct world *w, struct function *f, const char *qualifier)
+{
+	struct provisioned *p = table_remove(&f->provisioned, qualifier);
+	if (p)
+		end_move(w, f, qualifier, p);
+	provisioned_free(p);
+}
+
+/* --- what takes its time --- */
+
+void model_start_update(struct world *w, struct function *f)
+{
+	struct version *v = &f->latest;
+	forget_before(v);
+	v->before = mem_alloc(sizeof(*v->before));
+	*v->before = (struct version_before){
+	    .code_size = v->code_size, .image = mem_strdup(v->image), .settings = json_incref(v->settings)};
+	memcpy(v->before->code_sha256, v->code_sha256, sizeof(v->code_sha256));
+	behaviour_copy(&v->before->behaviour, &v->behaviour);
+	free(v->reason);
+	v->reason = mem_strdup(f->platform.update_fails);
+	v->modified_ms = w->now_ms;
+	v->update = UPDATE_IN_PROGRESS;
+	settle_at(f, v, w->now_ms + w->update_ms);
 	model_uuid(w, v->revision);
 }
+
+void model_start_version(struct world *w, struct function *f, struct version *v, int64_t pending_ms)
+{
+	v->reason = mem_strdup(f->platform.publish_fails);
+	v->state = STATE_PENDING;
+	v->update = UPDATE_NONE;
+	settle_at(f, v, w->now_ms + pending_ms);
+}
+
+static void bring_back(struct version *v)
+{
+	struct version_before *b = v->before;
+	memcpy(v->code_sha256, b->code_sha256, sizeof(v->code_sha256));
+	v->code_size = b->code_size;
+	free(v->image);
+	v->image = b->image;
+	b->image = NULL;
+	json_decref(v->settings);
+	v->settings = json_incref(b->settings);
+	behaviour_copy(&v->behaviour, &b->behaviour);
+}
+
+/* Gives the time when it is to be looked at again; INT64_MAX: it is settled. */
+static int64_t settle_version(struct world *w, struct version *v)
+{
+	bool pending = v->state == STATE_PENDING, updating = v->update == UPDATE_IN_PROGRESS;
+	if (!pending && !updating)
+		return INT64_MAX;
+	if (w->now_ms < v->settles_ms)
+		return v->settles_ms;
+	bool failed = v->reason;
+	if (failed && v->before)
+		bring_back(v);
+	forget_before(v);
+	if (pending)
+		v->state = failed ? STATE_FAILED : STATE_ACTIVE;
+	v->update = failed ? UPDATE_FAILED : UPDATE_SUCCESSFUL;
+	model_uuid(w, v->revision);
+	return INT64_MAX;
+}
+
+void model_settle(struct world *w, struct function *f)
+{
+	if (w->now_ms < f->settles_ms)
+		return;
+	int64_t next_ms = settle_version(w, &f->latest);
+	for (size_t i = 0; i < f->n_versions; i++) {
+		int64_t at_ms = settle_version(w, f->versions[i]);
+		next_ms = at_ms < next_ms ? at_ms : next_ms;
+	}
+	for (size_t i = 0; i < f->provisioned.len; i++) {
+		int64_t at_ms = settle_provisioned(w, f, f->provisioned.entries[i].key);
+		next_ms = at_ms < next_ms ? at_ms : next_ms;
+	}
+	f->settles_ms = next_ms;
+}
+
+/* --- aliases --- */
 
 struct alias *model_alias(const struct function *f, const char *name)
 {
@@ -231,10 +461,42 @@ void model_change_alias(struct world *w, struct alias *a, const struct alias_sta
 	model_uuid(w, a->now.revision);
 }
 
-void model_remove_alias(struct function *f, struct alias *a)
+void model_remove_alias(struct world *w, struct function *f, struct alias *a)
 {
+	model_remove_policy(f, a->name);
 	table_remove(&f->aliases, a->name);
+	model_remove_provisioned(w, f, a->name);
 	alias_free(a);
+}
+
+/* --- code to be found by name --- */
+
+static void object_free(struct code_object *o)
+{
+	if (!o)
+		return;
+	free(o->version);
+	free(o->behaviour.body);
+	free(o);
+}
+
+bool model_put_object(struct table *t, const char *name, struct code_object *o)
+{
+	struct code_object *old = table_get(t, name);
+	if (!old && t->len >= OBJECTS_MAX) {
+		object_free(o);
+		return false;
+	}
+	table_put(t, name, o);
+	object_free(old);
+	return true;
+}
+
+static void drop_objects(struct table *t)
+{
+	for (size_t i = 0; i < t->len; i++)
+		object_free(t->entries[i].value);
+	table_deinit(t);
 }
 
 void model_drop_everything(struct world *w)
@@ -242,6 +504,8 @@ void model_drop_everything(struct world *w)
 	for (size_t i = 0; i < w->functions.len; i++)
 		function_free(w->functions.entries[i].value);
 	table_deinit(&w->functions);
+	drop_objects(&w->objects);
+	drop_objects(&w->images);
 	for (size_t i = 0; i < w->n_traffic; i++) {
 		free(w->traffic[i].function);
 		free(w->traffic[i].alias);

@@ -19,12 +19,13 @@
 #include "sim/world.h"
 
 #define UUID_SIZE     37
-#define CODE_SHA_SIZE 45 /* base64 of SHA-256, with its NUL */
+#define CODE_SHA_SIZE 65 /* SHA-256 with its NUL: of a zip in base64, of an image in hexadecimals */
 #define FUNCTIONS_MAX 20000
 #define VERSIONS_MAX  10000 /* of one function */
 #define ALIASES_MAX   1000  /* of one function */
 #define TRAFFIC_MAX   20000
-#define LATE_MAX      1024 /* requests waiting to be applied late */
+#define LATE_MAX      1024  /* requests waiting to be applied late */
+#define OBJECTS_MAX   10000 /* in S3; and so many images */
 #define KEYS_MAX      64
 #define USERS_MAX     1000000 /* of one alias's traffic */
 #define BODY_MAX      (64 * 1024)
@@ -55,20 +56,33 @@ struct usage {
 	struct user_set error_users;
 };
 
-enum version_state { STATE_PENDING, STATE_ACTIVE };
-enum update_status { UPDATE_NONE, UPDATE_IN_PROGRESS, UPDATE_SUCCESSFUL };
+enum version_state { STATE_PENDING, STATE_ACTIVE, STATE_FAILED };
+enum update_status { UPDATE_NONE, UPDATE_IN_PROGRESS, UPDATE_SUCCESSFUL, UPDATE_FAILED };
+
+/* What an update changes, as it was before: requests are served by it until the update is done, and it comes back when
+ * the update fails. */
+struct version_before {
+	char code_sha256[CODE_SHA_SIZE];
+	uint64_t code_size;
+	char *image;
+	json_t *settings;
+	struct behaviour behaviour;
+};
 
 struct version {
 	uint64_t number; /* VERSION_LATEST: $LATEST */
 	char revision[UUID_SIZE];
 	char code_sha256[CODE_SHA_SIZE];
 	uint64_t code_size;
+	char *image; /* the code's image; NULL: a zip */
 	char *description;
 	json_t *settings; /* Runtime, Role, Handler and so on, as configured; shared by reference and never changed */
 	int64_t modified_ms;
 	enum version_state state;
 	enum update_status update;
-	int64_t settles_ms; /* when a state in progress ends */
+	int64_t settles_ms;	       /* when a state in progress ends */
+	char *reason;		       /* why it has failed, or will; NULL: it does not */
+	struct version_before *before; /* while an update is in progress */
 	struct behaviour behaviour;
 	struct usage usage;
 };
@@ -101,6 +115,39 @@ struct alias {
 	size_t executed_cap;
 };
 
+/* The policy of a function itself, or of one of its versions or aliases. */
+struct policy {
+	char revision[UUID_SIZE];
+	json_t *statements; /* array, never empty */
+};
+
+/* Provisioned concurrency of a version or an alias. */
+struct provisioned {
+	uint64_t requested;
+	uint64_t available; /* until it is ready; more than 0 while it moves from one version to another */
+	int64_t modified_ms;
+	int64_t ready_ms; /* when what is in progress ends */
+	bool in_progress;
+	bool moving;  /* its alias has weights that are there for the move alone */
+	char *reason; /* why it fails in the end; NULL: it does not */
+};
+
+/* How the platform treats a function, as the world file asks. NULL: nothing fails. */
+struct platform {
+	int64_t publish_ms;    /* a new version is Pending for so long */
+	char *publish_fails;   /* … and then Failed */
+	char *update_fails;    /* updates end so */
+	char *provision_fails; /* provisioned concurrency ends so */
+};
+
+/* Code to be found by name: an object in S3 or a container image. */
+struct code_object {
+	char code_sha256[CODE_SHA_SIZE];
+	uint64_t code_size;
+	char *version; /* S3's; NULL: any will do */
+	struct behaviour behaviour;
+};
+
 struct function {
 	char *name;
 	struct version latest;
@@ -110,6 +157,10 @@ struct function {
 	uint64_t next_version;
 	struct table aliases;
 	struct lambda_series series;
+	struct table policies;	  /* qualifier, "" for the function itself -> struct policy */
+	struct table provisioned; /* qualifier -> struct provisioned */
+	struct platform platform;
+	int64_t settles_ms;    /* nothing in it changes by itself before */
 	struct user_set users; /* everyone who met any version */
 	uint64_t n_users;      /* the largest population of its traffic */
 };
@@ -148,13 +199,16 @@ struct world {
 	struct prng chance; /* faults' probabilities */
 	bool signatures;
 	bool admin;
-	bool invoke_delay; /* Invoke answers after the drawn duration */
-	int64_t update_ms; /* from a code update until it is done */
-	bool started;	   /* the time has been told at least once */
+	bool invoke_delay;    /* Invoke answers after the drawn duration */
+	int64_t update_ms;    /* from a code update until it is done */
+	int64_t provision_ms; /* from a request for provisioned concurrency until it is there */
+	bool started;	      /* the time has been told at least once */
 	bool virtual_clock;
 	int64_t now_ms;		/* the world's time */
 	int64_t tick_ms;	/* start of the next slice of traffic */
 	struct table functions; /* name -> struct function */
+	struct table objects;	/* "bucket/key" -> struct code_object; "bucket/" -> NULL, so that it is there */
+	struct table images;	/* URI -> struct code_object */
 	struct traffic *traffic;
 	size_t n_traffic;
 	size_t traffic_cap;
@@ -192,16 +246,35 @@ json_t *model_default_settings(void); /* a new reference */
 struct version *model_version(struct function *f, uint64_t number);
 /* Publishes $LATEST under `number`, or under the next one when it is 0; NULL when there are VERSIONS_MAX. */
 struct version *model_publish(struct world *w, struct function *f, uint64_t number, const char *description);
-void model_remove_version(struct function *f, struct version *v);
-/* Ends a state in progress whose time has come. */
-void model_settle(struct world *w, struct version *v);
+void model_remove_version(struct world *w, struct function *f, struct version *v);
+void model_start_update(struct world *w, struct function *f);
+/* Publishing goes through its states: Pending for so long, then Active or, as the platform says, Failed. */
+void model_start_version(struct world *w, struct function *f, struct version *v, int64_t pending_ms);
+/* Ends what is in progress in the function, where its time has come: versions' states, provisioned concurrency. */
+void model_settle(struct world *w, struct function *f);
+
+/* A version's number or an alias's name, as a key of a function's tables. "" stands for the function itself. */
+struct policy *model_policy(const struct function *f, const char *qualifier);
+struct policy *model_add_policy(struct function *f, const char *qualifier);
+void model_remove_policy(struct function *f, const char *qualifier);
+struct provisioned *model_provisioned(const struct function *f, const char *qualifier);
+/* Starts it, or changes it to another number. */
+struct provisioned *model_provision(struct world *w, struct function *f, const char *qualifier, uint64_t requested);
+void model_remove_provisioned(struct world *w, struct function *f, const char *qualifier);
+/* The alias, whose version has just been changed from `old`, takes its provisioned concurrency along: until that is
+ * done the old version serves all of its requests. */
+void model_move_provisioned(struct world *w, struct function *f, struct alias *a, uint64_t old);
+
+/* Replaces one of the same name; false when there are OBJECTS_MAX. Takes the object. */
+bool model_put_object(struct table *t, const char *name, struct code_object *o);
 
 struct alias *model_alias(const struct function *f, const char *name);
 struct alias *model_add_alias(struct world *w, struct function *f, const char *name, const struct alias_state *state);
 /* Copies the state but for its revision, which is drawn anew. */
 void model_change_alias(struct world *w, struct alias *a, const struct alias_state *state);
-void model_remove_alias(struct function *f, struct alias *a);
+void model_remove_alias(struct world *w, struct function *f, struct alias *a);
 
+void behaviour_init(struct behaviour *b);				   /* answers with a greeting */
 void behaviour_copy(struct behaviour *into, const struct behaviour *from); /* frees what `into` had */
 
 void model_drop_everything(struct world *w); /* functions, traffic, alarms, faults, late requests, metrics, counters */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Holds the one way of dependence between the folders, and keeps lib pure:
 
-    base <- core <- {plan, aws, store, control} <- engine <- sim
+    base <- core <- chain <- {plan, aws, store, control} <- engine <- sim
 
 The four in the middle do not include each other. daemon may include any of lib but sim; daemon/cli and
 daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is no clock, no environment, no socket, no
@@ -18,12 +18,13 @@ import source
 BELOW = {
     "base": {"base"},
     "core": {"base", "core"},
-    "plan": {"base", "core", "plan"},
-    "aws": {"base", "core", "aws"},
+    "chain": {"base", "core", "chain"},
+    "plan": {"base", "core", "chain", "plan"},
+    "aws": {"base", "core", "chain", "aws"},
     "store": {"base", "core", "store"},
-    "control": {"base", "core", "control"},
-    "engine": {"base", "core", "plan", "aws", "store", "control", "engine"},
-    "sim": {"base", "core", "plan", "aws", "store", "control", "engine", "sim"},
+    "control": {"base", "core", "chain", "control"},
+    "engine": {"base", "core", "chain", "plan", "aws", "store", "control", "engine"},
+    "sim": {"base", "core", "chain", "plan", "aws", "store", "control", "engine", "sim"},
 }
 ALL_LIB = set(BELOW)
 

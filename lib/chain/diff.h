@@ -1,0 +1,133 @@
+/*
+ * What differs between the declared chain and the one that AWS has, as an ordered list of changes. Pure: the same spec,
+ * view and memory give the same list.
+ *
+ * The order is the order in which a request depends on things, so that nothing ever routes to what is not there yet:
+ *   function, code, version, aliases that do not exist, API, permissions, routes, deployment, stages and their variables,
+ *   rollouts of aliases that should move, permissions that nothing uses any more, versions that nobody needs.
+ *
+ * The caller carries out the first CHANGE that is `do`, lets the answer into the view (chain_apply), and asks again. What
+ * depends on something that is not there yet is not in the list: it comes with a later asking. What cannot be done, or
+ * is not ours to do, is a CHANGE_PROBLEM about its subject, and everything else goes on.
+ *
+ * What is put back, and what is only named. Configuration that the file declares (aliases that are missing, permissions,
+ * routes, stages, stage variables) is put back when somebody changed it. What carries code or traffic is not moved over
+ * somebody's head: an alias or $LATEST that was as declared once and is not any more is a problem that names what
+ * it is now, until an operator asks again (struct chain_memory `insist`).
+ */
+#pragma once
+
+#include "chain/view.h"
+
+enum change_kind {
+	/* calls that change something; CHANGE_IS_CALL */
+	CHANGE_CREATE_FUNCTION,
+	CHANGE_UPDATE_CODE,
+	CHANGE_PUBLISH_VERSION,
+	CHANGE_CREATE_ALIAS,
+	CHANGE_MOVE_ALIAS, /* a jump: to or from $LATEST, never with a share */
+	CHANGE_CREATE_API,
+	CHANGE_ADD_PERMISSION,
+	CHANGE_CREATE_RESOURCE,	   /* REST */
+	CHANGE_PUT_METHOD,	   /* REST */
+	CHANGE_PUT_INTEGRATION,	   /* REST */
+	CHANGE_CREATE_INTEGRATION, /* HTTP */
+	CHANGE_CREATE_ROUTE,	   /* HTTP */
+	CHANGE_UPDATE_ROUTE,	   /* HTTP: to another integration */
+	CHANGE_CREATE_DEPLOYMENT,
+	CHANGE_CREATE_STAGE,
+	CHANGE_UPDATE_STAGE, /* its deployment, its variable, or both */
+	CHANGE_REMOVE_PERMISSION,
+	CHANGE_DELETE_VERSION,
+	/* not calls */
+	CHANGE_ROLLOUT, /* an alias should move: by a rollout */
+	CHANGE_WAIT,	/* something is under way; look again later */
+	CHANGE_PROBLEM,
+};
+
+#define CHANGE_IS_CALL(kind) ((kind) < CHANGE_ROLLOUT)
+
+struct change {
+	enum change_kind kind;
+	const char *subject; /* "alias prod", "stage prod of API hello-api" */
+	const char *field;   /* "version", "variable lambdaAlias"; "" for the whole subject */
+	const char *from;    /* "" when it does not exist */
+	const char *to;	     /* "" when it goes away */
+	const char *text;    /* CHANGE_WAIT, CHANGE_PROBLEM: a sentence, with the cure */
+	const char *key;     /* which of them: alias, stage, path, statement id, verb and path */
+	size_t index;	     /* into the spec's aliases, routes or stages */
+	uint64_t version;    /* of aliases; to publish after; to delete */
+	const char *parent;  /* CREATE_RESOURCE: the parent's id; PUT_METHOD, PUT_INTEGRATION: the resource's id;
+			      * CREATE_ROUTE, UPDATE_ROUTE: the integration's id; UPDATE_STAGE: "deployment" id or NULL */
+	const char *id;	     /* UPDATE_ROUTE: the route's id */
+};
+
+/* What the record remembers of an alias. */
+struct alias_memory {
+	uint64_t reached;	    /* the version that it was brought to, or to which a rollout was started; 0: none */
+	bool was_head;		    /* it was brought to $LATEST */
+	uint64_t seen;		    /* FOLLOW_ALIAS: what the other alias holds alone … */
+	int64_t seen_unix_ms;	    /* … since when we know */
+	bool rollout_live;	    /* a rollout of ours works on it */
+	bool rolled_back;	    /* the rollout to `reached` came back or failed */
+	char outcome[LIMIT_REASON]; /* and why */
+};
+
+/* What must be remembered between two lookings; kept in the service's record. */
+struct chain_memory {
+	char applied_code[DIGEST_SIZE + 64]; /* identity (hashed if long) of the code that was applied last; "" none */
+	char applied_sha256[CODE_HASH_SIZE]; /* the CodeSha256 that AWS had then */
+	bool deploy;			     /* routes were changed, or are being: a deployment is due */
+	char deployment_id[API_ID_SIZE];     /* made for the routes as they are; "" none yet */
+	bool insist;			     /* an operator asks for it: what drifted is moved, too */
+	struct alias_memory aliases[LIMIT_SERVICE_ALIASES];
+};
+
+struct chain_input {
+	const struct service_spec *spec;
+	const struct chain_view *view;
+	const struct chain_memory *memory;
+	char code_sha256[SHA256_BASE64_SIZE]; /* of the zip; "" when it could not be read */
+	const char *code_problem;	      /* why it could not; NULL: it was read, or there is none */
+	const uint64_t *kept_versions;	      /* that must not be deleted, whatever names them */
+	size_t n_kept_versions;
+	int64_t now_unix_ms;
+};
+
+struct change_list {
+	struct change *items; /* in the arena */
+	size_t len;
+};
+
+/* Appends nothing to the view; everything of the result lives in `a`. */
+void chain_diff(const struct chain_input *in, struct arena *a, struct change_list *ret);
+
+/* The first call to make; NULL: none. */
+const struct change *chain_first_call(const struct change_list *l);
+
+/*
+ * The memory as it must be recorded before a change is sent (a route: a deployment will be due), and as it is after one
+ * was answered. `created`: the id that AWS gave (API, resource, integration, route, deployment), or NULL; `view_after`
+ * has the change already.
+ */
+void chain_remember_before(const struct change *c, struct chain_memory *m);
+void chain_remember_after(const struct chain_input *in, const struct change *c, const char *created,
+			  struct chain_memory *m);
+
+/*
+ * Lets what an answer said into the view. `answer` is what the parser of that operation gave; fields that an operation
+ * does not answer are zero.
+ */
+struct change_answer {
+	const char *id;		     /* of what was created */
+	const char *root_id;	     /* CREATE_API, REST, when it was told */
+	struct view_version version; /* CREATE_FUNCTION, UPDATE_CODE, PUBLISH_VERSION */
+	struct alias_view alias;     /* CREATE_ALIAS, MOVE_ALIAS */
+	size_t statement_bytes;	     /* ADD_PERMISSION */
+};
+void chain_apply(const struct service_spec *spec, const struct change *c, const struct change_answer *answer,
+		 struct chain_view *v);
+
+/* "create alias prod (version 2)", "stage prod of API hello-api: variable lambdaAlias: dev -> prod". */
+void change_format(const struct change *c, char *out, size_t size);
+const char *change_kind_name(enum change_kind k); /* "create-alias" */
