@@ -20,8 +20,12 @@
 #include "base/text.h"
 #include "engine/lane.h"
 
-#define HOME_PLACES	    4 /* of LIMIT_CALLS_IN_FLIGHT, for PRIORITY_HOME alone */
+#define HOME_PLACES	    4  /* of LIMIT_CALLS_IN_FLIGHT, for PRIORITY_HOME alone */
+#define INVOKE_PLACES	    16 /* of LIMIT_CALLS_IN_FLIGHT, as a hook may take minutes to answer */
 #define GET_FUNCTION_FACTOR 10
+#define INVOKE_FACTOR	    10
+#define DEPLOYMENT_RPS	    0.2 /* an account has one in 5 seconds */
+#define RESOURCES_RPS_MAX   2	/* and 5 of these in 2 seconds */
 #define ALARMS_RPS_MAX	    5
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
 
@@ -35,6 +39,38 @@ static const struct {
     [OPERATION_LIST_VERSIONS] = {AWS_LAMBDA, LANE_LAMBDA},
     [OPERATION_GET_METRIC_DATA] = {AWS_CLOUDWATCH, LANE_METRIC_DATA},
     [OPERATION_DESCRIBE_ALARMS] = {AWS_CLOUDWATCH, LANE_ALARMS},
+    [OPERATION_CREATE_FUNCTION] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_UPDATE_FUNCTION_CODE] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_PUBLISH_VERSION] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_DELETE_FUNCTION] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_CREATE_ALIAS] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_LIST_ALIASES] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_GET_POLICY] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_ADD_PERMISSION] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_REMOVE_PERMISSION] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_PUT_CONCURRENCY] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_DELETE_CONCURRENCY] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_LIST_CONCURRENCY] = {AWS_LAMBDA, LANE_LAMBDA},
+    [OPERATION_INVOKE] = {AWS_LAMBDA, LANE_INVOKE},
+    [OPERATION_GET_APIS] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_API] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_RESOURCES] = {AWS_APIGATEWAY, LANE_RESOURCES},
+    [OPERATION_GET_INTEGRATION] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_INTEGRATIONS] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_ROUTES] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_DEPLOYMENTS] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_DEPLOYMENT] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_STAGES] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_CREATE_API] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_CREATE_RESOURCE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_PUT_METHOD] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_PUT_INTEGRATION] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_CREATE_INTEGRATION] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_CREATE_ROUTE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_UPDATE_ROUTE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_CREATE_DEPLOYMENT] = {AWS_APIGATEWAY, LANE_DEPLOYMENT},
+    [OPERATION_CREATE_STAGE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_UPDATE_STAGE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
 };
 
 /* A ticket is a slot and how often it was used before, so finding a call and telling it from an earlier one is one
@@ -66,6 +102,7 @@ struct dispatch {
 	size_t n_queued; /* in queues or backing off */
 	size_t n_wire;
 	size_t n_wire_home;
+	size_t n_wire_invoke;
 	int64_t clock_offset_ms; /* what the service's clock is ahead of ours, where that made it refuse signatures */
 	bool running;
 	bool closing;
@@ -257,15 +294,30 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 	back_off(d, c, now_of(d).boot_ms + wait_ms);
 }
 
+/* Calls on the wire, by what has places of its own there. */
+static void count_wire(struct dispatch *d, const struct call *c, bool sent)
+{
+	size_t *counts[] = {
+	    &d->n_wire,
+	    c->what.priority == PRIORITY_HOME ? &d->n_wire_home : NULL,
+	    c->lane->kind == LANE_INVOKE ? &d->n_wire_invoke : NULL,
+	};
+
+	for (size_t i = 0; i < array_len(counts); i++) {
+		if (counts[i] && sent)
+			++*counts[i];
+		else if (counts[i])
+			--*counts[i];
+	}
+}
+
 static void take_answer(void *arg, enum transport_result result, const struct http_response *response,
 			const char *error)
 {
 	struct call *c = arg;
 	struct dispatch *d = c->owner;
 	struct aws_error e;
-	d->n_wire--;
-	if (c->what.priority == PRIORITY_HOME)
-		d->n_wire_home--;
+	count_wire(d, c, false);
 	switch (result) {
 	case TRANSPORT_ANSWERED:
 		if (response->status >= 200 && response->status <= 299) {
@@ -307,11 +359,9 @@ static int build_signed(struct dispatch *d, struct call *c, const struct aws_end
 static void send_signed(struct dispatch *d, struct call *c, const struct http_request *r)
 {
 	c->place = PLACE_WIRE;
-	d->n_wire++;
-	if (c->what.priority == PRIORITY_HOME)
-		d->n_wire_home++;
+	count_wire(d, c, true);
 	d->stats.calls[c->what.operation]++;
-	d->ports.send(d->ports.ctx, r, d->timeout_ms, take_answer, c);
+	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
 }
 
 static void send_call(struct dispatch *d, struct call *c)
@@ -340,9 +390,11 @@ static void send_call(struct dispatch *d, struct call *c)
 	end_call(d, c, AWS_INVALID, "Request", problem);
 }
 
-static bool has_place(const struct dispatch *d, enum dispatch_priority p)
+static bool has_place(const struct dispatch *d, const struct lane *lane, enum dispatch_priority p)
 {
 	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT)
+		return false;
+	if (lane->kind == LANE_INVOKE && d->n_wire_invoke >= INVOKE_PLACES)
 		return false;
 	return p == PRIORITY_HOME || d->n_wire - d->n_wire_home < LIMIT_CALLS_IN_FLIGHT - HOME_PLACES;
 }
@@ -352,12 +404,12 @@ static bool has_place(const struct dispatch *d, enum dispatch_priority p)
 static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t now_ms)
 {
 	size_t idle_turns = 0;
-	while (idle_turns < d->lanes.active.len && has_place(d, p)) {
+	while (idle_turns < d->lanes.active.len) {
 		struct lane *lane = d->lanes.active.first;
 		struct call *c = lane->queues[p].first;
 		lanes_rotate(&d->lanes, lane);
 		idle_turns++;
-		if (!c || !bucket_take(&lane->bucket, now_ms))
+		if (!c || !has_place(d, lane, p) || !bucket_take(&lane->bucket, now_ms))
 			continue;
 		idle_turns = 0;
 		dequeue(d, c);
@@ -394,6 +446,11 @@ struct dispatch *dispatch_new(const struct engine_config *config, const struct p
 	d->rates[LANE_GET_FUNCTION] = config->lambda_rps * GET_FUNCTION_FACTOR;
 	d->rates[LANE_METRIC_DATA] = config->cloudwatch_rps;
 	d->rates[LANE_ALARMS] = config->cloudwatch_rps < ALARMS_RPS_MAX ? config->cloudwatch_rps : ALARMS_RPS_MAX;
+	d->rates[LANE_INVOKE] = config->lambda_rps * INVOKE_FACTOR;
+	d->rates[LANE_APIGATEWAY] = config->apigateway_rps;
+	d->rates[LANE_DEPLOYMENT] = DEPLOYMENT_RPS;
+	d->rates[LANE_RESOURCES] =
+	    config->apigateway_rps < RESOURCES_RPS_MAX ? config->apigateway_rps : RESOURCES_RPS_MAX;
 	return d;
 }
 
@@ -482,7 +539,7 @@ int64_t dispatch_next_ms(const struct dispatch *d)
 		enum dispatch_priority p = PRIORITY_HOME;
 		while (!lane->queues[p].first)
 			p++;
-		if (!has_place(d, p))
+		if (!has_place(d, lane, p))
 			continue; /* an answer has to come first */
 		int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms);
 		if (wait_ms < next - now_ms)

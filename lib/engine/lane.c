@@ -100,6 +100,12 @@ void lanes_deinit(struct lanes *l)
 	strmap_deinit(&l->by_key);
 }
 
+/* A second's worth may be saved up; of GetResources nothing, as 5 in any 2 seconds is what AWS counts. */
+static double burst_of(enum lane_kind kind, double rate)
+{
+	return kind == LANE_RESOURCES || rate < 1 ? 1 : rate;
+}
+
 struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account, const char *region, double rate,
 		       int64_t now_ms)
 {
@@ -112,11 +118,12 @@ struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account
 		lane_free(l, l->idle.first);
 
 	lane = mem_alloc(sizeof(*lane));
+	lane->kind = kind;
 	lane->key = take_ptr(key);
 	lane->account = mem_strdup(account);
 	lane->region = mem_strdup(region);
 	lane->idle_since_ms = now_ms;
-	bucket_init(&lane->bucket, rate, rate > 1 ? rate : 1, now_ms);
+	bucket_init(&lane->bucket, rate, burst_of(kind, rate), now_ms);
 	retry_budget_init(&lane->budget);
 	strmap_put(&l->by_key, lane->key, lane);
 	join_list(&l->idle, lane);

@@ -12,7 +12,17 @@
 #include "base/strmap.h"
 #include "engine/dispatch.h"
 
-enum lane_kind { LANE_LAMBDA, LANE_GET_FUNCTION, LANE_METRIC_DATA, LANE_ALARMS, LANE_COUNT };
+enum lane_kind {
+	LANE_LAMBDA, /* its control plane */
+	LANE_GET_FUNCTION,
+	LANE_INVOKE,
+	LANE_METRIC_DATA,
+	LANE_ALARMS,
+	LANE_APIGATEWAY,
+	LANE_DEPLOYMENT, /* CreateDeployment */
+	LANE_RESOURCES,	 /* GetResources */
+	LANE_COUNT,
+};
 
 enum call_place { PLACE_QUEUE, PLACE_BACKOFF, PLACE_WIRE, PLACE_ENDED };
 
@@ -41,6 +51,7 @@ struct call_list {
 };
 
 struct lane {
+	enum lane_kind kind;
 	char *key;
 	char *account;
 	char *region;

@@ -104,6 +104,68 @@ static void rollbacks_go_first_then_lookups_then_by_arrival(void **state)
 	dispatch_rig_free(w);
 }
 
+/* Hooks that take their time leave the wire to others, and wait for an answer as long as they were given. */
+static void slow_invokes_leave_places_to_others(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(100);
+	static struct probe p[41];
+	memset(p, 0, sizeof(p));
+	for (int i = 0; i < 40; i++) {
+		p[i].w = w;
+		p[i].name = 'i';
+		struct dispatch_call call = dispatch_rig_call_of(&p[i], OPERATION_INVOKE, PRIORITY_NORMAL);
+		call.timeout_ms = 300000;
+		dispatch_submit(w->d, &call);
+	}
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 16);
+	assert_int_equal(w->sent[0].timeout_ms, 300000);
+	assert_int_equal(dispatch_next_ms(w->d), INT64_MAX); /* only an answer helps */
+	dispatch_rig_submit(w, &p[40], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 17);
+	assert_int_equal(w->sent[16].timeout_ms, 10000);
+	dispatch_rig_answer_status(w, 0, 200, NULL, NULL);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 18);
+	for (size_t i = 1; i < w->n_sent; i++) {
+		dispatch_rig_answer_status(w, i, 200, NULL, NULL);
+		dispatch_run(w->d);
+	}
+	assert_int_equal(w->done, 41);
+	dispatch_rig_free(w);
+}
+
+/* An account has one CreateDeployment in 5 seconds and five GetResources in any 2; both apart from other calls. */
+static void api_gateway_keeps_its_narrow_limits(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	static struct probe p[15];
+	char order[32];
+	memset(p, 0, sizeof(p));
+	for (int i = 0; i < 3; i++)
+		dispatch_rig_submit(w, &p[i], 'd', OPERATION_CREATE_DEPLOYMENT, PRIORITY_NORMAL);
+	for (int i = 3; i < 9; i++)
+		dispatch_rig_submit(w, &p[i], 'r', OPERATION_GET_RESOURCES, PRIORITY_NORMAL);
+	for (int i = 9; i < 15; i++)
+		dispatch_rig_submit(w, &p[i], 's', OPERATION_UPDATE_STAGE, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drsssss");
+	assert_non_null(strstr(w->sent[0].authorization, "/us-east-1/apigateway/"));
+	dispatch_rig_run_until(w, w->now.boot_ms + 2000);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drssssssrrrr");
+	dispatch_rig_run_until(w, w->now.boot_ms + 2999);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drssssssrrrrr");
+	dispatch_rig_run_until(w, w->now.boot_ms + 1);
+	assert_int_equal(w->n_sent, 14);
+	dispatch_rig_run_until(w, w->now.boot_ms + 5000);
+	assert_int_equal(w->n_sent, 15);
+	dispatch_rig_answer_all_from(w, 0);
+	dispatch_rig_free(w);
+}
+
 static void home_has_places_of_its_own_on_the_wire(void **state)
 {
 	(void)state;
@@ -652,6 +714,8 @@ int main(void)
 	    cmocka_unit_test(rates_hold_by_account_and_region),
 	    cmocka_unit_test(rollbacks_go_first_then_lookups_then_by_arrival),
 	    cmocka_unit_test(home_has_places_of_its_own_on_the_wire),
+	    cmocka_unit_test(slow_invokes_leave_places_to_others),
+	    cmocka_unit_test(api_gateway_keeps_its_narrow_limits),
 	    cmocka_unit_test(lanes_take_turns_on_the_wire),
 	    cmocka_unit_test(throttled_calls_come_again),
 	    cmocka_unit_test(throttling_empties_the_bucket),
