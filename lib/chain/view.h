@@ -125,6 +125,7 @@ struct chain_view {
 	char region[40];
 	char account_id[16];		     /* twelve digits; "" while the function does not exist */
 	struct view_version latest;	     /* $LATEST */
+	char revision[REVISION_SIZE];	     /* of $LATEST when it was looked at; \"\" when AWS tells none */
 	char image_uri[512];		     /* "" for zips */
 	const struct view_version *versions; /* published ones, rising */
 	size_t n_versions;
