@@ -317,6 +317,12 @@ static bool healthy_cb(void *ctx, const char **ret_message)
 	return !d->failing && !d->draining;
 }
 
+static void taken_cb(void *ctx)
+{
+	struct daemon *d = ctx;
+	turn_want(d->ports.turn);
+}
+
 static bool draining_cb(void *ctx)
 {
 	return ((const struct daemon *)ctx)->draining;
@@ -512,6 +518,7 @@ static int start_server(struct daemon *d)
 	    .now = now_cb,
 	    .reload = reload_cb,
 	    .healthy = healthy_cb,
+	    .taken = taken_cb,
 	    .draining = draining_cb,
 	};
 	struct server_config config = {.backend = &d->backend, .rules = d->rules};

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "control/api.h"
 #include "control/forms.h"
+#include "engine/planform.h"
 #include "field.h"
 #include "page.h"
 #include "plan/plan.h"
@@ -55,17 +56,6 @@ static const char *shown_name(const char *file)
 }
 
 /* --- validate --- */
-
-static json_t *make_diagnostics(const struct diags *d)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < d->len; i++) {
-		const struct diag *x = &d->items[i];
-		json_array_append_new(a, form_diagnostic(x->severity == DIAG_ERROR, x->line, x->column, x->text));
-	}
-	return a;
-}
 
 static void put_text(struct canvas *c, const char *text)
 {
@@ -172,7 +162,7 @@ static void validate_text(struct validation *v, const char *file, const char *by
 	if (!plan)
 		v->rc = EXIT_REFUSED;
 	if (v->files) {
-		json_t *form = form_check(plan ? plan->name : NULL, plan ? &plan->spec : NULL, make_diagnostics(diags));
+		json_t *form = planform_check(plan, diags);
 
 		json_object_set_new(form, "file", json_string(file));
 		json_array_append_new(v->files, form);

@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "daemon/control/family.h"
 #include "daemon/control/metrics.h"
+#include "engine/planform.h"
 
 /* Takes over the form. */
 static void give_json(int status, json_t *form, struct answer *ret)
@@ -56,7 +58,7 @@ static void say_store_failed(const struct backend *b, struct answer *ret)
 static void say_no_such(const char *name, struct answer *ret)
 {
 	cleanup(mem_free_p) char *message =
-	    mem_printf("there is no rollout of the name '%s': see rolloutctl list", name);
+	    mem_printf("there is no service and no rollout of the name '%s': see rolloutctl list", name);
 	answer_error(404, "not_found", message, ret);
 }
 
@@ -65,6 +67,11 @@ static void say_no_such(const char *name, struct answer *ret)
 static void collect_rollout(void *ctx, const struct view_rollout *v)
 {
 	require(json_array_append_new(ctx, form_rollout(v, false)) == 0);
+}
+
+static void collect_service(void *ctx, const struct view_service *v)
+{
+	require(json_array_append_new(ctx, form_service(v, false)) == 0);
 }
 
 static void collect_file(void *ctx, const struct view_file *file)
@@ -76,14 +83,17 @@ static void list(const struct backend *b, struct answer *ret)
 {
 	json_t *rollouts = json_array();
 	json_t *files = json_array();
+	json_t *services = json_array();
 	if (engine_each(b->engine, collect_rollout, rollouts)) {
 		json_decref(rollouts);
 		json_decref(files);
+		json_decref(services);
 		say_store_failed(b, ret);
 		return;
 	}
 	dropin_each_problem(b->dropin, collect_file, files);
-	give_json(200, form_list(rollouts, files, b->now(b->ctx).unix_ms), ret);
+	engine_each_service(b->engine, collect_service, services);
+	give_json(200, form_list(services, rollouts, files, b->now(b->ctx).unix_ms), ret);
 }
 
 static void keep_details(void *ctx, const struct view_rollout *v)
@@ -91,10 +101,15 @@ static void keep_details(void *ctx, const struct view_rollout *v)
 	*(json_t **)ctx = form_rollout(v, true);
 }
 
+static void keep_service(void *ctx, const struct view_service *v)
+{
+	*(json_t **)ctx = form_service(v, true);
+}
+
 static void status(const struct backend *b, const char *name, struct answer *ret)
 {
 	json_t *form = NULL;
-	if (engine_view(b->engine, name, keep_details, &form))
+	if (engine_service(b->engine, name, keep_service, &form) || engine_view(b->engine, name, keep_details, &form))
 		give_json(200, form, ret);
 	else
 		say_no_such(name, ret);
@@ -115,17 +130,10 @@ static void history(const struct backend *b, const struct control_request *r, st
 	}
 }
 
-static int collect_event(void *ctx, const struct store_event *e)
-{
-	json_t *form = form_event(e->id, e->name, e->rollout_id, e->unix_ms, e->kind, e->phase, e->text, e->by);
-	return json_array_append_new(ctx, form) == 0 ? 0 : -ENOMEM;
-}
-
 static void events(const struct backend *b, const struct control_request *r, struct answer *ret)
 {
 	json_t *items = json_array();
-	const char *name = r->name[0] ? r->name : NULL;
-	if (store_each_event(b->store, name, r->after, r->limit, collect_event, items)) {
+	if (family_collect_events(b->engine, b->store, r->name, r->after, r->limit, items)) {
 		json_decref(items);
 		say_store_failed(b, ret);
 		return;
@@ -155,15 +163,28 @@ static void keep_phase(void *ctx, const struct view_rollout *v)
 	*(const char **)ctx = v->unreadable ? NULL : rollout_phase_name(v->state->phase); /* static text */
 }
 
+static void keep_service_phase(void *ctx, const struct view_service *v)
+{
+	*(const char **)ctx = v->unreadable ? NULL : rollout_phase_name(v->phase);
+}
+
+/* NULL when there is neither a service nor a rollout of that name. */
+static const char *find_phase(const struct backend *b, const char *name)
+{
+	const char *phase = NULL;
+	if (!engine_service(b->engine, name, keep_service_phase, &phase))
+		(void)engine_view(b->engine, name, keep_phase, &phase);
+	return phase;
+}
+
 static void say_answer(const struct backend *b, enum engine_answer a, const char *name, const char *text,
 		       struct answer *ret)
 {
-	const char *phase = NULL;
 	switch (a) {
 	case ENGINE_DONE:
 	case ENGINE_ALREADY:
-		(void)engine_view(b->engine, name, keep_phase, &phase); /* absent: no phase */
-		give_json(200, form_answer(a == ENGINE_DONE ? "done" : "already", name, phase, text), ret);
+		give_json(200, form_answer(a == ENGINE_DONE ? "done" : "already", name, find_phase(b, name), text),
+			  ret);
 		break;
 	case ENGINE_REFUSED:
 		answer_error(409, "refused", text, ret);
@@ -197,39 +218,29 @@ static void reload(const struct backend *b, const char *by, struct answer *ret)
 
 /* --- plans --- */
 
-static json_t *form_diags(const struct diags *d)
-{
-	json_t *items = json_array();
-	for (size_t i = 0; i < d->len; i++)
-		require(
-		    json_array_append_new(items, form_diagnostic(d->items[i].severity == DIAG_ERROR, d->items[i].line,
-								 d->items[i].column, d->items[i].text)) == 0);
-	return items;
-}
-
 static void validate(const char *body, size_t len, struct answer *ret)
 {
 	struct diags diags = {0};
 	cleanup(plan_free_p) struct plan *plan = plan_load(body, len, &diags);
-	give_json(200, form_check(plan ? plan->name : NULL, plan ? &plan->spec : NULL, form_diags(&diags)), ret);
+	give_json(200, planform_check(plan, &diags), ret);
 	diags_deinit(&diags);
 }
 
-static void say_invalid(const struct diags *d, struct answer *ret)
+void answer_invalid(const struct diags *d, const char *outcome, struct answer *ret)
 {
 	cleanup(mem_free_p) char *message =
-	    mem_printf("the plan has %zu %s, and was not taken in", d->errors, d->errors == 1 ? "error" : "errors");
-	give_json(422, form_invalid_plan(message, form_diags(d)), ret);
+	    mem_printf("the plan has %zu %s%s", d->errors, d->errors == 1 ? "error" : "errors", outcome);
+	give_json(422, form_invalid_plan(message, planform_diagnostics(d)), ret);
 }
 
 static void take(const struct backend *b, struct plan *plan, const char *hash, const char *by, struct answer *ret)
 {
 	char text[LIMIT_REASON] = "";
-	const char *phase = NULL;
 	cleanup(mem_free_p) char *name = mem_strdup(plan->name);
 	enum intake_result result = engine_take_plan(b->engine, plan, "submit", hash, by, text);
 	turn_want(b->turn);
-	(void)engine_view(b->engine, name, keep_phase, &phase); /* absent: no phase */
+	b->taken(b->ctx);
+	const char *phase = find_phase(b, name);
 	switch (result) {
 	case INTAKE_STARTED:
 		give_json(201, form_answer("started", name, phase, text), ret);
@@ -259,8 +270,18 @@ static void submit(const struct backend *b, const char *by, const char *body, si
 	if (plan)
 		take(b, plan, hash, by, ret);
 	else
-		say_invalid(&diags, ret);
+		answer_invalid(&diags, ", and was not taken in", ret);
 	diags_deinit(&diags);
+}
+
+void answer_inspection(const struct inspection *i, enum inspect_what what, struct answer *ret)
+{
+	if (i->error)
+		answer_error(502, "inspection_failed", i->error, ret);
+	else if (what == INSPECT_DIFF)
+		give_json(200, form_diff(i->name, i->kind, i->changes), ret);
+	else
+		give_json(200, form_doctor(i->name, i->findings, i->n_findings), ret);
 }
 
 void answer_request(const struct backend *b, const struct control_request *r, const char *by, const char *body,
@@ -285,6 +306,10 @@ void answer_request(const struct backend *b, const struct control_request *r, co
 		break;
 	case CONTROL_VALIDATE:
 		validate(body, len, ret);
+		break;
+	case CONTROL_DIFF:
+	case CONTROL_DOCTOR: /* their answers come later: see inquiry.h */
+		require(false);
 		break;
 	case CONTROL_EVENTS:
 		events(b, r, ret);

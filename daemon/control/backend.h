@@ -24,5 +24,6 @@ struct backend {
 	void (*reload)(void *ctx, char *ret_message, size_t size);
 	/* Whether the daemon can do its work; *ret_message says why not. */
 	bool (*healthy)(void *ctx, const char **ret_message);
+	void (*taken)(void *ctx);    /* a plan was handed to the engine */
 	bool (*draining)(void *ctx); /* it stops: nothing new is taken in */
 };

@@ -21,6 +21,22 @@ static void format_phases(const struct engine_stats *s, struct buf *out)
 			 s->by_phase[phase]);
 }
 
+static void count_service(void *ctx, const struct view_service *v)
+{
+	uint64_t *by_phase = ctx;
+	by_phase[v->unreadable ? PHASE_BLOCKED : v->phase]++;
+}
+
+static void format_services(struct engine *e, struct buf *out)
+{
+	uint64_t by_phase[PHASE_BLOCKED + 1] = {0};
+	engine_each_service(e, count_service, by_phase);
+	head(out, "rolloutd_services", "gauge", "Services by phase; succeeded: as declared.");
+	for (int phase = PHASE_PENDING; phase <= PHASE_BLOCKED; phase++)
+		buf_addf(out, "rolloutd_services{phase=\"%s\"} %" PRIu64 "\n", rollout_phase_name(phase),
+			 by_phase[phase]);
+}
+
 static void format_calls(const struct engine_stats *s, struct buf *out)
 {
 	head(out, "rolloutd_aws_calls_total", "counter", "Calls to AWS by operation, each try counted.");
@@ -86,6 +102,7 @@ void metrics_format(const struct backend *b, struct buf *out)
 	head(out, "process_start_time_seconds", "gauge", "Start of the daemon since the epoch.");
 	buf_addf(out, "process_start_time_seconds %.3f\n", (double)b->started_unix_ms / 1000);
 	format_phases(&s, out);
+	format_services(b->engine, out);
 	format_calls(&s, out);
 	format_engine(&s, out);
 	format_loop(b, out);

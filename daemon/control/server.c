@@ -164,7 +164,7 @@ static enum MHD_Result follow(struct server *s, struct client *c, struct MHD_Con
 	f->server = s;
 	f->connection = connection;
 	f->uid = c->peer.uid;
-	f->stream = stream_new(s->backend->store, request);
+	f->stream = stream_new(s->backend->engine, s->backend->store, request);
 	f->next = s->followers;
 	if (f->next)
 		f->next->prev = f;

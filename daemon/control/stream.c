@@ -6,24 +6,27 @@
 
 #include "base/mem.h"
 #include "control/forms.h"
+#include "daemon/control/family.h"
 
 #define PAGE	   100
 #define PAGE_BYTES (LIMIT_EVENTS_PAGE * 4096)
 
 struct stream {
+	struct engine *engine;
 	struct store *store;
-	char name[LIMIT_NAME + 1]; /* "": all */
-	uint64_t cursor;	   /* the last event given */
-	unsigned limit;		   /* of the first page when the cursor is 0 */
+	char name[CONTROL_NAME_SIZE]; /* "": all */
+	uint64_t cursor;	      /* the last event given */
+	unsigned limit;		      /* of the first page when the cursor is 0 */
 	struct buf page;
 	size_t at; /* of the page's bytes */
 	bool beat;
 	bool broken;
 };
 
-struct stream *stream_new(struct store *store, const struct control_request *r)
+struct stream *stream_new(struct engine *engine, struct store *store, const struct control_request *r)
 {
 	struct stream *s = mem_alloc(sizeof(*s));
+	s->engine = engine;
 	s->store = store;
 	memcpy(s->name, r->name, sizeof(s->name));
 	s->cursor = r->after;
@@ -53,12 +56,16 @@ static int add_line(struct stream *s, json_t *form)
 	return buf_ok(&s->page) ? 0 : -E2BIG;
 }
 
-static int add_event(void *ctx, const struct store_event *e)
+/* Returns 0, or a negative errno when a line is too long for a page. */
+static int add_events(struct stream *s, const json_t *events)
 {
-	struct stream *s = ctx;
-	int r = add_line(s, form_event(e->id, e->name, e->rollout_id, e->unix_ms, e->kind, e->phase, e->text, e->by));
-	if (r == 0)
-		s->cursor = e->id;
+	int r = 0;
+	for (size_t i = 0; i < json_array_size(events) && r == 0; i++) {
+		json_t *event = json_array_get(events, i);
+		r = add_line(s, json_incref(event));
+		if (r == 0)
+			s->cursor = (uint64_t)json_integer_value(json_object_get(event, "id"));
+	}
 	return r;
 }
 
@@ -68,7 +75,12 @@ static void fill(struct stream *s)
 	s->at = 0;
 	/* From an empty record, "the newest ones" are all that came meanwhile. */
 	unsigned limit = s->cursor ? PAGE : s->limit;
-	if (store_each_event(s->store, s->name[0] ? s->name : NULL, s->cursor, limit, add_event, s) == 0) {
+	json_t *events = json_array();
+	int r = family_collect_events(s->engine, s->store, s->name, s->cursor, limit, events);
+	if (r == 0)
+		r = add_events(s, events);
+	json_decref(events);
+	if (r == 0) {
 		if (!s->cursor)
 			s->limit = LIMIT_EVENTS_PAGE;
 		return;
@@ -105,5 +117,5 @@ void stream_beat(struct stream *s)
 
 bool stream_wants(const struct stream *s, const char *name)
 {
-	return !s->name[0] || strcmp(s->name, name) == 0;
+	return family_has(s->name, name);
 }

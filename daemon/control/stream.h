@@ -6,11 +6,12 @@
 #pragma once
 
 #include "control/api.h"
+#include "engine/engine.h"
 #include "store/store.h"
 
 struct stream;
 
-struct stream *stream_new(struct store *store, const struct control_request *r);
+struct stream *stream_new(struct engine *engine, struct store *store, const struct control_request *r);
 void stream_free(struct stream *s); /* NULL is fine */
 
 /* Copies at most `size` bytes of what there is; 0: nothing now. After an error line it gives -1 for ever. */

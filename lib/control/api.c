@@ -18,6 +18,8 @@ static const struct control_entry table[] = {
     {CONTROL_HISTORY, "GET", "/v1/history", 0},
     {CONTROL_SUBMIT, "POST", "/v1/plans", 0},
     {CONTROL_VALIDATE, "POST", "/v1/plans/validate", 0},
+    {CONTROL_DIFF, "POST", "/v1/plans/diff", 0},
+    {CONTROL_DOCTOR, "POST", "/v1/plans/doctor", 0},
     {CONTROL_EVENTS, "GET", "/v1/events", 0},
     {CONTROL_RELOAD, "POST", "/v1/reload", 0},
     {CONTROL_VERSION, "GET", "/v1/version", 0},
@@ -67,22 +69,46 @@ static bool path_matches(const char *pattern, const char *path, const char **ret
 	return true;
 }
 
-static int take_name(struct source *s, const char *name, size_t len, char out[static LIMIT_NAME + 1])
+bool control_is_name(const char *s)
 {
-	char copy[LIMIT_NAME + 2];
+	char plan[LIMIT_NAME + 1];
+	size_t len = strcspn(s, ".");
+
+	if (len > LIMIT_NAME)
+		return false;
+	memcpy(plan, s, len);
+	plan[len] = '\0';
+	if (!text_is_name(plan, LIMIT_NAME))
+		return false;
+	if (!s[len])
+		return true;
+	/* Aliases may have what AWS lets them have. */
+	const char *alias = s + len + 1;
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t alias_len = strspn(alias, allowed);
+	return alias_len > 0 && alias_len <= LIMIT_ALIAS_NAME && !alias[alias_len];
+}
+
+static int take_name(struct source *s, const char *name, size_t len, char out[static CONTROL_NAME_SIZE])
+{
+	char copy[CONTROL_NAME_SIZE + 1];
 
 	if (len >= sizeof(copy))
 		len = sizeof(copy) - 1; /* too long by one is as wrong as too long by many */
 	memcpy(copy, name, len);
 	copy[len] = '\0';
-	if (!text_is_name(copy, LIMIT_NAME))
-		return complain(s, "not the name of a rollout: expected [a-z0-9-], at most %d characters", LIMIT_NAME);
+	if (!control_is_name(copy))
+		return complain(
+		    s,
+		    "not a name: expected that of a plan, [a-z0-9-], at most %d characters, or of a rollout "
+		    "of a service, SERVICE.ALIAS",
+		    LIMIT_NAME);
 	memcpy(out, copy, len + 1);
 	return CONTROL_OK;
 }
 
 /* The optional query argument `name`. */
-static int take_query_name(struct source *s, char out[static LIMIT_NAME + 1])
+static int take_query_name(struct source *s, char out[static CONTROL_NAME_SIZE])
 {
 	const char *name = s->query(s->ctx, "name");
 
@@ -212,6 +238,8 @@ static int take_arguments(struct source *s, struct control_request *r)
 		return take_events(s, r);
 	case CONTROL_SUBMIT:
 	case CONTROL_VALIDATE:
+	case CONTROL_DIFF:
+	case CONTROL_DOCTOR:
 		return take_plan_body(s);
 	case CONTROL_LIST:
 	case CONTROL_STATUS:

@@ -19,6 +19,8 @@ enum control_route {
 	CONTROL_HISTORY,  /* GET  /v1/history?name=&limit= */
 	CONTROL_SUBMIT,	  /* POST /v1/plans            body: the YAML */
 	CONTROL_VALIDATE, /* POST /v1/plans/validate   body: the YAML */
+	CONTROL_DIFF,	  /* POST /v1/plans/diff       body: the YAML */
+	CONTROL_DOCTOR,	  /* POST /v1/plans/doctor     body: the YAML */
 	CONTROL_EVENTS,	  /* GET  /v1/events?name=&after=&limit=&follow=1 */
 	CONTROL_RELOAD,	  /* POST /v1/reload */
 	CONTROL_VERSION,  /* GET  /v1/version */
@@ -39,9 +41,13 @@ const struct control_entry *control_table(size_t *ret_n);
 #define CONTROL_EVENTS_DEFAULT	100 /* `limit` when a request names none */
 #define CONTROL_HISTORY_DEFAULT 20
 
+/* Of a plan, or of a rollout that moves a service's alias: "hello.prod". */
+#define CONTROL_NAME_SIZE (LIMIT_NAME + 1 + LIMIT_ALIAS_NAME + 1)
+bool control_is_name(const char *s);
+
 struct control_request {
 	enum control_route route;
-	char name[LIMIT_NAME + 1];    /* "" when none */
+	char name[CONTROL_NAME_SIZE]; /* "" when none */
 	enum rollout_command command; /* CONTROL_COMMAND */
 	char reason[LIMIT_REASON];    /* printable */
 	uint64_t after;		      /* events */

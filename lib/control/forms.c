@@ -1,5 +1,6 @@
 #include "control/forms.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -368,6 +369,159 @@ json_t *form_rollout(const struct view_rollout *v, bool details)
 	return o;
 }
 
+/* --- services --- */
+
+static json_t *make_service_aliases(const struct view_service *v)
+{
+	json_t *aliases = new_array();
+
+	for (size_t i = 0; i < v->n_aliases; i++) {
+		const struct view_service_alias *a = &v->aliases[i];
+		json_t *o = new_object();
+
+		set(o, "name", make_text(a->name));
+		set(o, "declared", make_text(a->declared));
+		set(o, "holds", a->holds && a->holds[0] ? make_text(a->holds) : json_null());
+		set(o, "rollout", make_text(a->rollout));
+		set(o, "state", make_text(a->state));
+		append(aliases, o);
+	}
+	return aliases;
+}
+
+static json_t *make_service_stages(const struct view_service *v)
+{
+	json_t *stages = new_array();
+
+	for (size_t i = 0; i < v->n_stages; i++) {
+		const struct view_service_stage *s = &v->stages[i];
+		json_t *o = new_object();
+
+		set(o, "name", make_text(s->name));
+		set(o, "alias", make_text(s->alias));
+		set(o, "url", s->url && s->url[0] ? make_text(s->url) : json_null());
+		append(stages, o);
+	}
+	return stages;
+}
+
+static json_t *make_unreadable_service(const struct view_service *v)
+{
+	json_t *o = new_object();
+
+	set(o, "kind", json_string("Service"));
+	set(o, "name", make_text(v->name));
+	set(o, "phase", json_string(rollout_phase_name(PHASE_BLOCKED)));
+	set(o, "reason", make_text(v->unreadable));
+	set(o, "unreadable", json_true());
+	return o;
+}
+
+static json_t *make_changes(const struct change_list *changes)
+{
+	json_t *items = new_array();
+
+	for (size_t i = 0; changes && i < changes->len; i++)
+		append(items, form_change(&changes->items[i]));
+	return items;
+}
+
+json_t *form_service(const struct view_service *v, bool details)
+{
+	if (v->unreadable)
+		return make_unreadable_service(v);
+
+	json_t *o = new_object();
+	set(o, "kind", json_string("Service"));
+	set(o, "name", make_text(v->name));
+	set(o, "attempt", json_integer((json_int_t)v->attempt));
+	set(o, "function", make_text(v->function));
+	set(o, "account", make_text(v->account));
+	set(o, "region", make_text(v->region));
+	set(o, "source", make_text(v->source));
+	set(o, "plan_hash", make_text(v->plan_hash));
+	set(o, "phase", json_string(rollout_phase_name(v->phase)));
+	set(o, "reason", make_text(v->reason));
+	set(o, "trouble", make_text(v->trouble));
+	set(o, "now", make_time(v->now.unix_ms));
+	set(o, "checked_at", make_time(v->checked_unix_ms));
+	set(o, "changes_made", json_integer((json_int_t)v->changes_made));
+	set(o, "api_id", v->api_id && v->api_id[0] ? make_text(v->api_id) : json_null());
+	set(o, "aliases", make_service_aliases(v));
+	set(o, "stages", make_service_stages(v));
+	if (details)
+		set(o, "changes", make_changes(v->changes));
+	return o;
+}
+
+json_t *form_change(const struct change *c)
+{
+	json_t *o = new_object();
+
+	set(o, "kind", make_text(change_kind_name(c->kind)));
+	set(o, "subject", make_text(c->subject));
+	set(o, "field", make_text(c->field));
+	set(o, "from", make_text(c->from));
+	set(o, "to", make_text(c->to));
+	set(o, "text", make_text(c->text));
+	return o;
+}
+
+/* What only must be waited for, or is not ours to mend, is no change that would be made. */
+static bool changes_nothing(const struct change_list *changes)
+{
+	for (size_t i = 0; changes && i < changes->len; i++)
+		if (CHANGE_IS_CALL(changes->items[i].kind) || changes->items[i].kind == CHANGE_ROLLOUT)
+			return false;
+	return true;
+}
+
+json_t *form_diff(const char *name, const char *kind, const struct change_list *changes)
+{
+	json_t *o = new_object();
+
+	set(o, "name", make_text(name));
+	set(o, "kind", make_text(kind));
+	set(o, "as_declared", json_boolean(changes_nothing(changes)));
+	set(o, "changes", make_changes(changes));
+	return o;
+}
+
+static const char *finding_level_name(enum finding_level l)
+{
+	switch (l) {
+	case FINDING_OK:
+		return "ok";
+	case FINDING_WARNING:
+		return "warning";
+	case FINDING_PROBLEM:
+		return "problem";
+	}
+	return "problem";
+}
+
+json_t *form_doctor(const char *name, const struct finding *findings, size_t n)
+{
+	json_t *o = new_object(), *items = new_array();
+	bool healthy = true;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct finding *f = &findings[i];
+		json_t *item = new_object();
+
+		healthy = healthy && f->level != FINDING_PROBLEM;
+		set(item, "level", json_string(finding_level_name(f->level)));
+		set(item, "subject", make_text(f->subject));
+		set(item, "text", make_text(f->text));
+		set(item, "cure", make_text(f->cure));
+		append(items, item);
+	}
+	set(o, "name", make_text(name));
+	set(o, "healthy", json_boolean(healthy));
+	set(o, "findings", items);
+	return o;
+}
+
 json_t *form_file(const struct view_file *v)
 {
 	json_t *o = new_object();
@@ -420,10 +574,11 @@ json_t *form_event(uint64_t id, const char *name, uint64_t rollout_id, int64_t u
 	return o;
 }
 
-json_t *form_list(json_t *rollouts, json_t *files, int64_t now_unix_ms)
+json_t *form_list(json_t *services, json_t *rollouts, json_t *files, int64_t now_unix_ms)
 {
 	json_t *o = wrap("now", make_time(now_unix_ms));
 
+	set(o, "services", services);
 	set(o, "rollouts", rollouts);
 	set(o, "files", files);
 	return o;
@@ -461,14 +616,52 @@ json_t *form_diagnostic(bool is_error, unsigned line, unsigned column, const cha
 	return o;
 }
 
-json_t *form_check(const char *name, const struct rollout_spec *spec, json_t *diagnostics)
+void form_declared(const struct service_alias *alias, char *out, size_t size)
+{
+	char soak[32];
+
+	switch (alias->follow) {
+	case FOLLOW_VERSION:
+		snprintf(out, size, "version %ju", (uintmax_t)alias->version);
+		break;
+	case FOLLOW_NEWEST:
+		snprintf(out, size, "the latest version");
+		break;
+	case FOLLOW_HEAD:
+		snprintf(out, size, "$LATEST");
+		break;
+	case FOLLOW_ALIAS:
+		text_format_span(alias->soak_ms, soak);
+		snprintf(out, size, "what %s holds%s%s", alias->from_alias, alias->soak_ms > 0 ? ", after " : "",
+			 alias->soak_ms > 0 ? soak : "");
+		break;
+	}
+}
+
+json_t *form_alias_plan(const struct service_alias *alias, const char *rollout, const struct rollout_spec *spec)
+{
+	json_t *o = new_object();
+	char declared[LIMIT_REASON];
+
+	form_declared(alias, declared, sizeof(declared));
+	set(o, "name", make_text(alias->name));
+	set(o, "declared", make_text(declared));
+	set(o, "rollout", make_text(rollout));
+	set(o, "plan", spec ? form_spec(spec) : json_null());
+	return o;
+}
+
+json_t *form_check(const char *name, const char *kind, const struct rollout_spec *spec, json_t *aliases,
+		   json_t *diagnostics)
 {
 	json_t *o = new_object();
 
-	set(o, "valid", json_boolean(spec != NULL));
-	set(o, "name", spec ? make_text(name) : json_null());
+	set(o, "valid", json_boolean(kind != NULL));
+	set(o, "name", name ? make_text(name) : json_null());
+	set(o, "kind", kind ? make_text(kind) : json_null());
 	set(o, "diagnostics", diagnostics);
 	set(o, "plan", spec ? form_spec(spec) : json_null());
+	set(o, "aliases", aliases ? aliases : new_array());
 	return o;
 }
 
