@@ -8,7 +8,8 @@
 #include "sim/cloudwatch.h"
 #include "sim/lambda.h"
 
-#define FUNCTIONS "/2015-03-31/functions"
+#define FUNCTIONS   "/2015-03-31/functions"
+#define PROVISIONED "/2019-09-30/functions/*/provisioned-concurrency"
 
 static const struct operation operations[] = {
     {"CreateFunction", SERVICE_LAMBDA, "POST", FUNCTIONS, RATE_LAMBDA_CONTROL, lambda_create_function},
@@ -29,6 +30,18 @@ static const struct operation operations[] = {
     {"GetAlias", SERVICE_LAMBDA, "GET", FUNCTIONS "/*/aliases/*", RATE_LAMBDA_CONTROL, lambda_get_alias},
     {"UpdateAlias", SERVICE_LAMBDA, "PUT", FUNCTIONS "/*/aliases/*", RATE_LAMBDA_CONTROL, lambda_update_alias},
     {"DeleteAlias", SERVICE_LAMBDA, "DELETE", FUNCTIONS "/*/aliases/*", RATE_LAMBDA_CONTROL, lambda_delete_alias},
+    {"AddPermission", SERVICE_LAMBDA, "POST", FUNCTIONS "/*/policy", RATE_LAMBDA_CONTROL, lambda_add_permission},
+    {"GetPolicy", SERVICE_LAMBDA, "GET", FUNCTIONS "/*/policy", RATE_GET_POLICY, lambda_get_policy},
+    {"RemovePermission", SERVICE_LAMBDA, "DELETE", FUNCTIONS "/*/policy/*", RATE_LAMBDA_CONTROL,
+     lambda_remove_permission},
+    {"PutProvisionedConcurrencyConfig", SERVICE_LAMBDA, "PUT", PROVISIONED, RATE_LAMBDA_CONTROL,
+     lambda_put_provisioned},
+    {"ListProvisionedConcurrencyConfigs", SERVICE_LAMBDA, "GET", PROVISIONED "?List", RATE_LAMBDA_CONTROL,
+     lambda_list_provisioned},
+    {"GetProvisionedConcurrencyConfig", SERVICE_LAMBDA, "GET", PROVISIONED, RATE_LAMBDA_CONTROL,
+     lambda_get_provisioned},
+    {"DeleteProvisionedConcurrencyConfig", SERVICE_LAMBDA, "DELETE", PROVISIONED, RATE_LAMBDA_CONTROL,
+     lambda_delete_provisioned},
     {"Invoke", SERVICE_LAMBDA, "POST", FUNCTIONS "/*/invocations", RATE_INVOKE, lambda_invoke},
     {"GetAccountSettings", SERVICE_LAMBDA, "GET", "/2016-08-19/account-settings", RATE_LAMBDA_CONTROL,
      lambda_get_account_settings},
@@ -201,13 +214,14 @@ static bool authenticate(struct call *c, struct instant now)
 
 /* --- what --- */
 
-/* Whether the path has the pattern's segments; those under '*' are decoded into call->segments. */
+/* Whether the path has the pattern's segments; those under '*' are decoded into call->segments. A '?' at the pattern's
+ * end asks for a parameter of that name. */
 static bool path_matches(struct call *c, const char *pattern)
 {
 	const char *path = c->request->path;
 	size_t n = 0;
 	while (*pattern == '/' && *path == '/') {
-		size_t want = strcspn(++pattern, "/"), have = strcspn(++path, "/");
+		size_t want = strcspn(++pattern, "/?"), have = strcspn(++path, "/");
 		bool any = want == 1 && *pattern == '*';
 		if (!have || (!any && (want != have || strncmp(pattern, path, want) != 0)))
 			return false;
@@ -217,7 +231,9 @@ static bool path_matches(struct call *c, const char *pattern)
 		path += have;
 	}
 	/* CreateFunction and ListFunctions are also called with a slash at the end. */
-	return !*pattern && (!*path || strcmp(path, "/") == 0);
+	if (*pattern == '?' ? !call_query(c, pattern + 1) : *pattern)
+		return false;
+	return !*path || strcmp(path, "/") == 0;
 }
 
 static const struct operation *find_operation(struct call *c, const char *name)
@@ -290,7 +306,9 @@ static bool identify(struct call *c)
 		return false;
 	if (c->segments[0])
 		c->function = bare_name(c, c->segments[0]);
-	c->alias = c->segments[1] ? c->segments[1] : call_query(c, "Qualifier");
+	/* A statement's id is no alias. */
+	bool statement = c->operation->run == lambda_remove_permission;
+	c->alias = c->segments[1] && !statement ? c->segments[1] : call_query(c, "Qualifier");
 	return true;
 }
 

@@ -24,6 +24,8 @@ extern const struct call_error lambda_error_precondition;
 
 /* The name in the path's first segment, without looking it up; sets call->function. `ret_qualifier` NULL: none. */
 bool lambda_read_name(struct call *c, const char *text, const char **ret_name, const char **ret_qualifier);
+/* Name and qualifier, from the path and the query; they must not contradict each other. */
+bool lambda_read_target(struct call *c, const char **ret_name, const char **ret_qualifier);
 /* The function alone. A qualifier in the name or the query is an error only if they contradict each other. */
 bool lambda_find_function(struct call *c, struct lambda_target *ret);
 /* The function and what its qualifier means; $LATEST without one. */
@@ -32,6 +34,7 @@ const char *lambda_arn(struct call *c, const char *function, const char *qualifi
 
 /* Fields of the JSON body; absent and null leave *ret alone. */
 bool lambda_read_text(struct call *c, const char *key, const char **ret);
+bool lambda_read_text_of(struct call *c, json_t *in, const char *key, const char **ret); /* of an object in it */
 bool lambda_read_bool(struct call *c, const char *key, bool *ret);
 bool lambda_check_revision(struct call *c, const char *current);
 /* Marker and MaxItems of a list: the index to begin with, and the page's size, at most `most`. */
@@ -42,6 +45,9 @@ json_t *lambda_next_marker(struct call *c, size_t next, size_t total);
 /* The configuration of a version. `listed`: as ListVersionsByFunction and ListFunctions show it, without states. */
 json_t *lambda_configuration(struct call *c, const struct function *f, const struct version *v, const char *qualifier,
 			     bool listed);
+
+/* Whether the alias may have provisioned concurrency while it names this version. */
+bool lambda_may_provision(struct call *c, const struct function *f, const struct alias *a, uint64_t version);
 
 /* How one request through a function ended. */
 enum lambda_end {
@@ -64,7 +70,7 @@ struct lambda_served {
 /*
  * One request at the world's time through a function and its qualifier: a version's number, an alias's name, "$LATEST",
  * or NULL for $LATEST. The version is chosen, behaves, is counted and measured just as for Invoke, which is made of this.
- * `user` NULL: nobody in particular. `request_id` is told to whom the function fails.
+ * `user`, less than USERS_MAX, is counted; NULL: nobody in particular. `request_id` is told to whom the function fails.
  */
 void lambda_serve(struct world *w, struct arena *a, const char *function, const char *qualifier, const uint64_t *user,
 		  const char *request_id, struct lambda_served *ret);
@@ -96,6 +102,7 @@ void lambda_add_permission(struct call *c);
 void lambda_remove_permission(struct call *c);
 void lambda_get_policy(struct call *c);
 void lambda_put_provisioned(struct call *c);
-void lambda_get_provisioned(struct call *c); /* also ListProvisionedConcurrencyConfigs: ?List=ALL */
+void lambda_get_provisioned(struct call *c);
+void lambda_list_provisioned(struct call *c);
 void lambda_delete_provisioned(struct call *c);
 void lambda_get_account_settings(struct call *c);

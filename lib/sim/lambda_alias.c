@@ -130,6 +130,17 @@ static const char *setting_text(const struct version *v, const char *object, con
 	return text ? text : "";
 }
 
+/* A version that came to nothing serves nobody. One that is still Pending may be named already. */
+static bool check_ready(struct call *c, const struct version *v)
+{
+	if (v->state != STATE_FAILED)
+		return true;
+	call_fail(c, &lambda_error_conflict,
+		  "The operation cannot be performed at this time. The function is currently in the following state: "
+		  "Failed");
+	return false;
+}
+
 /* What the whole state must satisfy, after what was left out has been filled in. */
 static bool check_state(struct call *c, struct function *f, const struct alias_state *state)
 {
@@ -140,6 +151,8 @@ static bool check_state(struct call *c, struct function *f, const struct alias_s
 		call_fail(c, &lambda_error_not_found, "Function not found: %s", lambda_arn(c, f->name, number));
 		return false;
 	}
+	if (!check_ready(c, stable))
+		return false;
 	if (!state->extra_version)
 		return true;
 	if (state->version == VERSION_LATEST) {
@@ -161,6 +174,8 @@ static bool check_state(struct call *c, struct function *f, const struct alias_s
 		call_fail(c, &lambda_error_not_found, "Function not found: %s", lambda_arn(c, f->name, number));
 		return false;
 	}
+	if (!check_ready(c, extra))
+		return false;
 	if (strcmp(setting_text(stable, NULL, "Role"), setting_text(extra, NULL, "Role")) != 0) {
 		call_fail(c, &lambda_error_parameter,
 			  "Specified versions must be associated with the same execution role");
@@ -260,6 +275,16 @@ void lambda_get_alias(struct call *c)
 	call_answer_json(c, 200, alias_json(c, t.function, a, past ? &a->before : &a->now));
 }
 
+/* An alias with provisioned concurrency has one version, which takes it along. */
+static bool check_provisioned(struct call *c, const struct function *f, const struct alias *a,
+			      const struct alias_state *state)
+{
+	if (!state->extra_version)
+		return lambda_may_provision(c, f, a, state->version);
+	call_fail(c, &lambda_error_parameter, "Alias with weights can not be used with Provisioned Concurrency");
+	return false;
+}
+
 void lambda_update_alias(struct call *c)
 {
 	struct lambda_target t;
@@ -270,13 +295,21 @@ void lambda_update_alias(struct call *c)
 		call_fail(c, &lambda_error_not_found, "Alias not found: %s", lambda_arn(c, t.function->name, c->alias));
 		return;
 	}
-	/* What the request leaves out stays as it is. */
+	const struct provisioned *p = model_provisioned(t.function, a->name);
+	/* What the request leaves out stays as it is, but for weights that AWS has put there by itself. */
 	struct alias_state state = a->now;
-	if (!read_state(c, &state) || !lambda_check_revision(c, a->now.revision) || !check_state(c, t.function, &state))
+	uint64_t serving = p && p->moving ? a->now.extra_version : a->now.version;
+	if (p && p->moving)
+		state.extra_version = VERSION_LATEST;
+	if (!read_state(c, &state) || !lambda_check_revision(c, a->now.revision) ||
+	    !check_state(c, t.function, &state) || (p && !check_provisioned(c, t.function, a, &state)))
 		return;
+	bool moves = p && (state.version != serving || p->moving);
 	model_change_alias(c->w, a, &state);
 	log_change(c, t.function, a);
 	call_answer_json(c, 200, alias_json(c, t.function, a, &a->now));
+	if (moves)
+		model_move_provisioned(c->w, t.function, a, serving);
 }
 
 void lambda_delete_alias(struct call *c)
@@ -287,7 +320,7 @@ void lambda_delete_alias(struct call *c)
 	struct alias *a = model_alias(t.function, c->alias);
 	if (a) {
 		log_change(c, t.function, a);
-		model_remove_alias(t.function, a);
+		model_remove_alias(c->w, t.function, a);
 	}
 	/* Deleting what is not there succeeds as well. */
 	call_answer_bytes(c, 204, NULL, "", 0);

@@ -2,10 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "base/error.h"
 #include "base/text.h"
+#include "sim/code.h"
 #include "sim/lambda.h"
 
 static json_t *text_or_null(const char *s)
@@ -33,19 +32,52 @@ static void add_unset(json_t *out)
 			json_object_set_new(out, names[i], json_null());
 }
 
+static void add_state(json_t *out, const char *key, const char *state, const char *reason, const char *code)
+{
+	char name[64];
+	json_object_set_new(out, key, text_or_null(state));
+	snprintf(name, sizeof(name), "%sReason", key);
+	json_object_set_new(out, name, text_or_null(reason));
+	snprintf(name, sizeof(name), "%sReasonCode", key);
+	json_object_set_new(out, name, text_or_null(code));
+}
+
 static void add_states(json_t *out, const struct version *v)
 {
-	bool pending = v->state == STATE_PENDING, updating = v->update == UPDATE_IN_PROGRESS;
-	const char *reason = "The function is being created.";
-	json_object_set_new(out, "State", json_string(pending ? "Pending" : "Active"));
-	json_object_set_new(out, "StateReason", text_or_null(pending ? reason : NULL));
-	json_object_set_new(out, "StateReasonCode", text_or_null(pending ? "Creating" : NULL));
-	json_object_set_new(out, "LastUpdateStatus",
-			    text_or_null(v->update == UPDATE_NONE ? NULL
-					 : updating		  ? "InProgress"
-								  : "Successful"));
-	json_object_set_new(out, "LastUpdateStatusReason", text_or_null(updating ? reason : NULL));
-	json_object_set_new(out, "LastUpdateStatusReasonCode", text_or_null(updating ? "Creating" : NULL));
+	static const char *const states[] = {
+	    [STATE_PENDING] = "Pending", [STATE_ACTIVE] = "Active", [STATE_FAILED] = "Failed"};
+	static const char *const updates[] = {[UPDATE_NONE] = NULL,
+					      [UPDATE_IN_PROGRESS] = "InProgress",
+					      [UPDATE_SUCCESSFUL] = "Successful",
+					      [UPDATE_FAILED] = "Failed"};
+	static const char creating[] = "The function is being created.";
+	bool pending = v->state == STATE_PENDING, failed = v->state == STATE_FAILED;
+	bool updating = v->update == UPDATE_IN_PROGRESS, undone = v->update == UPDATE_FAILED;
+	add_state(out, "State", states[v->state],
+		  pending  ? creating
+		  : failed ? v->reason
+			   : NULL,
+		  pending  ? "Creating"
+		  : failed ? "FunctionError"
+			   : NULL);
+	add_state(out, "LastUpdateStatus", updates[v->update],
+		  updating ? creating
+		  : undone ? v->reason
+			   : NULL,
+		  updating ? "Creating"
+		  : undone ? "FunctionError"
+			   : NULL);
+}
+
+/* A snapshot is taken of published versions alone. */
+static void add_snap_start(json_t *out, const struct version *v)
+{
+	json_t *asked = json_object_get(v->settings, "SnapStart");
+	const char *on = json_string_value(json_object_get(asked, "ApplyOn"));
+	bool optimized = on && strcmp(on, "PublishedVersions") == 0 && v->number != VERSION_LATEST;
+	json_object_set_new(
+	    out, "SnapStart",
+	    json_pack("{s:s, s:s}", "ApplyOn", on ? on : "None", "OptimizationStatus", optimized ? "On" : "Off"));
 }
 
 json_t *lambda_configuration(struct call *c, const struct function *f, const struct version *v, const char *qualifier,
@@ -65,13 +97,14 @@ json_t *lambda_configuration(struct call *c, const struct function *f, const str
 	json_object_set_new(out, "LoggingConfig",
 			    json_pack("{s:s, s:s}", "LogFormat", "Text", "LogGroup",
 				      arena_printf(c->arena, "/aws/lambda/%s", f->name)));
-	if (!listed) {
+	if (!listed && !v->image)
 		json_object_set_new(
 		    out, "RuntimeVersionConfig",
 		    json_pack("{s:s}", "RuntimeVersionArn",
 			      arena_printf(c->arena, "arn:aws:lambda:%s::runtime:localaws", c->region)));
+	if (!listed)
 		add_states(out, v);
-	}
+	add_snap_start(out, v);
 	add_unset(out);
 	return out;
 }
@@ -83,47 +116,6 @@ static bool missing(struct call *c, const char *member)
 	    "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",
 	    member);
 	return false;
-}
-
-/* `code` holds ZipFile, S3Bucket or ImageUri. */
-static bool read_code(struct call *c, json_t *code, char sha[static CODE_SHA_SIZE], uint64_t *ret_size)
-{
-	json_t *zip = json_object_get(code, "ZipFile");
-	if (json_object_get(code, "S3Bucket")) {
-		call_fail(
-		    c, &lambda_error_parameter,
-		    "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified "
-		    "bucket does not exist (rollout-localaws has no S3: send ZipFile)");
-		return false;
-	}
-	if (json_object_get(code, "ImageUri")) {
-		call_fail(
-		    c, &lambda_error_parameter,
-		    "Source image %s does not exist. Provide a valid source image. (rollout-localaws has no container "
-		    "registry: send ZipFile)",
-		    json_is_string(json_object_get(code, "ImageUri"))
-			? json_string_value(json_object_get(code, "ImageUri"))
-			: "");
-		return false;
-	}
-	if (!json_is_string(zip)) {
-		call_fail(c, &lambda_error_parameter, "Please provide a source for function code.");
-		return false;
-	}
-	size_t len = json_string_length(zip);
-	const char *text = json_string_value(zip);
-	unsigned char *bytes = arena_alloc(c->arena, len / 4 * 3 + 4);
-	int n = len % 4 == 0 ? EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)len) : -1;
-	for (size_t i = len; n > 0 && i > 0 && text[i - 1] == '='; i--)
-		n--;
-	if (n < 4 || memcmp(bytes, "PK", 2) != 0) {
-		call_fail(c, &lambda_error_parameter,
-			  "Could not unzip uploaded file. Please check your file, then try to upload again.");
-		return false;
-	}
-	model_code_sha(bytes, (size_t)n, sha);
-	*ret_size = (uint64_t)n;
-	return true;
 }
 
 static bool read_role(struct call *c, const char **ret)
@@ -148,7 +140,8 @@ static json_t *merge_settings(struct call *c, json_t *base)
 {
 	static const char *const names[] = {
 	    "Runtime",	   "Role",	    "Handler",		"Timeout",	 "MemorySize",
-	    "Environment", "Architectures", "DeadLetterConfig", "TracingConfig", "EphemeralStorage"};
+	    "Environment", "Architectures", "DeadLetterConfig", "TracingConfig", "EphemeralStorage",
+	    "SnapStart"};
 	json_t *settings = json_copy(base);
 	for (size_t i = 0; i < array_len(names); i++) {
 		json_t *value = json_object_get(c->in, names[i]);
@@ -167,7 +160,11 @@ static struct version *unchanged_version(const struct function *f)
 	return same ? newest : NULL;
 }
 
-static struct version *publish(struct call *c, struct function *f, const char *description)
+/*
+ * The version that publishing comes to; `pending_ms`: how long what is new in it takes before its own publication
+ * begins. NULL after it has answered.
+ */
+static struct version *publish(struct call *c, struct function *f, const char *description, int64_t pending_ms)
 {
 	struct version *v = unchanged_version(f);
 	if (v)
@@ -177,7 +174,11 @@ static struct version *publish(struct call *c, struct function *f, const char *d
 		static const struct call_error full = {.code = "CodeStorageExceededException", .status = 400};
 		call_fail(c, &full, "Function %s has %d versions, the most that rollout-localaws keeps. Delete some.",
 			  f->name, VERSIONS_MAX);
+		return NULL;
 	}
+	const struct platform *p = &f->platform;
+	if (pending_ms >= 0 || p->publish_ms || p->publish_fails)
+		model_start_version(c->w, f, v, (pending_ms > 0 ? pending_ms : 0) + p->publish_ms);
 	return v;
 }
 
@@ -189,20 +190,43 @@ static void answer_version(struct call *c, int status, const struct function *f,
 	call_answer_json(c, status, lambda_configuration(c, f, v, qualifier, false));
 }
 
-/* Code that is published along with its upload goes through the states by itself. */
-static void start_version(struct call *c, struct version *v)
+struct new_function {
+	const char *name, *description;
+	bool publish, is_image;
+};
+
+static bool read_package(struct call *c, bool *ret_is_image)
 {
-	v->state = STATE_PENDING;
-	v->update = UPDATE_NONE;
-	v->settles_ms = c->w->now_ms + c->w->update_ms;
+	const char *type = "Zip", *runtime = NULL, *handler = NULL;
+	if (!lambda_read_text(c, "PackageType", &type) || !lambda_read_text(c, "Runtime", &runtime) ||
+	    !lambda_read_text(c, "Handler", &handler))
+		return false;
+	bool is_image = strcmp(type, "Image") == 0;
+	if (!is_image && strcmp(type, "Zip") != 0) {
+		call_fail(c, &lambda_error_validation,
+			  "1 validation error detected: Value '%s' at 'packageType' failed to satisfy constraint: "
+			  "Member must satisfy enum value set: [Image, Zip]",
+			  type);
+		return false;
+	}
+	if (is_image ? runtime || handler : !runtime || !handler) {
+		call_fail(c, &lambda_error_parameter,
+			  is_image ? "Please don't provide Handler or Runtime or Layer when the intended function "
+				     "PackageType is Image."
+				   : "Runtime and Handler are mandatory parameters for functions created with "
+				     "deployment packages.");
+		return false;
+	}
+	*ret_is_image = is_image;
+	return true;
 }
 
-static bool read_new_function(struct call *c, const char **ret_name, const char **ret_description, bool *ret_publish)
+static bool read_new_function(struct call *c, struct new_function *ret)
 {
-	const char *given = NULL, *qualifier, *role = NULL, *runtime = NULL, *handler = NULL;
+	const char *given = NULL, *qualifier, *role = NULL;
+	struct new_function n = {.description = ""};
 	if (!lambda_read_text(c, "FunctionName", &given) || !read_role(c, &role) ||
-	    !lambda_read_text(c, "Runtime", &runtime) || !lambda_read_text(c, "Handler", &handler) ||
-	    !lambda_read_text(c, "Description", ret_description) || !lambda_read_bool(c, "Publish", ret_publish))
+	    !lambda_read_text(c, "Description", &n.description) || !lambda_read_bool(c, "Publish", &n.publish))
 		return false;
 	if (!given)
 		return missing(c, "functionName");
@@ -210,9 +234,9 @@ static bool read_new_function(struct call *c, const char **ret_name, const char 
 		return missing(c, "role");
 	if (!json_is_object(json_object_get(c->in, "Code")))
 		return missing(c, "code");
-	if (!lambda_read_name(c, given, ret_name, &qualifier))
+	if (!lambda_read_name(c, given, &n.name, &qualifier))
 		return false;
-	if (qualifier || strchr(*ret_name, '.')) {
+	if (qualifier || strchr(n.name, '.')) {
 		call_fail(
 		    c, &lambda_error_validation,
 		    "1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member "
@@ -222,45 +246,66 @@ static bool read_new_function(struct call *c, const char **ret_name, const char 
 		    given);
 		return false;
 	}
-	if (!runtime || !handler) {
-		call_fail(
-		    c, &lambda_error_parameter,
-		    "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+	if (!read_package(c, &n.is_image))
 		return false;
-	}
+	*ret = n;
 	return true;
+}
+
+static struct function *add_function(struct call *c, const struct new_function *n, const struct code *code)
+{
+	json_t *base = model_default_settings();
+	json_t *settings = merge_settings(c, base);
+	if (n->is_image) {
+		json_object_set_new(settings, "PackageType", json_string("Image"));
+		json_object_del(settings, "Runtime");
+		json_object_del(settings, "Handler");
+	}
+	struct function *f = model_add_function(c->w, n->name, settings, code->sha256, code->size, n->description);
+	json_decref(settings);
+	json_decref(base);
+	if (f) {
+		code_apply(code, &f->latest);
+		return f;
+	}
+	static const struct call_error full = {.code = "CodeStorageExceededException", .status = 400};
+	call_fail(c, &full, "There are %d functions, the most that rollout-localaws keeps. Delete some.",
+		  FUNCTIONS_MAX);
+	return NULL;
 }
 
 void lambda_create_function(struct call *c)
 {
-	const char *name, *description = "";
-	bool publishes = false;
-	char sha[CODE_SHA_SIZE];
-	uint64_t size;
-	if (!read_new_function(c, &name, &description, &publishes) ||
-	    !read_code(c, json_object_get(c->in, "Code"), sha, &size))
+	struct new_function n;
+	struct code code cleanup(code_deinit) = {.image = NULL};
+	if (!read_new_function(c, &n) || !code_read(c, json_object_get(c->in, "Code"), n.is_image, "creating", &code))
 		return;
-	if (model_function(c->w, name)) {
-		call_fail(c, &lambda_error_conflict, "Function already exist: %s", name);
+	if (model_function(c->w, n.name)) {
+		call_fail(c, &lambda_error_conflict, "Function already exist: %s", n.name);
 		return;
 	}
-	json_t *base = model_default_settings();
-	json_t *settings = merge_settings(c, base);
-	struct function *f = model_add_function(c->w, name, settings, sha, size, description);
-	json_decref(settings);
-	json_decref(base);
-	if (!f) {
-		static const struct call_error full = {.code = "CodeStorageExceededException", .status = 400};
-		call_fail(c, &full, "There are %d functions, the most that rollout-localaws keeps. Delete some.",
-			  FUNCTIONS_MAX);
-		return;
-	}
-	struct version *v = &f->latest;
-	if (publishes && !(v = publish(c, f, NULL)))
-		return;
-	if (publishes)
-		start_version(c, v);
-	answer_version(c, 201, f, v);
+	struct function *f = add_function(c, &n, &code);
+	struct version *v = f ? &f->latest : NULL;
+	if (f && n.publish)
+		v = publish(c, f, NULL, c->w->update_ms);
+	if (v)
+		answer_version(c, 201, f, v);
+}
+
+/* Where the code of a version is to be had. */
+static json_t *code_json(struct call *c, const struct function *f, const struct version *v)
+{
+	if (!v->image)
+		return json_pack("{s:s, s:s}", "RepositoryType", "S3", "Location",
+				 arena_printf(c->arena,
+					      "https://awslambda-%s-tasks.s3.%s.amazonaws.com/snapshots/%s/%s",
+					      c->region, c->region, WORLD_ACCOUNT, f->name));
+	/* The tag, if any, stands behind the last slash. */
+	const char *slash = strrchr(v->image, '/'), *tag = strpbrk(slash ? slash : v->image, ":@");
+	size_t len = tag ? (size_t)(tag - v->image) : strlen(v->image);
+	return json_pack(
+	    "{s:s, s:s, s:s}", "RepositoryType", "ECR", "ImageUri", v->image, "ResolvedImageUri",
+	    arena_printf(c->arena, "%s@sha256:%s", arena_strndup(c->arena, v->image, len), v->code_sha256));
 }
 
 void lambda_get_function(struct call *c)
@@ -269,13 +314,9 @@ void lambda_get_function(struct call *c)
 	if (!lambda_find(c, &t))
 		return;
 	json_t *configuration = lambda_configuration(c, t.function, t.version, t.qualifier, false);
-	call_answer_json(
-	    c, 200,
-	    json_pack("{s:o, s:{s:s, s:s}, s:n, s:n}", "Configuration", configuration, "Code", "RepositoryType", "S3",
-		      "Location",
-		      arena_printf(c->arena, "https://awslambda-%s-tasks.s3.%s.amazonaws.com/snapshots/%s/%s",
-				   c->region, c->region, WORLD_ACCOUNT, t.function->name),
-		      "Tags", "Concurrency"));
+	call_answer_json(c, 200,
+			 json_pack("{s:o, s:o, s:n, s:n}", "Configuration", configuration, "Code",
+				   code_json(c, t.function, t.version), "Tags", "Concurrency"));
 }
 
 void lambda_get_function_configuration(struct call *c)
@@ -332,41 +373,32 @@ static bool ready_for_change(struct call *c, const struct function *f)
 	return false;
 }
 
-static void start_update(struct call *c, struct version *v)
+static bool is_image(const struct version *v)
 {
-	v->modified_ms = c->w->now_ms;
-	v->update = UPDATE_IN_PROGRESS;
-	v->settles_ms = c->w->now_ms + c->w->update_ms;
-	model_uuid(c->w, v->revision);
+	const char *type = json_string_value(json_object_get(v->settings, "PackageType"));
+	return type && strcmp(type, "Image") == 0;
 }
 
 void lambda_update_function_code(struct call *c)
 {
 	struct lambda_target t;
 	bool publishes = false, dry = false;
-	char sha[CODE_SHA_SIZE];
-	uint64_t size;
+	struct code code cleanup(code_deinit) = {.image = NULL};
 	if (!lambda_find_function(c, &t) || !lambda_read_bool(c, "Publish", &publishes) ||
-	    !lambda_read_bool(c, "DryRun", &dry) || !read_code(c, c->in, sha, &size) ||
+	    !lambda_read_bool(c, "DryRun", &dry) || !code_read(c, c->in, is_image(t.version), "updating", &code) ||
 	    !lambda_check_revision(c, t.version->revision) || !ready_for_change(c, t.function))
 		return;
 	if (dry) {
 		answer_version(c, 200, t.function, t.version);
 		return;
 	}
-	memcpy(t.version->code_sha256, sha, sizeof(sha));
-	t.version->code_size = size;
+	model_start_update(c->w, t.function);
+	code_apply(&code, t.version);
 	struct version *v = t.version;
-	if (publishes && !unchanged_version(t.function)) {
-		v = publish(c, t.function, NULL);
-		if (!v)
-			return;
-		start_version(c, v);
-	} else if (publishes) {
-		v = unchanged_version(t.function);
-	}
-	start_update(c, t.version);
-	answer_version(c, 200, t.function, v);
+	if (publishes)
+		v = publish(c, t.function, NULL, c->w->update_ms);
+	if (v)
+		answer_version(c, 200, t.function, v);
 }
 
 void lambda_update_function_configuration(struct call *c)
@@ -377,13 +409,13 @@ void lambda_update_function_configuration(struct call *c)
 	    !lambda_check_revision(c, t.version->revision) || !ready_for_change(c, t.function))
 		return;
 	json_t *settings = merge_settings(c, t.version->settings);
+	model_start_update(c->w, t.function);
 	json_decref(t.version->settings);
 	t.version->settings = settings;
 	if (description) {
 		free(t.version->description);
 		t.version->description = mem_strdup(description);
 	}
-	start_update(c, t.version);
 	answer_version(c, 200, t.function, t.version);
 }
 
@@ -425,9 +457,15 @@ void lambda_delete_function(struct call *c)
 			  "Unable to delete version because the following aliases reference it: [%s]", names);
 		return;
 	}
+	if (model_provisioned(t.function, t.qualifier)) {
+		call_fail(c, &lambda_error_conflict,
+			  "Unable to delete version %s because it has a provisioned concurrency configuration",
+			  t.qualifier);
+		return;
+	}
 	struct version *v = model_version(t.function, number);
 	if (v)
-		model_remove_version(t.function, v);
+		model_remove_version(c->w, t.function, v);
 	call_answer_bytes(c, 204, NULL, "", 0);
 }
 
@@ -447,7 +485,7 @@ void lambda_publish_version(struct call *c)
 		    sha, t.version->code_sha256);
 		return;
 	}
-	struct version *v = publish(c, t.function, description);
+	struct version *v = publish(c, t.function, description, -1);
 	if (v)
 		answer_version(c, 201, t.function, v);
 }

@@ -140,17 +140,16 @@ bool lambda_read_name(struct call *c, const char *text, const char **ret_name, c
 	return true;
 }
 
-/* Name and qualifier, from the path and the query; they must not contradict each other. */
-static bool read_target(struct call *c, const char **ret_name, const char **ret_qualifier)
+bool lambda_read_target(struct call *c, const char **ret_name, const char **ret_qualifier)
 {
 	const char *derived, *given = call_query(c, "Qualifier");
 	if (!lambda_read_name(c, c->segments[0], ret_name, &derived))
 		return false;
-	if (given && strcmp(given, "$LATEST") != 0 && strspn(given, NAME_CHARS) != strlen(given)) {
+	if (given && strspn(given, NAME_CHARS "$") != strlen(given)) {
 		call_fail(
 		    c, &lambda_error_validation,
 		    "1 validation error detected: Value '%s' at 'qualifier' failed to satisfy constraint: Member must "
-		    "satisfy regular expression pattern: (|[a-zA-Z0-9$_-]+)",
+		    "satisfy regular expression pattern: \\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+",
 		    given);
 		return false;
 	}
@@ -166,14 +165,14 @@ static bool read_target(struct call *c, const char **ret_name, const char **ret_
 bool lambda_find_function(struct call *c, struct lambda_target *ret)
 {
 	const char *name, *qualifier;
-	if (!read_target(c, &name, &qualifier))
+	if (!lambda_read_target(c, &name, &qualifier))
 		return false;
 	struct function *f = model_function(c->w, name);
 	if (!f) {
 		call_fail(c, &lambda_error_not_found, "Function not found: %s", lambda_arn(c, name, NULL));
 		return false;
 	}
-	model_settle(c->w, &f->latest);
+	model_settle(c->w, f);
 	*ret = (struct lambda_target){.function = f, .version = &f->latest, .qualifier = qualifier};
 	return true;
 }
@@ -181,11 +180,13 @@ bool lambda_find_function(struct call *c, struct lambda_target *ret)
 bool lambda_find(struct call *c, struct lambda_target *ret)
 {
 	const char *name, *qualifier;
-	if (!read_target(c, &name, &qualifier))
+	if (!lambda_read_target(c, &name, &qualifier))
 		return false;
 	struct function *f = model_function(c->w, name);
 	struct lambda_target t = {.function = f, .qualifier = qualifier};
 	uint64_t number = VERSION_LATEST;
+	if (f)
+		model_settle(c->w, f);
 	if (f && qualifier && !model_parse_version(qualifier, &number)) {
 		t.alias = model_alias(f, qualifier);
 		if (t.alias)
@@ -197,7 +198,6 @@ bool lambda_find(struct call *c, struct lambda_target *ret)
 		call_fail(c, &lambda_error_not_found, "Function not found: %s", lambda_arn(c, name, qualifier));
 		return false;
 	}
-	model_settle(c->w, t.version);
 	*ret = t;
 	return true;
 }
@@ -210,15 +210,20 @@ static bool wrong_type(struct call *c, const char *key, const char *wanted)
 	return false;
 }
 
-bool lambda_read_text(struct call *c, const char *key, const char **ret)
+bool lambda_read_text_of(struct call *c, json_t *in, const char *key, const char **ret)
 {
-	json_t *value = json_object_get(c->in, key);
+	json_t *value = json_object_get(in, key);
 	if (!value || json_is_null(value))
 		return true;
 	if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
 		return wrong_type(c, key, "a string");
 	*ret = json_string_value(value);
 	return true;
+}
+
+bool lambda_read_text(struct call *c, const char *key, const char **ret)
+{
+	return lambda_read_text_of(c, c->in, key, ret);
 }
 
 bool lambda_read_bool(struct call *c, const char *key, bool *ret)

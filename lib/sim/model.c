@@ -330,8 +330,10 @@ void model_move_provisioned(struct world *w, struct function *f, struct alias *a
 	struct provisioned *p = model_provisioned(f, a->name);
 	require(p);
 	provision_start(w, f, p);
-	p->moving = true;
-	set_own_weights(w, f, a, old);
+	/* Back to where it still is: nothing to bridge. */
+	p->moving = old != a->now.version;
+	if (p->moving)
+		set_own_weights(w, f, a, old);
 }
 
 /* As settle_version. */
@@ -471,7 +473,7 @@ void model_remove_alias(struct world *w, struct function *f, struct alias *a)
 
 /* --- code to be found by name --- */
 
-static void object_free(struct code_object *o)
+void code_object_free(struct code_object *o)
 {
 	if (!o)
 		return;
@@ -484,18 +486,18 @@ bool model_put_object(struct table *t, const char *name, struct code_object *o)
 {
 	struct code_object *old = table_get(t, name);
 	if (!old && t->len >= OBJECTS_MAX) {
-		object_free(o);
+		code_object_free(o);
 		return false;
 	}
 	table_put(t, name, o);
-	object_free(old);
+	code_object_free(old);
 	return true;
 }
 
 static void drop_objects(struct table *t)
 {
 	for (size_t i = 0; i < t->len; i++)
-		object_free(t->entries[i].value);
+		code_object_free(t->entries[i].value);
 	table_deinit(t);
 }
 

@@ -265,6 +265,7 @@ void model_remove_provisioned(struct world *w, struct function *f, const char *q
  * done the old version serves all of its requests. */
 void model_move_provisioned(struct world *w, struct function *f, struct alias *a, uint64_t old);
 
+void code_object_free(struct code_object *o);
 /* Replaces one of the same name; false when there are OBJECTS_MAX. Takes the object. */
 bool model_put_object(struct table *t, const char *name, struct code_object *o);
 

@@ -19,3 +19,10 @@ bool settings_functions(struct world *w, const struct node *n, struct diags *d);
 bool settings_version(struct world *w, struct function *f, const struct node *n, struct diags *d);
 /* One alias; made if it is absent. `n` is the mapping, `name` its name. */
 bool settings_alias(struct world *w, struct function *f, const char *name, const struct node *n, struct diags *d);
+/* How code behaves: the keys of a version that are not about itself, and those in `besides` (NULL-terminated; NULL:
+ * none), which the caller reads. `b` starts as what stands now, with a body of its own. */
+bool settings_behaviour(const struct node *n, const char *what, const char *const *besides, struct behaviour *b,
+			struct diags *d);
+/* Objects that code can be taken from. */
+bool settings_s3(struct world *w, const struct node *n, struct diags *d);
+bool settings_images(struct world *w, const struct node *n, struct diags *d);

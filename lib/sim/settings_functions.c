@@ -12,67 +12,6 @@
 
 /* --- versions --- */
 
-static bool read_latency(const struct node *n, struct behaviour *b, struct diags *d)
-{
-	static const char *const keys[] = {"median", "p99", NULL};
-	int64_t median = (int64_t)b->latency_median_ms, p99 = 0;
-	if (!n)
-		return true;
-	if (n->kind == NODE_SCALAR) {
-		if (!reader_duration(n, MS_PER_HOUR, &median, d))
-			return false;
-	} else if (!reader_mapping(n, "latency", keys, d) ||
-		   !reader_duration(node_get(n, "median"), MS_PER_HOUR, &median, d) ||
-		   !reader_duration(node_get(n, "p99"), MS_PER_HOUR, &p99, d)) {
-		return false;
-	}
-	if (p99 && p99 < median) {
-		reader_error(n, d, "`p99` is less than `median`");
-		return false;
-	}
-	b->latency_median_ms = (double)median;
-	b->latency_p99_ms = (double)p99;
-	return true;
-}
-
-/* A body that is JSON stands as it is; anything else is given as a JSON string. */
-static char *body_json(const char *text)
-{
-	json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
-	if (json) {
-		json_decref(json);
-		return mem_strdup(text);
-	}
-	json_t *string = json_string(text);
-	char *dumped = json_dumps(string, JSON_ENCODE_ANY);
-	char *copy = mem_strdup(dumped);
-	free(dumped);
-	json_decref(string);
-	return copy;
-}
-
-/* `b` starts as what stands now, with a body of its own. */
-static bool read_behaviour(const struct node *n, struct behaviour *b, struct diags *d)
-{
-	size_t before = d->errors;
-	const char *body = NULL;
-	reader_share(node_get(n, "error_rate"), &b->error_rate, d);
-	reader_share(node_get(n, "throttle_rate"), &b->throttle_rate, d);
-	reader_count(node_get(n, "errors_after_requests"), 0, UINT32_MAX, &b->errors_after_requests, d);
-	reader_duration(node_get(n, "errors_after"), LIMIT_DURATION_MS, &b->errors_after_ms, d);
-	read_latency(node_get(n, "latency"), b, d);
-	if (node_get(n, "init") && !b->init_requests)
-		b->init_requests = 1;
-	reader_duration(node_get(n, "init"), MS_PER_HOUR, &b->init_ms, d);
-	reader_count(node_get(n, "init_requests"), 0, UINT32_MAX, &b->init_requests, d);
-	reader_text(node_get(n, "body"), BODY_MAX, &body, d);
-	if (body) {
-		free(b->body);
-		b->body = body_json(body);
-	}
-	return d->errors == before;
-}
-
 struct version_wish {
 	uint64_t number;
 	const char *description;
@@ -81,20 +20,6 @@ struct version_wish {
 	const char *dead_letter;
 };
 
-static const char *const version_keys[] = {"description",
-					   "code",
-					   "role",
-					   "dead_letter",
-					   "error_rate",
-					   "throttle_rate",
-					   "errors_after_requests",
-					   "errors_after",
-					   "latency",
-					   "init",
-					   "init_requests",
-					   "body",
-					   NULL};
-
 static bool read_version(const struct node *n, struct version_wish *ret, struct diags *d)
 {
 	*ret = (struct version_wish){0};
@@ -102,8 +27,6 @@ static bool read_version(const struct node *n, struct version_wish *ret, struct 
 		reader_key_error(n, d, "a version is named by its number, from 1, or $LATEST");
 		return false;
 	}
-	if (!reader_mapping(n, "a version", version_keys, d))
-		return false;
 	return reader_text(node_get(n, "description"), 256, &ret->description, d) &&
 	       reader_text(node_get(n, "code"), BODY_MAX, &ret->code, d) &&
 	       reader_text(node_get(n, "role"), 256, &ret->role, d) &&
@@ -132,6 +55,9 @@ static void set_code(struct version *v, const char *function, const struct versi
 	v->code_size = strlen(code);
 }
 
+/* Besides those of its behaviour. */
+static const char *const version_keys[] = {"description", "code", "role", "dead_letter", NULL};
+
 bool settings_version(struct world *w, struct function *f, const struct node *n, struct diags *d)
 {
 	struct version_wish wish;
@@ -141,7 +67,7 @@ bool settings_version(struct world *w, struct function *f, const struct node *n,
 	struct version *v = model_version(f, wish.number);
 	struct behaviour b = {0};
 	behaviour_copy(&b, v ? &v->behaviour : &f->latest.behaviour);
-	bool good = read_behaviour(n, &b, d) && d->errors == before;
+	bool good = settings_behaviour(n, "a version", version_keys, &b, d) && d->errors == before;
 	bool made = good && !v;
 	if (made)
 		v = model_publish(w, f, wish.number, wish.description);
@@ -249,16 +175,34 @@ static struct function *find_or_add(struct world *w, const char *name, const str
 		return NULL;
 	}
 	/* It has been there for long. */
-	f->latest.settles_ms = w->now_ms;
-	model_settle(w, &f->latest);
+	f->latest.settles_ms = f->settles_ms = w->now_ms;
+	model_settle(w, f);
 	return f;
+}
+
+static bool read_failure(const struct node *n, char **slot, struct diags *d)
+{
+	const char *reason = NULL;
+	if (!n || !reader_text(n, 256, &reason, d))
+		return !n;
+	free(*slot);
+	*slot = *reason && !node_is_null(n) ? mem_strdup(reason) : NULL;
+	return true;
+}
+
+static bool read_platform(const struct node *n, struct platform *p, struct diags *d)
+{
+	return reader_duration(node_get(n, "publish_time"), MS_PER_HOUR, &p->publish_ms, d) &&
+	       read_failure(node_get(n, "publish_fails"), &p->publish_fails, d) &&
+	       read_failure(node_get(n, "update_fails"), &p->update_fails, d) &&
+	       read_failure(node_get(n, "provision_fails"), &p->provision_fails, d);
 }
 
 static bool apply_function(struct world *w, const char *name, const struct node *n, struct diags *d)
 {
 	size_t before = d->errors;
 	struct function *f = find_or_add(w, name, n, d);
-	if (!f)
+	if (!f || !read_platform(n, &f->platform, d))
 		return false;
 	const struct node *versions = node_get(n, "versions"), *aliases = node_get(n, "aliases");
 	for (const struct node *v = versions ? versions->first : NULL; v; v = v->next)
@@ -276,7 +220,8 @@ static bool apply_function(struct world *w, const char *name, const struct node 
 
 static bool read_function(struct world *w, const struct node *n, struct diags *d)
 {
-	static const char *const keys[] = {"versions", "aliases", "copies", NULL};
+	static const char *const keys[] = {"versions",	    "aliases",	    "copies",	       "publish_time",
+					   "publish_fails", "update_fails", "provision_fails", NULL};
 	uint64_t copies = 0;
 	size_t len = strlen(n->key), before = d->errors;
 	if (!len || len > 64 || strspn(n->key, NAME_CHARS) != len) {
@@ -286,11 +231,13 @@ static bool read_function(struct world *w, const struct node *n, struct diags *d
 	if (!reader_mapping(n, "a function", keys, d) ||
 	    !reader_count(node_get(n, "copies"), 1, FUNCTIONS_MAX, &copies, d))
 		return false;
-	for (const struct node *part = n->first; part; part = part->next)
-		if (strcmp(part->key, "copies") != 0 && part->kind != NODE_MAPPING) {
+	for (size_t i = 0; i < 2; i++) {
+		const struct node *part = node_get(n, keys[i]);
+		if (part && part->kind != NODE_MAPPING) {
 			reader_error(part, d, "`%s` must be a mapping", part->key);
 			return false;
 		}
+	}
 	if (!copies)
 		return apply_function(w, n->key, n, d);
 	for (uint64_t i = 0; i < copies && d->errors == before; i++) {

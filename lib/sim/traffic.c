@@ -17,6 +17,8 @@ struct batch {
 
 static void batch_add(struct batch *b, const struct request_result *r, bool late)
 {
+	if (r->refused)
+		return;
 	if (r->throttled) {
 		stat_add(&b->throttles[late], 1, 1);
 		return;
@@ -103,33 +105,21 @@ static double draw_latency_ms(const struct behaviour *b, struct prng *p)
 	return sigma > 0 ? round(ms / unit) * unit : ms;
 }
 
-static bool errors_begun(const struct version *v, int64_t at_ms)
+static bool errors_begun(const struct behaviour *b, const struct usage *u, int64_t at_ms)
 {
-	return v->usage.requests >= v->behaviour.errors_after_requests &&
-	       (!v->behaviour.errors_after_ms ||
-		(v->usage.first_ms && at_ms - v->usage.first_ms >= v->behaviour.errors_after_ms));
+	return u->requests >= b->errors_after_requests &&
+	       (!b->errors_after_ms || (u->first_ms && at_ms - u->first_ms >= b->errors_after_ms));
 }
 
-/* Draws how the version answers, and counts it. `user` NULL: not one of the generator's. */
-static void serve(struct version *v, struct prng *p, int64_t at_ms, const uint64_t *user, struct request_result *ret)
+static void count(struct usage *u, int64_t at_ms, bool failed, const uint64_t *user)
 {
-	const struct behaviour *b = &v->behaviour;
-	struct usage *u = &v->usage;
-	*ret = (struct request_result){.version = v};
-	if (b->throttle_rate > 0 && prng_unit(p) < b->throttle_rate) {
-		ret->throttled = true;
-		u->throttles++;
-		return;
-	}
-	ret->failed = b->error_rate > 0 && errors_begun(v, at_ms) && prng_unit(p) < b->error_rate;
-	ret->duration_ms = draw_latency_ms(b, p) + (u->requests < b->init_requests ? (double)b->init_ms : 0);
 	u->requests++;
 	if (!u->first_ms)
 		u->first_ms = at_ms;
 	u->last_ms = at_ms;
 	if (user)
 		user_set_add(&u->users, *user);
-	if (!ret->failed)
+	if (!failed)
 		return;
 	u->errors++;
 	if (!u->first_error_ms)
@@ -137,6 +127,27 @@ static void serve(struct version *v, struct prng *p, int64_t at_ms, const uint64
 	u->last_error_ms = at_ms;
 	if (user)
 		user_set_add(&u->error_users, *user);
+}
+
+/* Draws how the version answers, and counts it. */
+static void serve(struct version *v, struct prng *p, int64_t at_ms, const uint64_t *user, struct request_result *ret)
+{
+	/* The code of old serves until an update is done. */
+	const struct behaviour *b = v->before ? &v->before->behaviour : &v->behaviour;
+	struct usage *u = &v->usage;
+	*ret = (struct request_result){.version = v, .refused = v->state != STATE_ACTIVE};
+	if (ret->refused) {
+		count(u, at_ms, true, user);
+		return;
+	}
+	if (b->throttle_rate > 0 && prng_unit(p) < b->throttle_rate) {
+		ret->throttled = true;
+		u->throttles++;
+		return;
+	}
+	ret->failed = b->error_rate > 0 && errors_begun(b, u, at_ms) && prng_unit(p) < b->error_rate;
+	ret->duration_ms = draw_latency_ms(b, p) + (u->requests < b->init_requests ? (double)b->init_ms : 0);
+	count(u, at_ms, ret->failed, user);
 }
 
 static struct version *choose(struct function *f, const struct alias *a, struct prng *p)
@@ -153,12 +164,14 @@ static bool draw_late(struct world *w, struct prng *p)
 }
 
 void traffic_invoke(struct world *w, struct function *f, struct alias *alias, struct version *version,
-		    struct request_result *ret)
+		    const uint64_t *user, struct request_result *ret)
 {
 	struct version *v = alias ? choose(f, alias, &w->invoke) : version;
 	/* Deleting a version that an alias names is refused. */
 	require(v);
-	serve(v, &w->invoke, w->now_ms, NULL, ret);
+	serve(v, &w->invoke, w->now_ms, user, ret);
+	if (user)
+		user_set_add(&f->users, *user);
 	struct batch b = {0};
 	batch_add(&b, ret, draw_late(w, &w->invoke));
 	record_dimensions(w, f, alias, v, w->now_ms, &b);
@@ -199,6 +212,7 @@ static void traffic_slice(struct world *w, struct traffic *t, int64_t start_ms)
 	uint64_t n = draw_arrivals(t);
 	if (!a || !n)
 		return;
+	model_settle(w, f);
 	/* One alias sends to at most two versions, so two batches do. */
 	struct batch batches[2] = {0};
 	struct version *versions[2] = {model_version(f, a->now.version),

@@ -9,13 +9,15 @@
 struct request_result {
 	struct version *version; /* that was chosen */
 	bool throttled;
+	bool refused; /* the version is not Active: it ran nothing, which no metric shows */
 	bool failed;
 	double duration_ms;
 };
 
-/* One invocation at the world's time, through `alias` (NULL: none) or of `version`; recorded in metrics and usage. */
+/* One invocation at the world's time, through `alias` (NULL: none) or of `version`; recorded in metrics and usage.
+ * `user` NULL: nobody in particular. */
 void traffic_invoke(struct world *w, struct function *f, struct alias *alias, struct version *version,
-		    struct request_result *ret);
+		    const uint64_t *user, struct request_result *ret);
 /* One slice of generated traffic, which starts at start_ms and is TICK_MS long. */
 void traffic_tick(struct world *w, int64_t start_ms);
 /* False when there are TRAFFIC_MAX; one for the same alias is replaced. Copies the names. */

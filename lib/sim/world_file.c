@@ -25,6 +25,7 @@ void world_file_defaults(struct world *w, uint64_t seed)
 	seed_streams(w, seed);
 	w->invoke_delay = true;
 	w->update_ms = 0;
+	w->provision_ms = 0;
 	w->late_sequence = 0;
 }
 
@@ -37,8 +38,9 @@ static bool apply_part(struct world *w, const struct node *n, const char *key,
 
 bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 {
-	static const char *const keys[] = {"seed",   "clock",  "keys",	 "functions",	 "traffic",	"metrics",
-					   "limits", "faults", "alarms", "invoke_delay", "update_time", NULL};
+	static const char *const keys[] = {"seed",	  "clock",	    "keys",   "functions", "traffic",
+					   "metrics",	  "limits",	    "faults", "alarms",	   "invoke_delay",
+					   "update_time", "provision_time", "s3",     "images",	   NULL};
 	static const char *const clocks[] = {"real", "virtual", NULL};
 	size_t before = d->errors, clock = w->virtual_clock;
 	uint64_t seed = w->seed;
@@ -50,6 +52,7 @@ bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 	reader_choice(node_get(n, "clock"), clocks, &clock, d);
 	reader_bool(node_get(n, "invoke_delay"), &w->invoke_delay, d);
 	reader_duration(node_get(n, "update_time"), MS_PER_HOUR, &w->update_ms, d);
+	reader_duration(node_get(n, "provision_time"), MS_PER_HOUR, &w->provision_ms, d);
 	if (node_get(n, "seed") && !w->seed_fixed && d->errors == before)
 		seed_streams(w, seed);
 	w->virtual_clock = clock;
@@ -57,6 +60,8 @@ bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 	apply_part(w, n, "keys", settings_keys, d);
 	apply_part(w, n, "metrics", settings_metrics, d);
 	apply_part(w, n, "limits", settings_limits, d);
+	apply_part(w, n, "s3", settings_s3, d);
+	apply_part(w, n, "images", settings_images, d);
 	if (apply_part(w, n, "functions", settings_functions, d))
 		apply_part(w, n, "traffic", settings_traffic, d);
 	apply_part(w, n, "alarms", settings_alarms, d);
