@@ -56,9 +56,6 @@ must_use int lambda_parse_policy(const struct http_response *r, struct arena *a,
 				 struct aws_error *ret_error);
 /* ret_bytes: of the statement that was added. */
 must_use int lambda_parse_add_permission(const struct http_response *r, size_t *ret_bytes, struct aws_error *ret_error);
-/* What a statement will take in the policy, so that the limit is foreseen. */
-size_t lambda_statement_bytes(const char *function_arn, const char *alias, const char *sid, const char *source_arn,
-			      const char *source_account);
 
 /* --- provisioned concurrency --- */
 

@@ -6,7 +6,8 @@
  *   function, code, version, aliases that do not exist, API, permissions, routes, deployment, stages and their variables,
  *   rollouts of aliases that should move, permissions that nothing uses any more, versions that nobody needs.
  *
- * The caller carries out the first CHANGE that is `do`, lets the answer into the view (chain_apply), and asks again. What
+ * The caller carries out the first call (chain_first_call), lets the answer into the view (chain_apply), and asks again.
+ * A ROLLOUT is listed once no call of the API is due, and may be started when it is listed. What
  * depends on something that is not there yet is not in the list: it comes with a later asking. What cannot be done, or
  * is not ours to do, is a CHANGE_PROBLEM about its subject, and everything else goes on.
  *
@@ -47,24 +48,56 @@ enum change_kind {
 
 #define CHANGE_IS_CALL(kind) ((kind) < CHANGE_ROLLOUT)
 
+/*
+ * What each kind holds. `subject`, `field`, `from` and `to` are for people and never NULL; the rest is for requests, NULL
+ * or 0 where the table has no word about it. `alias` is the name in the spec.
+ *
+ *   kind                field        from -> to                          key             index   others
+ *   CREATE_FUNCTION     ""           "" -> code's identity               the function    -
+ *   UPDATE_CODE         "code"       CodeSha256 -> code's identity       the function    -
+ *   PUBLISH_VERSION     "version"    newest version, or "" -> sha256     CodeSha256      -       version: the newest; 0: none
+ *   CREATE_ALIAS        ""           "" -> "version 2" or "$LATEST"      alias           alias   version (VERSION_LATEST: it)
+ *   MOVE_ALIAS, ROLLOUT "version"    what it holds -> "version 2"        alias           alias   version
+ *   CREATE_API          ""           "" -> its name                      its name        -
+ *   ADD_PERMISSION      ""           "" -> source ARN                    statement id    stage   on the stage's alias
+ *   REMOVE_PERMISSION   ""           source ARN, or "any source" -> ""   statement id    alias
+ *   CREATE_RESOURCE     ""           "" -> last part of the path         the whole path  route   parent: the parent's id
+ *   PUT_METHOD          ""           "" -> "GET /hello"                  "GET /hello"    route   parent: the resource's id
+ *   PUT_INTEGRATION     "integration" URI, or "" -> URI                  "GET /hello"    route   parent: the resource's id
+ *   CREATE_INTEGRATION  ""           "" -> URI                           URI             -
+ *   CREATE_ROUTE        ""           "" -> "GET /hello"                  "GET /hello"    route   parent: the integration's id
+ *   UPDATE_ROUTE        "integration" its URI, or "" -> URI              "GET /hello"    route   parent: the integration's id;
+ *                                                                                                id: the route's
+ *   CREATE_DEPLOYMENT   ""           "" -> its description               description     -       never names a stage
+ *   CREATE_STAGE        ""           "" -> the alias                     stage           stage   parent: the deployment's id;
+ *                                                                                                NULL (HTTP): autoDeploy true
+ *   UPDATE_STAGE        "variable V" value, or "" -> the alias           stage           stage   parent: the deployment's id,
+ *                    or "deployment" its id, or "" -> the id                                     NULL: it keeps its own
+ *   DELETE_VERSION      ""           "7" -> ""                           -               -       version
+ *   WAIT, PROBLEM       what it is about, or ""; from and to ""          -               -       text
+ *
+ * The stage variable's name is the spec's, its value the alias's name; CREATE_STAGE and UPDATE_STAGE always set it, as
+ * setting it to what it is changes nothing. Other variables are not touched.
+ */
 struct change {
 	enum change_kind kind;
 	const char *subject; /* "alias prod", "stage prod of API hello-api" */
 	const char *field;   /* "version", "variable lambdaAlias"; "" for the whole subject */
 	const char *from;    /* "" when it does not exist */
 	const char *to;	     /* "" when it goes away */
-	const char *text;    /* CHANGE_WAIT, CHANGE_PROBLEM: a sentence, with the cure */
-	const char *key;     /* which of them: alias, stage, path, statement id, verb and path */
-	size_t index;	     /* into the spec's aliases, routes or stages */
-	uint64_t version;    /* of aliases; to publish after; to delete */
-	const char *parent;  /* CREATE_RESOURCE: the parent's id; PUT_METHOD, PUT_INTEGRATION: the resource's id;
-			      * CREATE_ROUTE, UPDATE_ROUTE: the integration's id; UPDATE_STAGE: "deployment" id or NULL */
-	const char *id;	     /* UPDATE_ROUTE: the route's id */
+	const char *text;    /* WAIT, PROBLEM: a sentence, with the cure */
+	const char *key;
+	size_t index; /* into the spec's aliases, stages or routes, as the table says */
+	uint64_t version;
+	const char *parent;
+	const char *id;
 };
 
 /* What the record remembers of an alias. */
 struct alias_memory {
-	uint64_t reached;	    /* the version that it was brought to, or to which a rollout was started; 0: none */
+	/* The version that it was brought to, or to which a rollout was started; 0: none. Whoever gives up a rollout for
+	 * other reasons than its failure (it was superseded) sets it back to 0. */
+	uint64_t reached;
 	bool was_head;		    /* it was brought to $LATEST */
 	uint64_t seen;		    /* FOLLOW_ALIAS: what the other alias holds alone … */
 	int64_t seen_unix_ms;	    /* … since when we know */
@@ -73,13 +106,17 @@ struct alias_memory {
 	char outcome[LIMIT_REASON]; /* and why */
 };
 
+#define DEPLOY_MARK_SIZE 48
+
 /* What must be remembered between two lookings; kept in the service's record. */
 struct chain_memory {
 	char applied_code[DIGEST_SIZE + 64]; /* identity (hashed if long) of the code that was applied last; "" none */
 	char applied_sha256[CODE_HASH_SIZE]; /* the CodeSha256 that AWS had then */
 	bool deploy;			     /* routes were changed, or are being: a deployment is due */
 	char deployment_id[API_ID_SIZE];     /* made for the routes as they are; "" none yet */
-	bool insist;			     /* an operator asks for it: what drifted is moved, too */
+	/* Description of the deployment that was asked for: one whose answer was lost is found by it. */
+	char deploy_mark[DEPLOY_MARK_SIZE];
+	bool insist; /* an operator asks for it: what drifted is moved, too; chain_remember_seen ends it */
 	struct alias_memory aliases[LIMIT_SERVICE_ALIASES];
 };
 
@@ -107,12 +144,19 @@ const struct change *chain_first_call(const struct change_list *l);
 
 /*
  * The memory as it must be recorded before a change is sent (a route: a deployment will be due), and as it is after one
- * was answered. `created`: the id that AWS gave (API, resource, integration, route, deployment), or NULL; `view_after`
- * has the change already.
+ * was answered, the view of `in` having it already (chain_apply); for a ROLLOUT, as it is once one was started.
+ * `created`: the id that AWS gave (of a deployment), or NULL.
  */
 void chain_remember_before(const struct change *c, struct chain_memory *m);
 void chain_remember_after(const struct chain_input *in, const struct change *c, const char *created,
 			  struct chain_memory *m);
+
+/*
+ * What a fresh view shows to be so already: code and aliases that are as declared, since when an alias that another one
+ * follows holds its version alone, a deployment that every stage has, an operator's wish that is fulfilled. Asked
+ * before each chain_diff on a view that was just read. Returns whether the memory has changed and is to be recorded.
+ */
+bool chain_remember_seen(const struct chain_input *in, struct chain_memory *m);
 
 /*
  * Lets what an answer said into the view. `answer` is what the parser of that operation gave; fields that an operation

@@ -112,7 +112,7 @@ struct view_api {
 	size_t n_methods;
 	const struct view_integration *integrations;
 	size_t n_integrations;
-	const struct view_deployment *deployments;
+	const struct view_deployment *deployments; /* those of declared stages, and others when they were asked for */
 	size_t n_deployments;
 	const struct view_stage *stages;
 	size_t n_stages;
@@ -125,13 +125,13 @@ struct chain_view {
 	char region[40];
 	char account_id[16];		     /* twelve digits; "" while the function does not exist */
 	struct view_version latest;	     /* $LATEST */
-	char revision[REVISION_SIZE];	     /* of $LATEST when it was looked at; \"\" when AWS tells none */
+	char revision[REVISION_SIZE];	     /* of $LATEST when it was looked at; "" when AWS tells none */
 	char image_uri[512];		     /* "" for zips */
 	const struct view_version *versions; /* published ones, rising */
 	size_t n_versions;
 	const struct view_alias_entry *aliases; /* all of the function's, by name */
 	size_t n_aliases;
-	bool concurrency_read; /* else the service does not know the operation */
+	bool concurrency_read; /* else the service does not know the operation, or the right to it is missing */
 	const struct view_concurrency *concurrency;
 	size_t n_concurrency;
 	struct view_api api;
@@ -154,3 +154,8 @@ const char *chain_integration_uri(struct arena *a, const struct service_spec *sp
 const char *chain_source_arn(struct arena *a, const struct chain_view *v, const char *stage);
 /* "rolloutd-APIID-STAGE": the same each time, so that a second attempt finds the first one's. */
 const char *chain_statement_id(struct arena *a, const struct chain_view *v, const char *stage);
+/* The ARN of the function, without a qualifier. */
+const char *chain_function_arn(struct arena *a, const struct service_spec *spec, const struct chain_view *v);
+/* What a statement of ours takes in an alias's policy, so that the limit is foreseen. */
+size_t chain_statement_bytes(const char *function_arn, const char *alias, const char *sid, const char *source_arn,
+			     const char *source_account);
