@@ -28,6 +28,7 @@
 #include "daemon/ports.h"
 #include "daemon/sd/activation.h"
 #include "daemon/sd/notify.h"
+#include "daemon/watchfile.h"
 #include "engine/engine.h"
 #include "store/store.h"
 
@@ -47,6 +48,7 @@ struct daemon {
 	struct daemon_ports ports;
 	struct engine *engine;
 	struct dropin *dropin;
+	struct watchfile *watchfile;
 	struct listener listener;
 	struct peer_rules rules;
 	struct server *server;
@@ -95,6 +97,10 @@ static void finish(struct daemon *d)
 	d->server = NULL;
 	dropin_close(d->dropin);
 	d->dropin = NULL;
+	watchfile_close(d->watchfile);
+	d->watchfile = NULL;
+	hooks_close(d->ports.hooks);
+	artifacts_close(d->ports.artifacts);
 	if (d->ports.transport)
 		transport_abort(d->ports.transport);
 	transport_close(d->ports.transport);
@@ -233,6 +239,8 @@ static void look_cb(uv_timer_t *timer)
 	look_at_status(d, &s);
 	if (d->draining)
 		return;
+	/* What a new start loaded, a service that ended, …: cheaper to ask than to be told. */
+	watchfile_list(d->watchfile);
 	if (!owns_state(d))
 		give_up(d, "another daemon has taken over this state: this one stops");
 	else if (s.fenced)
@@ -248,8 +256,10 @@ static enum intake_result take_cb(void *ctx, struct plan *plan, const char *sour
 {
 	struct daemon *d = ctx;
 	enum intake_result result = engine_take_plan(d->engine, plan, source, hash, "", ret_text);
-	if (result != INTAKE_UNCHANGED)
+	if (result != INTAKE_UNCHANGED) {
 		turn_want(d->ports.turn);
+		watchfile_list(d->watchfile);
+	}
 	return result;
 }
 
@@ -317,9 +327,28 @@ static bool healthy_cb(void *ctx, const char **ret_message)
 	return !d->failing && !d->draining;
 }
 
+/* A plan came over the control socket. */
 static void taken_cb(void *ctx)
 {
 	struct daemon *d = ctx;
+	turn_want(d->ports.turn);
+	watchfile_list(d->watchfile);
+}
+
+static void each_artifact_cb(void *ctx, void (*cb)(void *cb_ctx, const char *path), void *cb_ctx)
+{
+	struct daemon *d = ctx;
+	engine_each_artifact(d->engine, cb, cb_ctx);
+}
+
+static void artifact_changed_cb(void *ctx, const char *path)
+{
+	struct daemon *d = ctx;
+	if (d->draining)
+		return;
+	log_printf(d->log, LOG_LEVEL_INFO, "%s has changed: the services that take their code from it are checked",
+		   path);
+	engine_check_services(d->engine, path);
 	turn_want(d->ports.turn);
 }
 
@@ -446,10 +475,19 @@ static int start_engine(struct daemon *d)
 	d->ports.log = d->log;
 	d->ports.published = published_cb;
 	d->ports.published_ctx = d;
+	d->ports.artifacts = artifacts_new(&d->loop, d->config->plans_dir);
+	d->ports.hooks = hooks_new(&d->loop, d->config->hooks_dir);
 	ports_fill(&d->ports, &ports);
 	if (engine_new(&config, &ports, d->store, &d->engine) != 0)
 		return fail(d, "the rollouts cannot be loaded: %s", store_error_text(d->store));
 	return 0;
+}
+
+static void start_watchfile(struct daemon *d)
+{
+	struct watchfile_ops ops = {.ctx = d, .each = each_artifact_cb, .changed = artifact_changed_cb};
+	d->watchfile = watchfile_new(&d->loop, d->config->plans_dir, 0, &ops);
+	watchfile_list(d->watchfile);
 }
 
 static int start_dropin(struct daemon *d)
@@ -459,6 +497,7 @@ static int start_dropin(struct daemon *d)
 	    .ops = {.ctx = d, .take = take_cb, .scanned = scanned_cb},
 	    .log = d->log,
 	};
+	start_watchfile(d); /* each plan that is taken in may name a file */
 	int r = dropin_new(&d->loop, &config, &d->dropin);
 	return r == 0 ? 0 : fail(d, "the plans folder cannot be watched: %s", strerror(-r));
 }

@@ -128,6 +128,48 @@ static void port_log(void *ctx, int level, const char *text)
 	log_write(p->log, level, text, NULL, 0);
 }
 
+/* What waits for a file or a hook asks for a turn of the engine, too. */
+struct errand {
+	struct daemon_ports *ports;
+	union {
+		artifact_cb loaded;
+		exec_cb ran;
+	} cb;
+	void *arg;
+};
+
+static void loaded(void *arg, const struct artifact *a)
+{
+	struct errand *e = arg;
+	turn_want(e->ports->turn);
+	e->cb.loaded(e->arg, a);
+	free(e);
+}
+
+static void port_load_artifact(void *ctx, const char *path, bool content, artifact_cb cb, void *arg)
+{
+	struct daemon_ports *p = ctx;
+	struct errand *e = mem_alloc(sizeof(*e));
+	*e = (struct errand){.ports = p, .cb.loaded = cb, .arg = arg};
+	artifacts_load(p->artifacts, path, content, loaded, e);
+}
+
+static void ran(void *arg, const struct exec_result *result)
+{
+	struct errand *e = arg;
+	turn_want(e->ports->turn);
+	e->cb.ran(e->arg, result);
+	free(e);
+}
+
+static void port_run_hook(void *ctx, const char *program, const char *input, int64_t timeout_ms, exec_cb cb, void *arg)
+{
+	struct daemon_ports *p = ctx;
+	struct errand *e = mem_alloc(sizeof(*e));
+	*e = (struct errand){.ports = p, .cb.ran = cb, .arg = arg};
+	hooks_run(p->hooks, program, input, timeout_ms, ran, e);
+}
+
 void ports_fill(struct daemon_ports *p, struct ports *ret)
 {
 	*ret = (struct ports){
@@ -138,6 +180,8 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	    .send = port_send,
 	    .credentials = port_credentials,
 	    .endpoint = port_endpoint,
+	    .load_artifact = port_load_artifact,
+	    .run_hook = port_run_hook,
 	    .published = port_published,
 	    .log = port_log,
 	};

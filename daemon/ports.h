@@ -1,8 +1,10 @@
-/* The engine's ports, over the loop's clocks, the transport, the accounts and the environment. */
+/* The engine's ports, over the loop's clocks, the transport, the accounts, the environment, files and programs. */
 #pragma once
 
 #include "base/prng.h"
 #include "daemon/accounts.h"
+#include "daemon/artifact.h"
+#include "daemon/hook.h"
 #include "daemon/io/transport.h"
 #include "daemon/io/turn.h"
 #include "daemon/io/waker.h"
@@ -15,6 +17,8 @@ struct daemon_ports {
 	struct transport *transport;
 	struct waker *waker;
 	struct turn *turn;
+	struct artifacts *artifacts;
+	struct hooks *hooks;
 	struct log *log;
 	struct prng prng;
 	void *published_ctx;

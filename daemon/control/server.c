@@ -1,7 +1,7 @@
 /*
  * libmicrohttpd runs in its epoll form without threads: its epoll descriptor is watched by a uv_poll, its wish for a
  * time-out is a uv_timer, and MHD_run() does the work. Followers of the events are suspended while there is nothing to
- * tell them.
+ * tell them; so are askers, whose answer AWS has to be asked for.
  *
  * struct client: one for each connection. struct exchange: one for each request on it.
  */
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "daemon/control/answer.h"
+#include "daemon/control/inquiry.h"
 #include "daemon/control/stream.h"
 
 #define SWEEP_MS	  1000
@@ -48,7 +50,20 @@ struct follower {
 	bool suspended;
 };
 
+/* A request whose answer is being found out. */
+struct asker {
+	struct server *server;
+	struct asker *next;
+	struct asker *prev;
+	struct MHD_Connection *connection;
+	struct inquiry *inquiry;
+	int fd;
+	uint64_t since_ms;
+	bool suspended;
+};
+
 struct exchange {
+	struct asker *asker; /* NULL: none */
 	struct buf body;
 	int refused; /* HTTP status of an answer that is known before the body is read; 0: none */
 	const char *code;
@@ -68,6 +83,7 @@ struct server {
 	unsigned sweeps;
 	struct client *clients;
 	struct follower *followers;
+	struct asker *askers;
 	bool closing;
 };
 
@@ -178,6 +194,96 @@ static enum MHD_Result follow(struct server *s, struct client *c, struct MHD_Con
 	return respond(connection, 200, response, "application/x-ndjson", true);
 }
 
+/* --- askers --- */
+
+static void timer_cb(uv_timer_t *timer);
+
+/* MHD calls access_cb again for a connection that is resumed. */
+static void wake_asker(struct asker *a)
+{
+	if (!a->suspended)
+		return;
+	a->suspended = false;
+	MHD_resume_connection(a->connection);
+}
+
+static void ready_cb(void *ctx)
+{
+	struct asker *a = ctx;
+	wake_asker(a);
+	/* Not from here: the engine is in the middle of its turn. */
+	if (!a->server->closing)
+		require(uv_timer_start(&a->server->timer, timer_cb, 0, 0) == 0);
+}
+
+static void asker_free(struct asker *a)
+{
+	if (!a)
+		return;
+	if (a->prev)
+		a->prev->next = a->next;
+	else
+		a->server->askers = a->next;
+	if (a->next)
+		a->next->prev = a->prev;
+	inquiry_free(a->inquiry);
+	free(a);
+}
+
+static enum MHD_Result ask(struct server *s, struct client *c, struct MHD_Connection *connection,
+			   const struct control_request *request, struct exchange *x)
+{
+	struct answer answer;
+	struct asker *a = mem_alloc(sizeof(*a));
+	*a = (struct asker){.server = s, .connection = connection, .fd = c->fd, .since_ms = uv_now(s->loop)};
+	a->inquiry = inquiry_new(s->backend, request, buf_text(&x->body), x->body.len, ready_cb, a, &answer);
+	if (!a->inquiry) {
+		free(a);
+		return give(connection, &answer, false);
+	}
+	a->next = s->askers;
+	if (a->next)
+		a->next->prev = a;
+	s->askers = a;
+	x->asker = a;
+	a->suspended = true;
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
+/* Called when the connection was resumed. */
+static enum MHD_Result answer_asker(struct asker *a)
+{
+	struct answer answer;
+	if (inquiry_take(a->inquiry, &answer))
+		return give(a->connection, &answer, false);
+	a->suspended = true;
+	MHD_suspend_connection(a->connection);
+	return MHD_YES;
+}
+
+/* MHD does not look at a connection that is suspended. One that is only half closed still wants its answer. */
+static bool is_gone(int fd)
+{
+	struct pollfd p = {.fd = fd};
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static void look_after_askers(struct server *s)
+{
+	for (struct asker *a = s->askers; a; a = a->next) {
+		if (!a->suspended)
+			continue;
+		if (is_gone(a->fd))
+			inquiry_stop(a->inquiry);
+		else if (uv_now(s->loop) - a->since_ms >= INQUIRY_TIMEOUT_MS)
+			inquiry_time_out(a->inquiry);
+		else
+			continue;
+		wake_asker(a);
+	}
+}
+
 /* --- requests --- */
 
 static const char *find_argument(void *ctx, const char *key)
@@ -191,7 +297,7 @@ static void log_denied(const struct server *s, const char *by, const char *metho
 }
 
 static enum MHD_Result answer_exchange(struct server *s, struct client *c, struct MHD_Connection *connection,
-				       const char *method, const char *path, const struct exchange *x)
+				       const char *method, const char *path, struct exchange *x)
 {
 	struct control_request request;
 	struct answer a;
@@ -210,6 +316,8 @@ static enum MHD_Result answer_exchange(struct server *s, struct client *c, struc
 	}
 	if (request.route == CONTROL_EVENTS && request.follow)
 		return follow(s, c, connection, &request);
+	if (request.route == CONTROL_DIFF || request.route == CONTROL_DOCTOR)
+		return ask(s, c, connection, &request, x);
 	answer_request(s->backend, &request, by, buf_text(&x->body), x->body.len, &a);
 	return give(connection, &a, false);
 }
@@ -263,6 +371,8 @@ static enum MHD_Result access_cb(void *arg, struct MHD_Connection *connection, c
 		return MHD_YES;
 	}
 	c->asking_ms = 0;
+	if (x->asker)
+		return answer_asker(x->asker);
 	if (x->refused)
 		return refuse(connection, x->refused, x->code, x->message);
 	if (!buf_ok(&x->body))
@@ -281,6 +391,7 @@ static void completed_cb(void *arg, struct MHD_Connection *connection, void **sl
 		((struct client *)info->socket_context)->asking_ms = uv_now(s->loop);
 	if (!x)
 		return;
+	asker_free(x->asker);
 	buf_deinit(&x->body);
 	free(x);
 	*slot = NULL;
@@ -376,6 +487,7 @@ static void run(struct server *s)
 static void sweep_cb(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
+	look_after_askers(s);
 	bool beat = ++s->sweeps % BEATS_EVERY == 0;
 	for (const struct client *c = s->clients; c; c = c->next)
 		if (c->asking_ms && uv_now(s->loop) - c->asking_ms > LIMIT_CONTROL_TIMEOUT_MS)
@@ -474,6 +586,10 @@ void server_close(struct server *s)
 	/* MHD may not be stopped while connections are suspended; and so each stream gets its proper end. */
 	for (struct follower *f = s->followers; f; f = f->next)
 		wake(f);
+	for (struct asker *a = s->askers; a; a = a->next) {
+		inquiry_stop(a->inquiry);
+		wake_asker(a);
+	}
 	run(s);
 	MHD_stop_daemon(s->mhd); /* closes the listening socket */
 	s->listener.fd = -1;
