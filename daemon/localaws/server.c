@@ -238,7 +238,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	if (x->too_large)
-		return send_plain(connection, 413, "The request is larger than 8 MiB.\n");
+		return send_plain(connection, 413, "The request is larger than 72 MiB.\n");
 	return x->handled ? finish(x) : ask_world(s, x, method);
 }
 

@@ -160,7 +160,7 @@ static void get_function(struct admin_call *a)
 {
 	struct function *f = find_function(a);
 	if (f)
-		answer(a, admin_function_json(f));
+		answer(a, admin_function_json(a->call.w, f));
 }
 
 /* functions/NAME/versions/N and functions/NAME/aliases/NAME */
@@ -179,7 +179,7 @@ static void put_function_part(struct admin_call *a)
 		not_found(a, "use functions/NAME/versions/N or functions/NAME/aliases/NAME");
 	else if (version ? settings_version(a->call.w, f, &named, &a->diags)
 			 : settings_alias(a->call.w, f, a->parts[3], &named, &a->diags))
-		answer(a, admin_function_json(f));
+		answer(a, admin_function_json(a->call.w, f));
 }
 
 /* --- readers --- */

@@ -11,10 +11,10 @@
 void admin_handle(struct world *w, const struct http_request *request, struct world_reply *ret);
 
 /* Parts of the state, new references. */
-json_t *admin_state_json(const struct world *w);
+json_t *admin_state_json(struct world *w);
 json_t *admin_clock_json(const struct world *w);
 json_t *admin_metrics_json(const struct world *w);
 json_t *admin_limits_json(const struct world *w);
 json_t *admin_traffic_json(const struct world *w);
 json_t *admin_alarms_json(const struct world *w);
-json_t *admin_function_json(const struct function *f);
+json_t *admin_function_json(struct world *w, struct function *f);

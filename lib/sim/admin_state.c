@@ -56,13 +56,25 @@ json_t *admin_alarms_json(const struct world *w)
 
 static json_t *version_json(const struct version *v)
 {
+	static const char *const states[] = {
+	    [STATE_PENDING] = "Pending", [STATE_ACTIVE] = "Active", [STATE_FAILED] = "Failed"};
+	static const char *const updates[] = {[UPDATE_NONE] = NULL,
+					      [UPDATE_IN_PROGRESS] = "InProgress",
+					      [UPDATE_SUCCESSFUL] = "Successful",
+					      [UPDATE_FAILED] = "Failed"};
 	const struct behaviour *b = &v->behaviour;
-	return json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:{s:f, s:f}, s:I, s:I, s:s}", "description",
-			 v->description, "code_sha256", v->code_sha256, "revision", v->revision, "error_rate",
-			 b->error_rate, "throttle_rate", b->throttle_rate, "errors_after_requests",
-			 (json_int_t)b->errors_after_requests, "errors_after_ms", (json_int_t)b->errors_after_ms,
-			 "latency", "median_ms", b->latency_median_ms, "p99_ms", b->latency_p99_ms, "init_ms",
-			 (json_int_t)b->init_ms, "init_requests", (json_int_t)b->init_requests, "body", b->body);
+	json_t *out = json_pack("{s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:{s:f, s:f}, s:I, s:I, s:s}", "description",
+				v->description, "code_sha256", v->code_sha256, "revision", v->revision, "error_rate",
+				b->error_rate, "throttle_rate", b->throttle_rate, "errors_after_requests",
+				(json_int_t)b->errors_after_requests, "errors_after_ms", (json_int_t)b->errors_after_ms,
+				"latency", "median_ms", b->latency_median_ms, "p99_ms", b->latency_p99_ms, "init_ms",
+				(json_int_t)b->init_ms, "init_requests", (json_int_t)b->init_requests, "body", b->body);
+	bool failed = v->state == STATE_FAILED || v->update == UPDATE_FAILED;
+	json_t *more = json_pack("{s:s, s:s?, s:s?, s:s?}", "state", states[v->state], "update", updates[v->update],
+				 "reason", failed ? v->reason : NULL, "image", v->image);
+	json_object_update(out, more);
+	json_decref(more);
+	return out;
 }
 
 static json_t *alias_json(const struct alias *a)
@@ -77,9 +89,30 @@ static json_t *alias_json(const struct alias *a)
 			 a->now.description, "revision", a->now.revision);
 }
 
-json_t *admin_function_json(const struct function *f)
+static json_t *provisioned_json(const struct provisioned *p)
 {
-	json_t *versions = json_object(), *aliases = json_object();
+	const char *status = p->in_progress ? "IN_PROGRESS" : p->reason ? "FAILED" : "READY";
+	return json_pack("{s:s, s:I, s:I, s:b, s:s?}", "status", status, "requested", (json_int_t)p->requested,
+			 "available", (json_int_t)p->available, "moving", p->moving, "reason",
+			 p->in_progress ? NULL : p->reason);
+}
+
+/* Statements as they are kept; the function's own under "". */
+static json_t *policies_json(const struct function *f)
+{
+	json_t *out = json_object();
+	for (size_t i = 0; i < f->policies.len; i++) {
+		const struct policy *p = f->policies.entries[i].value;
+		json_object_set_new(out, f->policies.entries[i].key,
+				    json_pack("{s:s, s:O}", "revision", p->revision, "statements", p->statements));
+	}
+	return out;
+}
+
+json_t *admin_function_json(struct world *w, struct function *f)
+{
+	model_settle(w, f);
+	json_t *versions = json_object(), *aliases = json_object(), *provisioned = json_object();
 	json_object_set_new(versions, "$LATEST", version_json(&f->latest));
 	for (size_t i = 0; i < f->n_versions; i++) {
 		char number[24];
@@ -88,22 +121,36 @@ json_t *admin_function_json(const struct function *f)
 	}
 	for (size_t i = 0; i < f->aliases.len; i++)
 		json_object_set_new(aliases, f->aliases.entries[i].key, alias_json(f->aliases.entries[i].value));
-	return json_pack("{s:o, s:o}", "versions", versions, "aliases", aliases);
+	for (size_t i = 0; i < f->provisioned.len; i++)
+		json_object_set_new(provisioned, f->provisioned.entries[i].key,
+				    provisioned_json(f->provisioned.entries[i].value));
+	return json_pack("{s:o, s:o, s:o, s:o}", "versions", versions, "aliases", aliases, "policies", policies_json(f),
+			 "provisioned", provisioned);
 }
 
-json_t *admin_state_json(const struct world *w)
+static json_t *names_json(const struct table *t)
+{
+	json_t *out = json_array();
+	for (size_t i = 0; i < t->len; i++)
+		if (t->entries[i].value)
+			json_array_append_new(out, json_string(t->entries[i].key));
+	return out;
+}
+
+json_t *admin_state_json(struct world *w)
 {
 	json_t *functions = json_object(), *keys = json_array();
 	for (size_t i = 0; i < w->functions.len; i++)
 		json_object_set_new(functions, w->functions.entries[i].key,
-				    admin_function_json(w->functions.entries[i].value));
+				    admin_function_json(w, w->functions.entries[i].value));
 	for (size_t i = 0; i < w->n_keys; i++)
 		json_array_append_new(keys,
 				      json_pack("{s:s, s:b}", "id", w->keys[i].id, "expired", w->keys[i].expired));
-	return json_pack("{s:o, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "clock", admin_clock_json(w),
-			 "seed", (json_int_t)w->seed, "invoke_delay", w->invoke_delay, "update_ms",
-			 (json_int_t)w->update_ms, "keys", keys, "functions", functions, "traffic",
-			 admin_traffic_json(w), "metrics", admin_metrics_json(w), "limits", admin_limits_json(w),
-			 "faults", faults_json(&w->faults), "alarms", admin_alarms_json(w), "late_requests",
-			 (json_int_t)w->n_late);
+	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "clock",
+			 admin_clock_json(w), "seed", (json_int_t)w->seed, "invoke_delay", w->invoke_delay, "update_ms",
+			 (json_int_t)w->update_ms, "provision_ms", (json_int_t)w->provision_ms, "s3",
+			 names_json(&w->objects), "images", names_json(&w->images), "keys", keys, "functions",
+			 functions, "traffic", admin_traffic_json(w), "metrics", admin_metrics_json(w), "limits",
+			 admin_limits_json(w), "faults", faults_json(&w->faults), "alarms", admin_alarms_json(w),
+			 "late_requests", (json_int_t)w->n_late);
 }

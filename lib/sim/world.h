@@ -18,8 +18,8 @@
 #include "plan/diag.h"
 
 #define WORLD_ACCOUNT	    "123456789012"
-#define WORLD_FILE_BYTES    (1024 * 1024)     /* largest world file, and largest body of the admin API */
-#define WORLD_REQUEST_BYTES (8 * 1024 * 1024) /* largest request: a function's zip in base64 */
+#define WORLD_FILE_BYTES    (1024 * 1024)      /* largest world file, and largest body of the admin API */
+#define WORLD_REQUEST_BYTES (72 * 1024 * 1024) /* largest request: a function's zip of 50 MB in base64 */
 
 struct world;
 
