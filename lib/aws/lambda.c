@@ -4,52 +4,37 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "aws/json.h"
+#include "aws/answer.h"
+#include "aws/lambda_wire.h"
 #include "aws/request.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
 
-#define API_FUNCTIONS	 "/2015-03-31/functions/"
 #define BASIS_POINT_FUZZ 1e-6 /* what a double may be off the basis point it stands for */
-#define LATEST		 "$LATEST"
 #define LATEST_PUBLISHED "$LATEST.PUBLISHED"
-#define CONTENT_TYPE	 "application/json"
 
 /* --- requests --- */
 
-/* Names are capped where they come from (plans, configuration, AWS's own answers), so no path can be too long. */
-static void add_segment(struct buf *path, const char *text)
+void lambda_init_request(struct http_request *r, struct arena *a, const struct aws_endpoint *e, const char *method,
+			 const char *function, const char *rest, const char *qualifier)
 {
-	buf_add_uri(path, text, strlen(text), false);
-}
-
-static void add_parameter(struct buf *query, const char *name, const char *value)
-{
-	if (!value || !*value)
-		return;
-	buf_add_text(query, name);
-	buf_add_char(query, '=');
-	buf_add_uri(query, value, strlen(value), false);
-}
-
-static void init_request(struct http_request *r, struct arena *a, const struct aws_endpoint *e, const char *method,
-			 const struct buf *path, const struct buf *query)
-{
-	require(buf_ok(path) && buf_ok(query));
-	request_init(r, a, e, method, buf_text(path), buf_text(query));
+	struct buf path cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
+	struct buf query cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
+	buf_add_text(&path, LAMBDA_FUNCTIONS);
+	request_add_segment(&path, function);
+	buf_add_text(&path, rest);
+	request_add_parameter(&query, "Qualifier", qualifier);
+	request_init_target(r, a, e, method, &path, &query);
 }
 
 static void init_alias_request(struct http_request *r, struct arena *a, const struct aws_endpoint *e,
 			       const char *method, const char *function, const char *alias)
 {
-	struct buf path cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
-	const struct buf query = BUF_INIT(0);
-	buf_add_text(&path, API_FUNCTIONS);
-	add_segment(&path, function);
-	buf_add_text(&path, "/aliases/");
-	add_segment(&path, alias);
-	init_request(r, a, e, method, &path, &query);
+	struct buf rest cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
+	buf_add_text(&rest, "/aliases/");
+	request_add_segment(&rest, alias);
+	lambda_init_request(r, a, e, method, function, buf_text(&rest), NULL);
 }
 
 void lambda_build_get_alias(struct arena *a, const struct aws_endpoint *e, const char *function, const char *alias,
@@ -98,18 +83,13 @@ void lambda_build_update_alias(struct arena *a, const struct aws_endpoint *e, co
 		buf_add_json_string(&body, description);
 	}
 	buf_add_char(&body, '}');
-	require(request_take_body(ret, a, &body, CONTENT_TYPE) == 0);
+	require(request_take_body(ret, a, &body, REQUEST_JSON) == 0);
 }
 
 void lambda_build_get_function(struct arena *a, const struct aws_endpoint *e, const char *function,
 			       const char *qualifier, struct http_request *ret)
 {
-	struct buf path cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
-	struct buf query cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
-	buf_add_text(&path, API_FUNCTIONS);
-	add_segment(&path, function);
-	add_parameter(&query, "Qualifier", qualifier);
-	init_request(ret, a, e, "GET", &path, &query);
+	lambda_init_request(ret, a, e, "GET", function, "", qualifier);
 }
 
 void lambda_build_list_versions(struct arena *a, const struct aws_endpoint *e, const char *function, const char *marker,
@@ -117,23 +97,16 @@ void lambda_build_list_versions(struct arena *a, const struct aws_endpoint *e, c
 {
 	struct buf path cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
 	struct buf query cleanup(buf_deinit) = BUF_INIT(REQUEST_TARGET_MAX);
-	buf_add_text(&path, API_FUNCTIONS);
-	add_segment(&path, function);
+	buf_add_text(&path, LAMBDA_FUNCTIONS);
+	request_add_segment(&path, function);
 	buf_add_text(&path, "/versions");
-	add_parameter(&query, "Marker", marker);
-	init_request(ret, a, e, "GET", &path, &query);
+	request_add_parameter(&query, "Marker", marker);
+	request_init_target(ret, a, e, "GET", &path, &query);
 }
 
 /* --- answers --- */
 
-static int malformed(const struct http_response *r, const char *what, struct aws_error *ret_error)
-{
-	aws_error_malformed(r, what, ret_error);
-	return 1;
-}
-
-/* A published version's number: digits, from 1. */
-static bool parse_number(const char *text, uint64_t *ret)
+bool lambda_parse_number(const char *text, uint64_t *ret)
 {
 	return *text >= '1' && *text <= '9' && text_parse_u64(text, INT64_MAX, ret) == 0;
 }
@@ -146,7 +119,7 @@ static bool read_weight(const char *version, const json_t *weight, struct alias_
 	double share = json_number_value(weight);
 	double nearest = nearbyint(share * WEIGHT_BP_MAX);
 	uint64_t extra;
-	if (!(nearest >= 1 && nearest <= WEIGHT_BP_MAX) || !parse_number(version, &extra) ||
+	if (!(nearest >= 1 && nearest <= WEIGHT_BP_MAX) || !lambda_parse_number(version, &extra) ||
 	    extra == v->target.version) {
 		v->odd = true;
 		return true;
@@ -179,33 +152,34 @@ static bool read_routing(const json_t *root, struct alias_view *v)
 	return true;
 }
 
+bool lambda_read_alias(const json_t *root, struct alias_view *ret, const char **ret_why)
+{
+	struct alias_view v = {0};
+	char version[32];
+	*ret_why = "an alias's FunctionVersion is a number or $LATEST";
+	if (!json_copy_text(root, "FunctionVersion", true, version, sizeof(version)))
+		return false;
+	if (strcmp(version, LATEST_PUBLISHED) == 0)
+		v.odd = true;
+	else if (strcmp(version, LAMBDA_LATEST) != 0 && !lambda_parse_number(version, &v.target.version))
+		return false;
+	*ret_why = "an alias needs a RevisionId of at most 63 characters";
+	if (!json_copy_text(root, "RevisionId", true, v.revision, sizeof(v.revision)))
+		return false;
+	*ret_why = "an alias's RoutingConfig holds weights by version";
+	if (!read_routing(root, &v))
+		return false;
+	*ret = v;
+	return true;
+}
+
 int lambda_parse_alias(const struct http_response *r, struct alias_view *ret, struct aws_error *ret_error)
 {
 	json_t *root cleanup(json_decref_p) = json_from_answer(r, ret_error);
 	if (!root)
 		return 1;
-	struct alias_view v = {0};
-	char version[32];
-	if (!json_copy_text(root, "FunctionVersion", true, version, sizeof(version)))
-		return malformed(r, "an alias needs FunctionVersion", ret_error);
-	if (strcmp(version, LATEST_PUBLISHED) == 0)
-		v.odd = true;
-	else if (strcmp(version, LATEST) != 0 && !parse_number(version, &v.target.version))
-		return malformed(r, "an alias's FunctionVersion is a number or $LATEST", ret_error);
-	if (!json_copy_text(root, "RevisionId", true, v.revision, sizeof(v.revision)))
-		return malformed(r, "an alias needs a RevisionId of at most 63 characters", ret_error);
-	if (!read_routing(root, &v))
-		return malformed(r, "an alias's RoutingConfig holds weights by version", ret_error);
-	*ret = v;
-	return 0;
-}
-
-/* Cut rather than refused: only shown. */
-static bool copy_reason(const json_t *config, const char *key, char *out, size_t size)
-{
-	const json_t *value = json_object_get(config, key);
-	text_copy_printable(out, size, json_is_string(value) ? json_string_value(value) : "");
-	return !value || json_is_null(value) || json_is_string(value);
+	const char *why;
+	return lambda_read_alias(root, ret, &why) ? 0 : answer_malformed(r, why, ret_error);
 }
 
 int lambda_parse_get_function(const struct http_response *r, struct lambda_function *ret, struct aws_error *ret_error)
@@ -215,10 +189,10 @@ int lambda_parse_get_function(const struct http_response *r, struct lambda_funct
 		return 1;
 	const json_t *c = json_object_get(root, "Configuration");
 	if (!json_is_object(c))
-		return malformed(r, "a function has a Configuration", ret_error);
+		return answer_malformed(r, "a function has a Configuration", ret_error);
 	const json_t *dead_letter = json_object_get(c, "DeadLetterConfig");
 	if (dead_letter && !json_is_null(dead_letter) && !json_is_object(dead_letter))
-		return malformed(r, "a function's DeadLetterConfig is an object", ret_error);
+		return answer_malformed(r, "a function's DeadLetterConfig is an object", ret_error);
 
 	struct lambda_function f = {0};
 	uint64_t number;
@@ -242,13 +216,13 @@ int lambda_parse_get_function(const struct http_response *r, struct lambda_funct
 		if (!json_copy_text(texts[i].from, texts[i].key, texts[i].required, texts[i].out, texts[i].size)) {
 			char what[96];
 			snprintf(what, sizeof(what), "a function's %s is missing, no text or too long", texts[i].key);
-			return malformed(r, what, ret_error);
+			return answer_malformed(r, what, ret_error);
 		}
-	if (!copy_reason(c, "StateReason", f.state_reason, sizeof(f.state_reason)))
-		return malformed(r, "a function's StateReason is text", ret_error);
-	if (strcmp(f.version, LATEST) != 0 && strcmp(f.version, LATEST_PUBLISHED) != 0 &&
-	    !parse_number(f.version, &number))
-		return malformed(r, "a function's Version is a number or $LATEST", ret_error);
+	if (!answer_copy_reason(c, "StateReason", f.state_reason, sizeof(f.state_reason)))
+		return answer_malformed(r, "a function's StateReason is text", ret_error);
+	if (strcmp(f.version, LAMBDA_LATEST) != 0 && strcmp(f.version, LATEST_PUBLISHED) != 0 &&
+	    !lambda_parse_number(f.version, &number))
+		return answer_malformed(r, "a function's Version is a number or $LAMBDA_LATEST", ret_error);
 	*ret = f;
 	return 0;
 }
@@ -260,7 +234,7 @@ int lambda_parse_list_versions(const struct http_response *r, struct lambda_vers
 		return 1;
 	const json_t *versions = json_object_get(root, "Versions");
 	if (!json_is_array(versions))
-		return malformed(r, "a list of versions has Versions", ret_error);
+		return answer_malformed(r, "a list of versions has Versions", ret_error);
 	struct lambda_versions found = {0};
 	size_t i;
 	json_t *item;
@@ -269,14 +243,14 @@ int lambda_parse_list_versions(const struct http_response *r, struct lambda_vers
 		char version[32];
 		uint64_t number = 0;
 		if (!json_copy_text(item, "Version", true, version, sizeof(version)))
-			return malformed(r, "each of the Versions has a Version", ret_error);
-		if (*version != '$' && !parse_number(version, &number))
-			return malformed(r, "a Version is a number or $LATEST", ret_error);
+			return answer_malformed(r, "each of the Versions has a Version", ret_error);
+		if (*version != '$' && !lambda_parse_number(version, &number))
+			return answer_malformed(r, "a Version is a number or $LAMBDA_LATEST", ret_error);
 		if (number > found.highest)
 			found.highest = number;
 	}
 	if (!json_copy_text(root, "NextMarker", false, found.next_marker, sizeof(found.next_marker)))
-		return malformed(r, "NextMarker is text of at most 1023 characters", ret_error);
+		return answer_malformed(r, "NextMarker is text of at most 1023 characters", ret_error);
 	*ret = found;
 	return 0;
 }
