@@ -48,6 +48,8 @@ bool observe_unsettled(const struct chain_view *v);
 struct reconcile;
 
 struct reconcile_ops {
+	/* AWS was looked at; what the owner knows besides goes into the memory now, before anything is decided. May be NULL. */
+	void (*looked)(void *arg, const struct chain_view *v);
 	/* This change leaves once the turn is durable. The memory has been changed; the owner records it, and the text. */
 	void (*intent)(void *arg, const struct change *c, const char *text);
 	/* It has taken effect; the memory has been changed. */
@@ -91,23 +93,28 @@ typedef void (*publish_cb)(void *arg, enum call_outcome outcome, uint64_t versio
 /* Publishes what the rollout's plan says, if it is new. The callback comes exactly once, never before this returns. */
 void publish_for(struct item *i, publish_cb cb, void *arg);
 
-/* --- service.c --- */
+/* --- services, as the rest of the engine knows them; see service.h --- */
 
 struct service;
 
-struct service *service_find(const struct engine *e, const char *name);
-enum intake_result service_take_plan(struct engine *e, struct plan *plan, const char *source, const char *hash,
-				     const char *by, char ret_text[static LIMIT_REASON]);
+struct service *service_find(const struct engine *e, const char *name); /* NULL: none */
+struct service *service_next(const struct service *s);			/* by age; NULL: the last one */
+/* The plan, which nothing forbids, becomes a service, in the place of an older one of its name; durable, or refused. Takes
+ * the plan over. */
+enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t attempt, const char *source,
+				  const char *hash, const char *by, char ret_text[static LIMIT_REASON]);
 enum engine_answer service_command(struct service *s, enum rollout_command command, const char *by, const char *reason,
 				   char ret_text[static LIMIT_REASON]);
 enum engine_answer service_retry(struct service *s, const char *by, const char *reason,
 				 char ret_text[static LIMIT_REASON]);
+/* The memory of a live service, for looking without touching. */
+const struct chain_memory *service_memory(const struct service *s);
 /* A stored row is a service's: by its key. */
 bool service_is_row(const struct store_rollout *r);
 void service_load_row(struct engine *e, const struct store_rollout *r);
 /* After everything was loaded: what became of their rollouts meanwhile. Returns 0 or the store's error. */
 must_use int services_resume(struct engine *e);
-/* A rollout of theirs has ended. */
+/* A rollout has ended; if it is a service's, that one looks again. */
 void services_rollout_ended(struct engine *e, const struct item *i);
 void services_run(struct engine *e);		  /* starts what is due */
 int64_t services_next_ms(const struct engine *e); /* boot_ms; INT64_MAX: nothing */
@@ -115,30 +122,6 @@ must_use int services_put(struct engine *e);	  /* those that changed, into the o
 void services_recorded(struct engine *e);	  /* … and that is durable now */
 bool services_dirty(const struct engine *e);
 void services_free(struct engine *e);
-/* The memory of a live service, for looking without touching; NULL: there is none of that name. */
-const struct chain_memory *service_memory(const struct engine *e, const char *name);
-
-/* --- service_record.c: a service's state as JSON, in both directions --- */
-
-struct service_state {
-	enum rollout_phase phase;
-	bool paused;
-	bool probe;		 /* the stages are to be asked for an answer */
-	uint32_t probe_failures; /* in a row */
-	uint64_t seq;		 /* of intents */
-	uint64_t changes_made;
-	int64_t created_unix_ms;
-	int64_t checked_unix_ms; /* 0: not yet */
-	char api_id[API_ID_SIZE];
-	char reason[LIMIT_REASON];
-	char trouble[LIMIT_REASON];
-	struct chain_memory memory;
-};
-
-void service_record_encode(const struct service_state *s, const struct service_spec *spec, struct buf *out);
-/* Aliases that the spec does not name are dropped. Returns 0, or 1 with a sentence. */
-must_use int service_record_decode(const char *json, const struct service_spec *spec, struct service_state *ret,
-				   char *ret_error, size_t error_size);
 
 /* --- probe.c --- */
 

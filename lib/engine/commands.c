@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "engine/item.h"
+#include "engine/chain.h"
 
 /* The attempt of a name that operators mean: the oldest one that has not ended. */
 static struct item *find_live(struct engine *e, const char *name)
@@ -116,6 +116,7 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 				  const char *reason, char ret_text[static LIMIT_REASON])
 {
 	struct rollout_event event = {.kind = EVENT_COMMAND};
+	struct service *service = service_find(e, name);
 	struct item *i = find_live(e, name);
 	enum engine_answer answer;
 
@@ -127,7 +128,9 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 	event.command.command = command;
 	(void)text_copy(event.command.by, sizeof(event.command.by), by);
 	text_copy_printable(event.command.reason, sizeof(event.command.reason), reason);
-	if (i && i->unreadable)
+	if (service)
+		answer = service_command(service, command, by, event.command.reason, ret_text);
+	else if (i && i->unreadable)
 		answer = drop_unreadable(i, command, by, ret_text);
 	else if (i)
 		answer = run(i, &event, ret_text);

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "engine/item.h"
+#include "engine/chain.h"
 
 /* Events that wait for a store that does not take them: beyond this, the oldest go (the records say what is). */
 #define EVENTS_KEPT 10000
@@ -70,10 +70,8 @@ static int put_intents(struct engine *e)
 
 	for (size_t n = 0; n < e->n_intents && r == 0; n++) {
 		const struct pending_intent *p = &e->intents[n];
-		char target[96];
-		struct store_intent row = {p->rollout_id, p->seq, p->unix_ms, target, p->revision};
+		struct store_intent row = {p->rollout_id, p->seq, p->unix_ms, p->text, p->revision};
 
-		alias_target_format(&p->target, target, sizeof(target));
 		r = store_put_intent(e->store, &row);
 	}
 	return r;
@@ -125,6 +123,8 @@ static int put_all(struct engine *e, uint64_t *event_ids)
 		return r;
 	r = put_items(e);
 	if (r == 0)
+		r = services_put(e);
+	if (r == 0)
 		r = put_intents(e);
 	if (r == 0)
 		r = put_quarantines(e);
@@ -150,6 +150,7 @@ static void forget_all(struct engine *e, const uint64_t *event_ids)
 	}
 	e->dirty = NULL;
 	e->n_dirty = 0;
+	services_recorded(e);
 	e->n_intents = 0;
 	for (size_t n = 0; n < e->n_quarantines; n++)
 		item_unpin(e->quarantines[n].item);
@@ -168,7 +169,7 @@ int commit_turn(struct engine *e)
 	uint64_t *ids cleanup(mem_free_p) = NULL;
 	int r;
 
-	if (e->n_dirty == 0 && e->n_events == 0 && e->n_intents == 0 && e->n_quarantines == 0)
+	if (e->n_dirty == 0 && !services_dirty(e) && e->n_events == 0 && e->n_intents == 0 && e->n_quarantines == 0)
 		return 0;
 	ids = mem_array(e->n_events + 1, sizeof(*ids));
 	r = put_all(e, ids);

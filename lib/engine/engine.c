@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "engine/item.h"
+#include "engine/chain.h"
 
 #define LOG_ERROR   3
 #define LOG_WARNING 4
@@ -87,6 +87,7 @@ void item_free(struct item *i)
 	free(i->unreadable);
 	free(i->raw_record);
 	free(i->changed_samples);
+	free(i->publish_memory);
 	free(i);
 }
 
@@ -213,36 +214,48 @@ static void reap(struct engine *e)
 
 /* --- events --- */
 
-void engine_add_event(struct engine *e, const struct item *i, const char *kind, const char *text, const char *by)
+void engine_add_row_event(struct engine *e, uint64_t row_id, const char *name, enum rollout_phase phase,
+			  const char *kind, const char *text, const char *by)
 {
 	struct pending_event *p;
 
 	e->events = mem_grow(e->events, &e->cap_events, e->n_events + 1, sizeof(*e->events));
 	p = &e->events[e->n_events++];
-	*p = (struct pending_event){.kind = kind, .unix_ms = engine_now(e).unix_ms};
-	p->phase = PHASE_PENDING;
-	if (i) {
-		p->rollout_id = i->id;
-		p->phase = i->state.phase;
-		(void)text_copy(p->name, sizeof(p->name), i->name);
-	}
+	*p = (struct pending_event){
+	    .rollout_id = row_id, .phase = phase, .kind = kind, .unix_ms = engine_now(e).unix_ms};
+	(void)text_copy(p->name, sizeof(p->name), name);
 	text_copy_printable(p->text, sizeof(p->text), text);
 	(void)text_copy(p->by, sizeof(p->by), by);
 }
 
-static void record_intent(struct item *i, const struct rollout_effect *effect)
+void engine_add_event(struct engine *e, const struct item *i, const char *kind, const char *text, const char *by)
 {
-	struct engine *e = i->engine;
+	engine_add_row_event(e, i ? i->id : 0, i ? i->name : "", i ? i->state.phase : PHASE_PENDING, kind, text, by);
+}
+
+void engine_add_intent(struct engine *e, uint64_t row_id, uint64_t seq, const char *text, const char *revision)
+{
+	struct pending_intent *p;
 
 	e->intents = mem_grow(e->intents, &e->cap_intents, e->n_intents + 1, sizeof(*e->intents));
-	e->intents[e->n_intents] = (struct pending_intent){
-	    .rollout_id = i->id,
-	    .seq = effect->seq,
-	    .unix_ms = engine_now(e).unix_ms,
-	    .target = effect->write.target,
-	};
-	(void)text_copy(e->intents[e->n_intents].revision, REVISION_SIZE, effect->write.revision);
-	e->n_intents++;
+	p = &e->intents[e->n_intents++];
+	*p = (struct pending_intent){.rollout_id = row_id, .seq = seq, .unix_ms = engine_now(e).unix_ms};
+	text_copy_printable(p->text, sizeof(p->text), text);
+	(void)text_copy(p->revision, sizeof(p->revision), revision);
+}
+
+void engine_after_commit(struct engine *e, void (*run)(void *arg), void *arg)
+{
+	e->after = mem_grow(e->after, &e->cap_after, e->n_after + 1, sizeof(*e->after));
+	e->after[e->n_after++] = (struct after_commit){run, arg};
+}
+
+static void record_intent(struct item *i, const struct rollout_effect *effect)
+{
+	char target[96];
+
+	alias_target_format(&effect->write.target, target, sizeof(target));
+	engine_add_intent(i->engine, i->id, effect->seq, target, effect->write.revision);
 }
 
 static void post(struct item *i, const struct rollout_effect *effect)
@@ -291,6 +304,7 @@ static void take_effect(struct item *i, const struct rollout_effect *effect, con
 		note_quarantine(i);
 		break;
 	case EFFECT_ENDED:
+		services_rollout_ended(e, i);
 		e->recheck_pending = true;
 		e->reap_due = true;
 		break;
@@ -439,6 +453,23 @@ static void empty_outbox(struct engine *e)
 	poll_flush(e);
 }
 
+/* What is added while this runs waits for the next turn's commit. While draining it runs whatever the disk does: who waits
+ * sees that nothing is sent any more, and ends. */
+static void run_after_commit(struct engine *e)
+{
+	size_t count = e->n_after;
+
+	if (e->store_failing && !e->draining)
+		return;
+	for (size_t n = 0; n < count; n++) {
+		struct after_commit a = e->after[n];
+
+		a.run(a.arg);
+	}
+	e->n_after -= count;
+	memmove(e->after, e->after + count, e->n_after * sizeof(*e->after));
+}
+
 static bool owes_rollback(const struct engine *e)
 {
 	for (const struct item *i = e->dirty; i; i = i->next_dirty) {
@@ -484,10 +515,14 @@ static void arm(struct engine *e)
 
 	if (next < at)
 		at = next;
+	next = services_next_ms(e);
+	if (next < at)
+		at = next;
 	if (e->store_failing && e->store_retry_boot_ms < at)
 		at = e->store_retry_boot_ms;
 	/* Something came up after the commit: it wants a turn of its own. */
-	if (!e->store_failing && (e->n_dirty > 0 || e->n_events > 0 || (e->recheck_pending && !e->draining)))
+	if (!e->store_failing && (e->n_dirty > 0 || e->n_events > 0 || e->n_after > 0 || services_dirty(e) ||
+				  (e->recheck_pending && !e->draining)))
 		at = engine_now(e).boot_ms;
 	e->ports.wake_at(e->ports.ctx, at);
 }
@@ -500,11 +535,13 @@ void engine_turn(struct engine *e)
 	dispatch_run(e->dispatch); /* answers what was taken out of the queue */
 	run_timers(e);
 	reap(e);
+	services_run(e);
 	start_pending(e);
 	commit(e);
 	if (e->fenced)
 		return;
 	empty_outbox(e);
+	run_after_commit(e);
 	dispatch_run(e->dispatch);
 	reap(e);
 	arm(e);
@@ -528,7 +565,7 @@ static bool rollback_waits(const struct engine *e)
 bool engine_idle(const struct engine *e)
 {
 	return e->fenced || (dispatch_idle(e->dispatch) && e->calls_open == 0 && e->n_dirty == 0 && e->n_events == 0 &&
-			     !rollback_waits(e));
+			     !services_dirty(e) && e->n_after == 0 && !rollback_waits(e));
 }
 
 /* --- loading --- */
@@ -543,8 +580,13 @@ static void park(struct item *i)
 static int load_rollout(void *ctx, const struct store_rollout *r)
 {
 	struct engine *e = ctx;
-	struct item *i = item_from_row(e, r);
+	struct item *i;
 
+	if (service_is_row(r)) {
+		service_load_row(e, r);
+		return 0;
+	}
+	i = item_from_row(e, r);
 	if (i->unreadable)
 		park(i);
 	item_link(e, i);
@@ -588,7 +630,7 @@ static int load(struct engine *e)
 		r = store_each_live(e->store, load_rollout, e);
 	for (struct item *i = e->first; i && r == 0; i = i->next)
 		r = resume(e, i);
-	return r;
+	return r == 0 ? services_resume(e) : r;
 }
 
 int engine_new(const struct engine_config *config, const struct ports *ports, struct store *store, struct engine **ret)
@@ -620,6 +662,11 @@ void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
+	/* Whoever waits for the disk learns that nothing is sent any more. */
+	e->draining = true;
+	services_free(e);
+	while (e->n_after > 0)
+		run_after_commit(e);
 	dispatch_free(e->dispatch);
 	while (e->first) {
 		struct item *i = e->first;
@@ -633,6 +680,7 @@ void engine_free(struct engine *e)
 	strmap_deinit(&e->by_alias);
 	free(e->heap);
 	free(e->outbox);
+	free(e->after);
 	free(e->events);
 	free(e->intents);
 	free(e->quarantines);

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "engine/item.h"
+#include "engine/chain.h"
 
 struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size)
 {
@@ -28,7 +28,7 @@ char *intake_alias_key(const struct plan *p, const char *region)
 	return mem_printf("%s/%s/%s/%s", p->account, region, p->function, p->alias);
 }
 
-static const char *choose_region(const struct engine *e, const struct plan *p)
+const char *intake_region(const struct engine *e, const struct plan *p)
 {
 	const char *of_account;
 
@@ -151,10 +151,19 @@ static enum intake_result refuse(struct intake *in, const char *why)
 	return INTAKE_REFUSED;
 }
 
+static size_t count_services(const struct engine *e)
+{
+	size_t n = 0;
+
+	for (const struct service *s = e->first_service; s; s = service_next(s))
+		n++;
+	return n;
+}
+
 /* What forbids the plan whatever its content is; NULL: nothing. */
 static const char *unusable(struct engine *e, const struct plan *plan)
 {
-	const char *region = choose_region(e, plan);
+	const char *region = intake_region(e, plan);
 	const struct item *live = strmap_get(&e->by_name, plan->name);
 
 	if (e->fenced)
@@ -165,6 +174,13 @@ static const char *unusable(struct engine *e, const struct plan *plan)
 		return "`account` names none of the accounts in rolloutd.yaml";
 	if (!region || region[0] == '\0')
 		return "no region: set `region` in the plan, in rolloutd.yaml, or AWS_REGION";
+	if (plan->kind == PLAN_ROLLOUT && !plan->owner && service_find(e, plan->name))
+		return "a service of this name is kept: give the rollout another name";
+	if (plan->kind == PLAN_SERVICE && live && !rollout_ended(&live->state))
+		return "a rollout of this name is under way: give the service another name, or roll that one back "
+		       "first";
+	if (plan->kind == PLAN_SERVICE && count_services(e) >= LIMIT_SERVICES)
+		return "the limit of 2000 services is reached";
 	if (live && live->unreadable && !rollout_ended(&live->state))
 		return "the stored record of this name cannot be read; see `rolloutctl status`";
 	if (e->stats.live >= LIMIT_ROLLOUTS)
@@ -189,16 +205,32 @@ static void forget_bytes(struct intake *in)
 		intake_remember_source(e, in->key, in->hash, in->plan->name);
 }
 
+static void describe_version(const struct plan *p, char *out, size_t size)
+{
+	switch (p->version_kind) {
+	case PLAN_VERSION_NUMBER:
+		(void)snprintf(out, size, "version %llu", (unsigned long long)p->version);
+		break;
+	case PLAN_VERSION_LATEST:
+		(void)snprintf(out, size, "the latest version");
+		break;
+	case PLAN_VERSION_PUBLISH:
+		(void)snprintf(out, size, "the version that is published for it");
+		break;
+	case PLAN_VERSION_FROM_ALIAS:
+		(void)snprintf(out, size, "what %.40s holds", p->from_alias);
+		break;
+	}
+}
+
 static void announce_accepted(struct engine *e, struct item *i, const char *source, const char *by)
 {
-	char text[LIMIT_REASON], version[24], span[32];
+	char text[LIMIT_REASON], version[64], span[32];
 
-	version_format(i->plan->version, version);
+	describe_version(i->plan, version, sizeof(version));
 	text_format_span(spec_expected_ms(&i->plan->spec), span);
-	(void)snprintf(text, sizeof(text), "accepted from %.80s: %.64s:%.64s to %s%s, %zu steps, about %s", source,
-		       i->plan->function, i->plan->alias,
-		       i->plan->version_kind == PLAN_VERSION_LATEST ? "the latest version" : "version ",
-		       i->plan->version_kind == PLAN_VERSION_LATEST ? "" : version, i->plan->spec.n_steps + 1, span);
+	(void)snprintf(text, sizeof(text), "accepted from %.80s: %.64s:%.64s to %s, %zu steps, about %s", source,
+		       i->plan->function, i->plan->alias, version, i->plan->spec.n_steps + 1, span);
 	engine_add_event(e, i, "accepted", text, by);
 }
 
@@ -237,7 +269,7 @@ static enum intake_result accept(struct intake *in, const struct latest *latest)
 {
 	struct engine *e = in->e;
 	struct item *before = strmap_get(&e->by_name, in->plan->name);
-	const char *region = choose_region(e, in->plan);
+	const char *region = intake_region(e, in->plan);
 	struct item *i = make_item(e, take_ptr(in->plan), region, latest->attempt + 1);
 	bool superseded;
 	int r = record_new(e, i, in->key, in->hash, NULL);
@@ -255,6 +287,40 @@ static enum intake_result accept(struct intake *in, const struct latest *latest)
 		       superseded ? " starts when the earlier one has sent its traffic back" : " is accepted");
 	engine_turn(e);
 	return superseded ? INTAKE_SUPERSEDES : INTAKE_STARTED;
+}
+
+struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const char *by,
+			  char ret_text[static LIMIT_REASON])
+{
+	struct latest latest cleanup(latest_deinit) = {0};
+	struct plan *p cleanup(plan_free_p) = plan;
+	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE];
+	struct rollout before = {0};
+	const char *why = unusable(e, p);
+	struct item *i, *older;
+
+	ret_text[0] = '\0';
+	if (!why && find_latest(e, p->name, &latest) != 0)
+		why = store_error_text(e->store);
+	if (why) {
+		(void)text_copy(ret_text, LIMIT_REASON, why);
+		return NULL;
+	}
+	if (latest.found && lift && record_decode(latest.record, &before, boot_id, error, sizeof(error)) != 0)
+		before.canary_hash[0] = '\0';
+	older = strmap_get(&e->by_name, p->name);
+	char *region cleanup(mem_free_p) = mem_strdup(intake_region(e, p));
+
+	i = make_item(e, take_ptr(p), region, latest.attempt + 1);
+	if (record_new(e, i, NULL, NULL, lift && before.canary_hash[0] ? before.canary_hash : NULL) != 0) {
+		(void)snprintf(ret_text, LIMIT_REASON, "it could not be recorded: %.200s", store_error_text(e->store));
+		item_free(i);
+		return NULL;
+	}
+	(void)supersede(older);
+	item_link(e, i);
+	announce_accepted(e, i, by, "");
+	return i;
 }
 
 /* A submitted plan is an operator's deed each time; only files are seen again without anybody's doing. */
@@ -277,6 +343,14 @@ static enum intake_result take(struct intake *in)
 		return refuse(in, why);
 	if (find_latest(e, in->plan->name, &latest) != 0)
 		return refuse(in, store_error_text(e->store));
+	if (latest.found && strcmp(latest.hash, in->plan->hash) == 0 && in->plan->kind == PLAN_SERVICE) {
+		forget_bytes(in);
+		(void)snprintf(in->text, LIMIT_REASON,
+			       "%s#%llu keeps this content already; AWS is compared with it now", in->plan->name,
+			       (unsigned long long)latest.attempt);
+		engine_check_services(e, in->plan->service.code.zip);
+		return INTAKE_UNCHANGED;
+	}
 	if (latest.found && strcmp(latest.hash, in->plan->hash) == 0) {
 		forget_bytes(in);
 		(void)snprintf(in->text, LIMIT_REASON,
@@ -284,6 +358,8 @@ static enum intake_result take(struct intake *in)
 			       (unsigned long long)latest.attempt);
 		return INTAKE_UNCHANGED;
 	}
+	if (in->plan->kind == PLAN_SERVICE)
+		return service_accept(e, take_ptr(in->plan), latest.attempt + 1, in->key, in->hash, in->by, in->text);
 	return accept(in, &latest);
 }
 
@@ -321,6 +397,8 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 	const char *why;
 	struct item *i;
 
+	if (service_find(e, name))
+		return service_retry(service_find(e, name), by, reason, ret_text);
 	if (is_live(e, name)) {
 		(void)text_copy(ret_text, LIMIT_REASON, "it has not ended yet: `rollback` it first, or wait");
 		return ENGINE_REFUSED;
@@ -350,7 +428,7 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 	/* An unreadable record only means that no code hash is known to lift the quarantine of. */
 	if (record_decode(latest.record, &state, boot_id, error, sizeof(error)) != 0)
 		state.canary_hash[0] = '\0';
-	char *region cleanup(mem_free_p) = mem_strdup(choose_region(e, plan));
+	char *region cleanup(mem_free_p) = mem_strdup(intake_region(e, plan));
 
 	i = make_item(e, take_ptr(plan), region, latest.attempt + 1);
 	if (record_new(e, i, NULL, NULL, state.canary_hash[0] ? state.canary_hash : NULL) != 0) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/strmap.h"
+#include "chain/diff.h"
 #include "engine/dispatch.h"
 
 struct item {
@@ -41,6 +42,9 @@ struct item {
 	int64_t *changed_samples; /* starts of samples that are not stored yet */
 	size_t n_changed;
 	size_t cap_changed;
+	struct chain_memory *publish_memory; /* of `version: {publish: …}`; NULL until then */
+	uint64_t publish_seq;		     /* of its intents */
+	uint64_t published;		     /* the version that came of it; 0: none yet */
 };
 
 /* An effect that leaves the process once the turn is durable. */
@@ -63,8 +67,14 @@ struct pending_intent {
 	uint64_t rollout_id;
 	uint64_t seq;
 	int64_t unix_ms;
-	struct alias_target target;
+	char text[LIMIT_REASON]; /* what is about to be asked for */
 	char revision[REVISION_SIZE];
+};
+
+/* What goes on when all that was decided so far is durable. */
+struct after_commit {
+	void (*run)(void *arg);
+	void *arg;
 };
 
 struct quarantine_entry {
@@ -102,8 +112,12 @@ struct engine {
 	struct poll_entry **polls; /* collected in this turn; see poll.c */
 	size_t n_polls;
 	size_t cap_polls;
-	unsigned calls_open; /* call sequences under way */
-	struct item *dirty;  /* the items that are; linked by next_dirty */
+	struct after_commit *after;
+	size_t n_after;
+	size_t cap_after;
+	struct service *first_service; /* by age; see chain.h */
+	unsigned calls_open;	       /* call sequences under way */
+	struct item *dirty;	       /* the items that are; linked by next_dirty */
 	size_t n_dirty;
 	bool recheck_pending; /* an alias became free, or something new waits for one */
 	bool reap_due;
@@ -126,6 +140,12 @@ void item_unpin(struct item *i);
 void item_mark_dirty(struct item *i);
 void engine_event(struct item *i, struct rollout_event *event, enum rollout_answer *ret_answer, char *ret_text);
 void engine_add_event(struct engine *e, const struct item *i, const char *kind, const char *text, const char *by);
+/* An intent of that stored row: durable with this turn. `seq` is unique in the row. */
+void engine_add_intent(struct engine *e, uint64_t row_id, uint64_t seq, const char *text, const char *revision);
+/* Runs once all that was decided so far is durable, or when the engine drains; never before this returns. */
+void engine_after_commit(struct engine *e, void (*run)(void *arg), void *arg);
+void engine_add_row_event(struct engine *e, uint64_t row_id, const char *name, enum rollout_phase phase,
+			  const char *kind, const char *text, const char *by);
 struct instant engine_now(const struct engine *e);
 void engine_log(struct engine *e, int level, const char *fmt, ...) printf_like(3, 4);
 
@@ -158,6 +178,11 @@ int record_load_sample(void *ctx, const struct store_sample *x);
 /* intake.c */
 char *intake_alias_key(const struct plan *p, const char *region);
 void intake_remember_source(struct engine *e, const char *source, const char *hash, const char *name);
+/* Takes a plan in as a new attempt, whatever ran before, without a turn: for who is in one. `lift`: the code's quarantine
+ * is lifted. NULL: *ret_text says why not. */
+struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const char *by,
+			  char ret_text[static LIMIT_REASON]);
+const char *intake_region(const struct engine *e, const struct plan *p);
 struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size);
 
 /* views.c */

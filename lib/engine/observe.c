@@ -178,7 +178,7 @@ static bool applies(struct observation *o, enum look look)
 	case LOOK_DEPLOYMENTS:
 		return o->view.api.found && o->scope.deployments;
 	case LOOK_DEPLOYMENT:
-		return o->view.api.found && find_deployment(o);
+		return o->view.api.found && type == API_REST && find_deployment(o);
 	case LOOK_END:
 		break;
 	}
@@ -261,7 +261,7 @@ static int build(void *arg, struct arena *a, const struct aws_endpoint *e, struc
 						 api->methods[o->index].verb, ret);
 		break;
 	case LOOK_DEPLOYMENT:
-		apigateway_build_get_deployment(a, e, type, api->id, stage_at(o)->deployment_id, ret);
+		apigateway_build_get_deployment(a, e, api->id, stage_at(o)->deployment_id, ret);
 		break;
 	case LOOK_APIS:
 		apigateway_build_list(a, e, type, APIGATEWAY_APIS, NULL, position, ret);

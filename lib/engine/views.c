@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "engine/item.h"
+#include "engine/chain.h"
 
 void view_of_item(const struct item *i, struct view_rollout *ret)
 {
@@ -81,6 +81,8 @@ static int show_row(void *ctx, const struct store_rollout *r)
 	const struct item *live = live_of(w->e, r->name, r->attempt);
 	struct view_rollout v;
 
+	if (service_is_row(r))
+		return 0;
 	if (!live) {
 		show_stored(w, r);
 	} else if (w->live_too) {

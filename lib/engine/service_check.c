@@ -1,0 +1,439 @@
+/*
+ * What a service does when its time comes: it looks at AWS and makes the changes that are calls (reconcile), starts a rollout
+ * for each alias that should move, asks the stages for an answer, and says how things stand.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/backoff.h"
+#include "engine/service.h"
+
+#define UNSETTLED_WAIT_MS   MS_PER_SECOND /* as AWS's own waiters do */
+#define WAIT_MS		    (5 * MS_PER_SECOND)
+#define RETRY_BASE_MS	    MS_PER_SECOND
+#define RETRY_CAP_MS	    MS_PER_MINUTE
+#define PROBE_FAILURES_MAX  8 /* new deployments take their seconds to be served */
+#define PROBE_RETRY_BASE_MS MS_PER_SECOND
+#define PROBE_RETRY_CAP_MS  (15 * MS_PER_SECOND)
+
+static void look_after(struct service *s, int64_t wait_ms)
+{
+	s->due_boot_ms = engine_now(s->engine).boot_ms + wait_ms;
+	if (s->look_again && !s->state.paused)
+		s->due_boot_ms = engine_now(s->engine).boot_ms;
+	s->look_again = false;
+}
+
+static int64_t backoff(const struct service *s, uint32_t failures, int64_t base_ms, int64_t cap_ms)
+{
+	return base_ms / 2 +
+	       backoff_full_jitter_ms(failures, base_ms, cap_ms, s->engine->ports.entropy(s->engine->ports.ctx));
+}
+
+void service_stop(struct service *s)
+{
+	reconcile_free(take_ptr(s->now));
+	probe_cancel(take_ptr(s->probe));
+	s->rollouts_due = false;
+	s->look_again = false;
+}
+
+/* --- what the record remembers is brought up to date --- */
+
+/* What an alias should hold by the file, as far as the view tells. False: not known (yet). */
+static bool wanted(const struct service_alias *a, const struct chain_view *v, const struct alias_memory *m,
+		   uint64_t *ret)
+{
+	const struct view_version *newest = chain_view_newest(v);
+
+	switch (a->follow) {
+	case FOLLOW_VERSION:
+		*ret = a->version;
+		return true;
+	case FOLLOW_HEAD:
+		*ret = VERSION_LATEST;
+		return true;
+	case FOLLOW_NEWEST:
+		*ret = newest ? newest->number : 0;
+		return newest != NULL;
+	case FOLLOW_ALIAS:
+		*ret = m->seen;
+		return m->seen != 0;
+	}
+	return false;
+}
+
+static void note_source(const struct service *s, const struct service_alias *a, const struct chain_view *v,
+			struct alias_memory *m)
+{
+	const struct view_alias_entry *from = chain_view_alias(v, a->from_alias);
+	bool alone = from && !from->view.odd && from->view.target.weight_bp == 0;
+	uint64_t held = alone ? from->view.target.version : 0;
+
+	if (held == m->seen)
+		return;
+	m->seen = held;
+	m->seen_unix_ms = held != 0 ? engine_now(s->engine).unix_ms : 0;
+}
+
+static void note_alias(struct service *s, size_t n, const struct chain_view *v)
+{
+	const struct service_alias *a = &s->plan->service.aliases[n];
+	const struct view_alias_entry *is = chain_view_alias(v, a->name);
+	struct alias_memory *m = &s->state.memory.aliases[n];
+	const struct item *i = service_rollout(s, n);
+	uint64_t version;
+
+	if (a->follow == FOLLOW_ALIAS)
+		note_source(s, a, v, m);
+	m->rollout_live = i != NULL;
+	if (i && !i->unreadable && i->plan->version_kind == PLAN_VERSION_NUMBER && !i->state.superseded &&
+	    m->reached != 0)
+		m->reached = i->plan->version;
+	if (i || !is || is->view.odd || is->view.target.weight_bp != 0 || !wanted(a, v, m, &version) ||
+	    is->view.target.version != version)
+		return;
+	m->was_head = version == VERSION_LATEST;
+	m->reached = version;
+	m->rolled_back = false;
+	m->outcome[0] = '\0';
+}
+
+static void looked(void *arg, const struct chain_view *v)
+{
+	struct service *s = arg;
+
+	if (observe_unsettled(v) && s->plan->service.code.source != CODE_NONE)
+		return; /* the aliases were not read */
+	for (size_t n = 0; n < s->plan->service.n_aliases; n++)
+		note_alias(s, n, v);
+	(void)text_copy(s->state.api_id, sizeof(s->state.api_id), v->api.found ? v->api.id : "");
+	service_mark_dirty(s);
+}
+
+/* --- versions that stay --- */
+
+static void keep(struct service *s, uint64_t version)
+{
+	s->kept = mem_grow(s->kept, &s->cap_kept, s->n_kept + 1, sizeof(*s->kept));
+	s->kept[s->n_kept++] = version;
+}
+
+static int keep_of_row(void *ctx, const struct store_rollout *r)
+{
+	char boot_id[BOOT_ID_SIZE], error[LIMIT_REASON];
+	struct rollout state;
+
+	if (record_decode(r->record, &state, boot_id, error, sizeof(error)) == 0) {
+		keep(ctx, state.stable);
+		keep(ctx, state.canary);
+	}
+	return 0;
+}
+
+/* What rollouts work with, and what the last one of each alias would go back to. Returns 0 or the store's error. */
+static int collect_kept(struct service *s)
+{
+	char name[LIMIT_NAME + 1];
+	int r = 0;
+
+	s->n_kept = 0;
+	if (s->plan->service.keep_versions == 0)
+		return 0;
+	for (const struct item *i = s->engine->first; i; i = i->next) {
+		if (i->unreadable || strcmp(i->plan->function, s->plan->function) != 0)
+			continue;
+		keep(s, i->state.stable);
+		keep(s, i->state.canary);
+		keep(s, i->plan->version);
+	}
+	for (size_t n = 0; n < s->plan->service.n_aliases && r == 0; n++) {
+		service_rollout_name(s, n, name);
+		r = store_each_of_name(s->engine->store, name, 1, keep_of_row, s);
+	}
+	return r;
+}
+
+/* --- changes --- */
+
+static void intent(void *arg, const struct change *c, const char *text)
+{
+	struct service *s = arg;
+
+	if (c->kind >= CHANGE_CREATE_ALIAS && c->kind <= CHANGE_UPDATE_STAGE)
+		s->state.probe = s->plan->service.api.probe_path != NULL;
+	engine_add_intent(s->engine, s->id, ++s->state.seq, text, "");
+	service_event(s, rollout_announce_name(ANNOUNCE_INTENT), text, "");
+	service_mark_dirty(s);
+}
+
+static void changed(void *arg, const struct change *c, const char *text)
+{
+	struct service *s = arg;
+
+	(void)c;
+	s->state.changes_made++;
+	service_event(s, "changed", text, "");
+	service_mark_dirty(s);
+}
+
+/* --- how things stand --- */
+
+static const struct change *first_of(const struct service *s, enum change_kind kind)
+{
+	const struct change_list *l = s->last ? reconcile_changes(s->last) : NULL;
+
+	for (size_t n = 0; l && n < l->len; n++) {
+		if (l->items[n].kind == kind)
+			return &l->items[n];
+	}
+	return NULL;
+}
+
+static const struct alias_memory *rolled_back(const struct service *s, size_t *ret_alias)
+{
+	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
+		if (s->state.memory.aliases[n].rolled_back && !service_rollout(s, n)) {
+			*ret_alias = n;
+			return &s->state.memory.aliases[n];
+		}
+	}
+	return NULL;
+}
+
+static void settle(struct service *s)
+{
+	const struct change *c = first_of(s, CHANGE_PROBLEM);
+	const struct alias_memory *back;
+	char reason[LIMIT_REASON];
+	size_t alias = 0;
+
+	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
+		const struct item *i = service_rollout(s, n);
+
+		if (!i)
+			continue;
+		(void)snprintf(reason, sizeof(reason), "%.63s is under way", i->name);
+		service_set_phase(s, PHASE_PROGRESSING, reason);
+		return;
+	}
+	back = rolled_back(s, &alias);
+	if (back) {
+		(void)snprintf(reason, sizeof(reason), "%.63s.%.63s came back: %.100s", s->name,
+			       s->plan->service.aliases[alias].name, back->outcome);
+		service_set_phase(s, PHASE_ROLLED_BACK, reason);
+	} else if (c) {
+		(void)snprintf(reason, sizeof(reason), "%.80s: %.170s", c->subject, c->text);
+		service_set_phase(s, PHASE_BLOCKED, reason);
+	} else if (s->rollouts_due) {
+		service_set_phase(s, PHASE_PROGRESSING, "a rollout is about to start");
+	} else if (s->state.probe) {
+		service_set_phase(s, PHASE_PROGRESSING, "the stages are asked for an answer");
+	} else if ((c = first_of(s, CHANGE_WAIT))) {
+		(void)snprintf(reason, sizeof(reason), "%.80s: %.170s", c->subject, c->text);
+		service_set_phase(s, PHASE_PROGRESSING, reason);
+	} else {
+		service_set_phase(s, PHASE_SUCCEEDED, "as declared");
+	}
+}
+
+enum rollout_phase service_phase(const struct service *s, const char **ret_reason)
+{
+	*ret_reason = s->state.reason;
+	if (s->unreadable || s->state.paused)
+		return s->state.phase;
+	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
+		const struct item *i = service_rollout(s, n);
+
+		if (!i || i->unreadable || (i->state.phase != PHASE_BLOCKED && i->state.phase != PHASE_PAUSED))
+			continue;
+		*ret_reason = i->state.reason;
+		return i->state.phase;
+	}
+	return s->state.phase;
+}
+
+static void trouble(struct service *s, const char *text)
+{
+	if (strcmp(s->state.trouble, text) == 0)
+		return;
+	if (text[0])
+		service_event(s, rollout_announce_name(ANNOUNCE_TROUBLE), text, "");
+	else
+		service_event(s, rollout_announce_name(ANNOUNCE_RECOVERED), s->state.trouble, "");
+	(void)text_copy(s->state.trouble, sizeof(s->state.trouble), text);
+	service_mark_dirty(s);
+}
+
+/* --- probing --- */
+
+static size_t probe_targets(const struct service *s, size_t alias, struct plan_verify *out, char urls[][LIMIT_URL])
+{
+	const struct service_api *api = &s->plan->service.api;
+	size_t n_out = 0;
+
+	for (size_t n = 0; n < api->n_stages && api->probe_path; n++) {
+		if (alias != SIZE_MAX && api->stages[n].alias != alias)
+			continue;
+		probe_url(s->engine, s->region, api->type, s->state.api_id, api->stages[n].name, api->probe_path,
+			  urls[n_out], LIMIT_URL);
+		out[n_out] = (struct plan_verify){urls[n_out], api->probe_status};
+		n_out += urls[n_out][0] != '\0';
+	}
+	return n_out;
+}
+
+static void probed(void *arg, const char *error)
+{
+	struct service *s = arg;
+	char text[LIMIT_REASON];
+
+	s->probe = NULL;
+	if (error[0] == '\0') {
+		s->state.probe = false;
+		s->state.probe_failures = 0;
+		service_event(s, "probe", "every stage answers as it should", "");
+		settle(s);
+		look_after(s, s->rollouts_due ? 0 : s->plan->service.check_every_ms);
+		return;
+	}
+	service_mark_dirty(s);
+	if (++s->state.probe_failures < PROBE_FAILURES_MAX) {
+		look_after(s, backoff(s, s->state.probe_failures, PROBE_RETRY_BASE_MS, PROBE_RETRY_CAP_MS));
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "a stage does not answer as it should: %.200s", error);
+	service_set_phase(s, PHASE_BLOCKED, text);
+	look_after(s, s->plan->service.check_every_ms);
+}
+
+static bool probe(struct service *s)
+{
+	struct plan_verify targets[LIMIT_SERVICE_STAGES];
+	char(*urls)[LIMIT_URL] cleanup(mem_free_p) = NULL;
+	size_t n;
+
+	if (!s->state.probe || s->engine->draining || first_of(s, CHANGE_PROBLEM))
+		return false;
+	urls = mem_array(LIMIT_SERVICE_STAGES, LIMIT_URL);
+	n = probe_targets(s, SIZE_MAX, targets, urls);
+	if (n == 0) {
+		s->state.probe = false;
+		return false;
+	}
+	s->probe = probe_start(s->engine, targets, n, probed, s);
+	return true;
+}
+
+/* --- rollouts --- */
+
+static void start_rollout(struct service *s, const struct change *c)
+{
+	struct plan_verify targets[LIMIT_SERVICE_STAGES];
+	char(*urls)[LIMIT_URL] cleanup(mem_free_p) = mem_array(LIMIT_SERVICE_STAGES, LIMIT_URL);
+	size_t n = probe_targets(s, c->index, targets, urls);
+	struct alias_memory *m = &s->state.memory.aliases[c->index];
+	char by[128], why[LIMIT_REASON];
+	struct item *i;
+
+	(void)snprintf(by, sizeof(by), "service %.63s", s->name);
+	i = intake_start(s->engine, plan_make_child(s->plan, c->index, c->version, targets, n), s->state.memory.insist,
+			 by, why);
+	if (!i) {
+		trouble(s, why);
+		look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
+		return;
+	}
+	*m = (struct alias_memory){
+	    .reached = c->version, .rollout_live = true, .seen = m->seen, .seen_unix_ms = m->seen_unix_ms};
+	service_mark_dirty(s);
+}
+
+static void start_rollouts(struct service *s)
+{
+	const struct change_list *l = reconcile_changes(s->last);
+
+	s->rollouts_due = false;
+	look_after(s, s->plan->service.check_every_ms);
+	for (size_t n = 0; n < l->len; n++) {
+		if (l->items[n].kind == CHANGE_ROLLOUT)
+			start_rollout(s, &l->items[n]);
+	}
+	s->state.memory.insist = false;
+	settle(s);
+}
+
+/* --- the check --- */
+
+static void failed(struct service *s, const struct aws_error *error, const char *operation)
+{
+	char text[LIMIT_REASON];
+
+	reconcile_free(take_ptr(s->now));
+	if (s->engine->draining || s->engine->fenced)
+		return;
+	aws_error_format(error, operation, text, sizeof(text));
+	trouble(s, text);
+	look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
+}
+
+static void done(void *arg, const struct aws_error *error, const char *operation)
+{
+	struct service *s = arg;
+
+	if (error) {
+		failed(s, error, operation);
+		return;
+	}
+	reconcile_free(s->last);
+	s->last = take_ptr(s->now);
+	s->failures = 0;
+	trouble(s, "");
+	s->state.checked_unix_ms = engine_now(s->engine).unix_ms;
+	service_mark_dirty(s);
+	if (reconcile_unsettled(s->last)) {
+		service_set_phase(s, PHASE_PROGRESSING, "waits until AWS has made the code ready");
+		look_after(s, UNSETTLED_WAIT_MS);
+		return;
+	}
+	s->rollouts_due = first_of(s, CHANGE_ROLLOUT) != NULL;
+	if (!s->rollouts_due)
+		s->state.memory.insist = false;
+	if (probe(s)) {
+		settle(s);
+		return;
+	}
+	settle(s);
+	look_after(s, s->rollouts_due ? 0 : first_of(s, CHANGE_WAIT) ? WAIT_MS : s->plan->service.check_every_ms);
+}
+
+void service_check(struct service *s)
+{
+	struct reconcile_config config = {
+	    .engine = s->engine,
+	    .place = {s->plan->account, s->region, s->plan->function_arn ? s->plan->function_arn : s->plan->function},
+	    .spec = &s->plan->service,
+	    .memory = &s->state.memory,
+	    .aliases = true,
+	    .ops = {looked, intent, changed, done},
+	    .arg = s,
+	};
+
+	s->due_boot_ms = INT64_MAX;
+	if (s->now || s->probe)
+		return;
+	if (s->rollouts_due) {
+		start_rollouts(s);
+		return;
+	}
+	if (collect_kept(s) != 0) {
+		trouble(s, store_error_text(s->engine->store));
+		look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
+		return;
+	}
+	config.kept_versions = s->kept;
+	config.n_kept_versions = s->n_kept;
+	s->now = reconcile_start(&config);
+}
