@@ -79,7 +79,7 @@ static void free_digest(EVP_MD_CTX **md)
 	EVP_MD_CTX_free(*md);
 }
 
-#define fail(l, ...) (snprintf((l)->error, sizeof((l)->error), __VA_ARGS__), -1)
+#define complain(l, ...) (snprintf((l)->error, sizeof((l)->error), __VA_ARGS__), -1)
 
 static void identify(const struct stat *st, struct identity *ret)
 {
@@ -100,17 +100,17 @@ static int open_zip(struct load *l)
 	/* A named pipe must not hold up the thread until it is found out to be one. */
 	int fd = open(l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT)
-		return fail(l, "%s does not exist: build it, or correct the plan's path", l->file);
+		return complain(l, "%s does not exist: build it, or correct the plan's path", l->file);
 	if (fd < 0)
-		return fail(l, "%s cannot be read: %s", l->file, strerror(errno));
+		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	cleanup(close_fd) int owned = fd;
 	if (fstat(fd, &st) < 0)
-		return fail(l, "%s cannot be read: %s", l->file, strerror(errno));
+		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return fail(l, "%s is not a regular file: expected a zip file", l->file);
+		return complain(l, "%s is not a regular file: expected a zip file", l->file);
 	if (st.st_size > LIMIT_ZIP_BYTES)
-		return fail(l, "%s is too large: %jd bytes, and AWS takes at most %d directly: put it into S3", l->file,
-			    (intmax_t)st.st_size, LIMIT_ZIP_BYTES);
+		return complain(l, "%s is too large: %jd bytes, and AWS takes at most %d directly: put it into S3",
+				l->file, (intmax_t)st.st_size, LIMIT_ZIP_BYTES);
 	identify(&st, &l->identity);
 	owned = -1;
 	return fd;
@@ -125,7 +125,7 @@ static ssize_t read_block(struct load *l, int fd, unsigned char *block)
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
-			return fail(l, "%s cannot be read: %s", l->file, strerror(errno));
+			return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 		if (r == 0)
 			break;
 		n += (size_t)r;
@@ -137,9 +137,9 @@ static int check_magic(struct load *l, const unsigned char *block, size_t n)
 {
 	static const unsigned char magic[] = {'P', 'K', 3, 4};
 	if (n == 0)
-		return fail(l, "%s is empty: expected a zip file", l->file);
+		return complain(l, "%s is empty: expected a zip file", l->file);
 	if (n < sizeof(magic) || memcmp(block, magic, sizeof(magic)) != 0)
-		return fail(l, "%s is no zip file with anything in it: it does not begin with PK\\3\\4", l->file);
+		return complain(l, "%s is no zip file with anything in it: it does not begin with PK\\3\\4", l->file);
 	return 0;
 }
 
@@ -180,11 +180,11 @@ static int check_unchanged(struct load *l, int fd)
 	struct identity after, there;
 	/* Whoever replaces it by renaming another one over it leaves the one that was read as it was. */
 	if (fstat(fd, &st) < 0 || stat(l->file, &now) < 0)
-		return fail(l, "%s is being written: it is tried again", l->file);
+		return complain(l, "%s is being written: it is tried again", l->file);
 	identify(&st, &after);
 	identify(&now, &there);
 	if (!is_same(&after, &l->identity) || !is_same(&there, &l->identity))
-		return fail(l, "%s is being written: it is tried again", l->file);
+		return complain(l, "%s is being written: it is tried again", l->file);
 	return 0;
 }
 
@@ -229,7 +229,7 @@ static void remember(struct artifacts *s, const struct load *l)
 	memcpy(m->sha256, l->sha256, sizeof(m->sha256));
 }
 
-static void answer(struct load *l)
+static void tell(struct load *l)
 {
 	struct artifact a = {
 	    .error = l->error[0] ? l->error : NULL,
@@ -238,6 +238,16 @@ static void answer(struct load *l)
 	    .size = (uint64_t)l->identity.size,
 	};
 	l->cb(l->arg, &a);
+}
+
+/* Touches nothing that a thread may be writing. */
+static void break_off(const struct load *l)
+{
+	l->cb(l->arg, &(struct artifact){.error = "the file was not read: the daemon stops"});
+}
+
+static void load_free(struct load *l)
+{
 	buf_deinit(&l->base64);
 	free(l->path);
 	free(l->file);
@@ -260,14 +270,16 @@ static void done_cb(uv_work_t *work, int status)
 {
 	struct load *l = work->data;
 	struct artifacts *s = l->owner;
-	if (status < 0)
-		(void)fail(l, "%s was not read: the daemon stops", l->file);
+	(void)status; /* it is cancelled only when nobody waits for it any more */
 	s->running = NULL;
-	if (!l->error[0])
-		remember(s, l);
-	answer(l);
-	if (s->waiting && !s->closing)
-		require(uv_timer_start(&s->kick, kick_cb, 0, 0) == 0);
+	if (!s->closing) {
+		if (!l->error[0])
+			remember(s, l);
+		tell(l);
+		if (s->waiting)
+			require(uv_timer_start(&s->kick, kick_cb, 0, 0) == 0);
+	}
+	load_free(l);
 	free_when_done(s);
 }
 
@@ -325,10 +337,12 @@ void artifacts_close(struct artifacts *s)
 	while (s->waiting) {
 		struct load *l = s->waiting;
 		s->waiting = l->next;
-		(void)fail(l, "%s was not read: the daemon stops", l->file);
-		answer(l);
+		break_off(l);
+		load_free(l);
 	}
+	if (!s->running)
+		return;
+	break_off(s->running);
 	/* A thread may be at it: then the loop goes on until that is done, a second at most. */
-	if (s->running)
-		(void)uv_cancel((uv_req_t *)&s->running->work);
+	(void)uv_cancel((uv_req_t *)&s->running->work);
 }

@@ -1,5 +1,6 @@
 #include "daemon/watchfile.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
