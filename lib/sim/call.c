@@ -194,8 +194,13 @@ void call_fail(struct call *c, const struct call_error *e, const char *fmt, ...)
 void call_fail_internal(struct call *c)
 {
 	static const struct call_error lambda = {.code = "ServiceException", .status = 500};
+	static const struct call_error gateway = {.code = "InternalFailure", .status = 500, .no_type = true};
 	static const struct call_error other = {
 	    .code = "InternalServiceFault", .query_code = "InternalServiceError", .status = 500};
+	if (c->service == SERVICE_APIGATEWAY) {
+		call_fail(c, &gateway, "Internal server error");
+		return;
+	}
 	call_fail(c, c->service == SERVICE_LAMBDA ? &lambda : &other, "%s", "An internal error occurred.");
 }
 
@@ -217,8 +222,13 @@ void call_fail_throttled(struct call *c)
 						.query_code = "Throttling",
 						.space = "com.amazon.coral.availability",
 						.status = 400};
-	if (c->service == SERVICE_LAMBDA)
+	static const struct call_error gateway = {.code = "TooManyRequestsException", .status = 429, .no_type = true};
+	if (c->service == SERVICE_LAMBDA || c->service == SERVICE_APIGATEWAY)
 		call_header_add(c, "Retry-After", "1");
+	if (c->service == SERVICE_APIGATEWAY) {
+		call_fail(c, &gateway, "Too Many Requests");
+		return;
+	}
 	call_fail(c, c->service == SERVICE_LAMBDA ? &lambda : &other, "%s",
 		  c->service == SERVICE_LAMBDA ? "Rate Exceeded." : "Rate exceeded");
 }

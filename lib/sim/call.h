@@ -6,7 +6,7 @@
 
 #include "sim/model.h"
 
-enum service { SERVICE_NONE, SERVICE_LAMBDA, SERVICE_MONITORING, SERVICE_STS };
+enum service { SERVICE_NONE, SERVICE_LAMBDA, SERVICE_MONITORING, SERVICE_STS, SERVICE_APIGATEWAY };
 enum protocol { PROTOCOL_REST_JSON, PROTOCOL_JSON, PROTOCOL_QUERY };
 
 struct call;
@@ -20,7 +20,7 @@ struct operation {
 	void (*run)(struct call *c);
 };
 
-#define CALL_SEGMENTS_MAX 2
+#define CALL_SEGMENTS_MAX 4
 
 struct call {
 	struct world *w;

@@ -14,11 +14,22 @@ static void change_deinit(struct alias_change *c)
 	free(c->user_agent);
 }
 
+static void stage_free(struct stage_counts *s)
+{
+	for (size_t i = 0; i < s->n_versions; i++)
+		free(s->versions[i].function);
+	free(s->versions);
+	free(s);
+}
+
 void counters_deinit(struct counters *c)
 {
 	for (size_t i = 0; i < c->operations.len; i++)
 		free(c->operations.entries[i].value);
 	table_deinit(&c->operations);
+	for (size_t i = 0; i < c->stages.len; i++)
+		stage_free(c->stages.entries[i].value);
+	table_deinit(&c->stages);
 	for (size_t i = 0; i < c->n_log; i++)
 		change_deinit(&c->log[i]);
 	free(c->log);
@@ -34,6 +45,30 @@ void counters_add(struct counters *c, const char *operation, enum outcome outcom
 	}
 	counts->calls++;
 	counts->by[outcome]++;
+}
+
+static struct stage_version *find_version(struct stage_counts *s, const char *function, uint64_t version)
+{
+	for (size_t i = 0; i < s->n_versions; i++)
+		if (s->versions[i].version == version && strcmp(s->versions[i].function, function) == 0)
+			return &s->versions[i];
+	s->versions = mem_grow(s->versions, &s->cap, s->n_versions + 1, sizeof(*s->versions));
+	s->versions[s->n_versions] = (struct stage_version){.function = mem_strdup(function), .version = version};
+	return &s->versions[s->n_versions++];
+}
+
+void counters_add_served(struct counters *c, const char *stage, int status, const char *function, uint64_t version)
+{
+	struct stage_counts *s = table_get(&c->stages, stage);
+	if (!s) {
+		s = mem_alloc(sizeof(*s));
+		table_put(&c->stages, stage, s);
+	}
+	s->requests++;
+	s->client_errors += status >= 400 && status < 500;
+	s->server_errors += status >= 500;
+	if (function)
+		find_version(s, function, version)->requests++;
 }
 
 void counters_log(struct counters *c, const struct alias_change *change)
@@ -70,6 +105,26 @@ static json_t *operations_json(const struct counters *c)
 		for (size_t k = 0; k < OUTCOME_N; k++)
 			json_object_set_new(one, names[k], json_integer((json_int_t)counts->by[k]));
 		json_object_set_new(all, c->operations.entries[i].key, one);
+	}
+	return all;
+}
+
+static json_t *stages_json(const struct counters *c)
+{
+	json_t *all = json_object();
+	for (size_t i = 0; i < c->stages.len; i++) {
+		const struct stage_counts *s = c->stages.entries[i].value;
+		json_t *versions = json_object();
+		for (size_t k = 0; k < s->n_versions; k++) {
+			char number[24];
+			version_format(s->versions[k].version, number);
+			cleanup(mem_free_p) char *key = mem_printf("%s:%s", s->versions[k].function, number);
+			json_object_set_new(versions, key, json_integer((json_int_t)s->versions[k].requests));
+		}
+		json_object_set_new(all, c->stages.entries[i].key,
+				    json_pack("{s:I, s:I, s:I, s:o}", "requests", (json_int_t)s->requests,
+					      "client_errors", (json_int_t)s->client_errors, "server_errors",
+					      (json_int_t)s->server_errors, "versions", versions));
 	}
 	return all;
 }
@@ -129,7 +184,7 @@ json_t *counters_json(const struct world *w)
 	size_t first = c->n_log < ALIAS_LOG_MAX ? 0 : c->n_changes % ALIAS_LOG_MAX;
 	for (size_t i = 0; i < c->n_log; i++)
 		json_array_append_new(log, change_json(&c->log[(first + i) % c->n_log]));
-	return json_pack("{s:I, s:o, s:o, s:o, s:I}", "time_ms", (json_int_t)w->now_ms, "operations",
-			 operations_json(c), "functions", functions, "alias_changes", log, "alias_changes_total",
-			 (json_int_t)c->n_changes);
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I}", "time_ms", (json_int_t)w->now_ms, "operations",
+			 operations_json(c), "functions", functions, "stages", stages_json(c), "alias_changes", log,
+			 "alias_changes_total", (json_int_t)c->n_changes);
 }

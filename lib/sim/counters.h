@@ -39,16 +39,36 @@ struct alias_change {
 	bool late; /* applied after its caller had long given up */
 };
 
+/* What one version has answered through a stage. */
+struct stage_version {
+	char *function;
+	uint64_t version;
+	uint64_t requests;
+};
+
+/* What came to one stage of an API. */
+struct stage_counts {
+	uint64_t requests;
+	uint64_t client_errors; /* 4xx */
+	uint64_t server_errors; /* 5xx */
+	struct stage_version *versions;
+	size_t n_versions;
+	size_t cap;
+};
+
 struct counters {
 	struct table operations;  /* name -> struct call_counts */
 	struct alias_change *log; /* a ring */
 	size_t n_log;
 	size_t log_cap;
-	uint64_t n_changes; /* all that ever were */
+	uint64_t n_changes;  /* all that ever were */
+	struct table stages; /* "API/STAGE" -> struct stage_counts */
 };
 
 void counters_deinit(struct counters *c);
 void counters_add(struct counters *c, const char *operation, enum outcome outcome);
+/* One answer of a stage. `function` NULL: no version has run. */
+void counters_add_served(struct counters *c, const char *stage, int status, const char *function, uint64_t version);
 /* Copies the strings. */
 void counters_log(struct counters *c, const struct alias_change *change);
 

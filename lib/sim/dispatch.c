@@ -5,11 +5,16 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sim/apigateway.h"
 #include "sim/cloudwatch.h"
 #include "sim/lambda.h"
 
 #define FUNCTIONS   "/2015-03-31/functions"
 #define PROVISIONED "/2019-09-30/functions/*/provisioned-concurrency"
+#define RESTAPIS    "/restapis"
+#define RESOURCE    RESTAPIS "/*/resources/*"
+#define METHOD	    RESOURCE "/methods/*"
+#define APIS	    "/v2/apis"
 
 static const struct operation operations[] = {
     {"CreateFunction", SERVICE_LAMBDA, "POST", FUNCTIONS, RATE_LAMBDA_CONTROL, lambda_create_function},
@@ -56,19 +61,95 @@ static const struct operation operations[] = {
     {"SetAlarmState", SERVICE_MONITORING, NULL, NULL, RATE_SET_ALARM_STATE, cloudwatch_set_alarm_state},
     {"DeleteAlarms", SERVICE_MONITORING, NULL, NULL, RATE_CHANGE_ALARMS, cloudwatch_delete_alarms},
     {"GetCallerIdentity", SERVICE_STS, NULL, NULL, RATE_NONE, sts_get_caller_identity},
+    {"CreateRestApi", SERVICE_APIGATEWAY, "POST", RESTAPIS, RATE_APIGATEWAY, apigateway_create_rest_api},
+    {"GetRestApis", SERVICE_APIGATEWAY, "GET", RESTAPIS, RATE_APIGATEWAY, apigateway_get_rest_apis},
+    {"GetRestApi", SERVICE_APIGATEWAY, "GET", RESTAPIS "/*", RATE_APIGATEWAY, apigateway_get_rest_api},
+    {"UpdateRestApi", SERVICE_APIGATEWAY, "PATCH", RESTAPIS "/*", RATE_APIGATEWAY, apigateway_update_rest_api},
+    {"DeleteRestApi", SERVICE_APIGATEWAY, "DELETE", RESTAPIS "/*", RATE_APIGATEWAY, apigateway_delete_rest_api},
+    {"GetResources", SERVICE_APIGATEWAY, "GET", RESTAPIS "/*/resources", RATE_GET_RESOURCES, apigateway_get_resources},
+    {"CreateResource", SERVICE_APIGATEWAY, "POST", RESOURCE, RATE_CREATE_RESOURCE, apigateway_create_resource},
+    {"GetResource", SERVICE_APIGATEWAY, "GET", RESOURCE, RATE_APIGATEWAY, apigateway_get_resource},
+    {"DeleteResource", SERVICE_APIGATEWAY, "DELETE", RESOURCE, RATE_APIGATEWAY, apigateway_delete_resource},
+    {"PutMethod", SERVICE_APIGATEWAY, "PUT", METHOD, RATE_APIGATEWAY, apigateway_put_method},
+    {"GetMethod", SERVICE_APIGATEWAY, "GET", METHOD, RATE_APIGATEWAY, apigateway_get_method},
+    {"DeleteMethod", SERVICE_APIGATEWAY, "DELETE", METHOD, RATE_APIGATEWAY, apigateway_delete_method},
+    {"PutMethodResponse", SERVICE_APIGATEWAY, "PUT", METHOD "/responses/*", RATE_APIGATEWAY,
+     apigateway_put_method_response},
+    {"PutIntegration", SERVICE_APIGATEWAY, "PUT", METHOD "/integration", RATE_APIGATEWAY, apigateway_put_integration},
+    {"GetIntegration", SERVICE_APIGATEWAY, "GET", METHOD "/integration", RATE_APIGATEWAY, apigateway_get_integration},
+    {"UpdateIntegration", SERVICE_APIGATEWAY, "PATCH", METHOD "/integration", RATE_APIGATEWAY,
+     apigateway_update_integration},
+    {"DeleteIntegration", SERVICE_APIGATEWAY, "DELETE", METHOD "/integration", RATE_APIGATEWAY,
+     apigateway_delete_integration},
+    {"CreateDeployment", SERVICE_APIGATEWAY, "POST", RESTAPIS "/*/deployments", RATE_CREATE_DEPLOYMENT,
+     apigateway_create_deployment},
+    {"GetDeployments", SERVICE_APIGATEWAY, "GET", RESTAPIS "/*/deployments", RATE_APIGATEWAY,
+     apigateway_get_deployments},
+    {"GetDeployment", SERVICE_APIGATEWAY, "GET", RESTAPIS "/*/deployments/*", RATE_APIGATEWAY,
+     apigateway_get_deployment},
+    {"DeleteDeployment", SERVICE_APIGATEWAY, "DELETE", RESTAPIS "/*/deployments/*", RATE_APIGATEWAY,
+     apigateway_delete_deployment},
+    {"CreateStage", SERVICE_APIGATEWAY, "POST", RESTAPIS "/*/stages", RATE_APIGATEWAY, apigateway_create_stage},
+    {"GetStages", SERVICE_APIGATEWAY, "GET", RESTAPIS "/*/stages", RATE_APIGATEWAY, apigateway_get_stages},
+    {"GetStage", SERVICE_APIGATEWAY, "GET", RESTAPIS "/*/stages/*", RATE_APIGATEWAY, apigateway_get_stage},
+    {"UpdateStage", SERVICE_APIGATEWAY, "PATCH", RESTAPIS "/*/stages/*", RATE_APIGATEWAY, apigateway_update_stage},
+    {"DeleteStage", SERVICE_APIGATEWAY, "DELETE", RESTAPIS "/*/stages/*", RATE_APIGATEWAY, apigateway_delete_stage},
+    {"CreateApi", SERVICE_APIGATEWAY, "POST", APIS, RATE_APIGATEWAY, apigatewayv2_create_api},
+    {"GetApis", SERVICE_APIGATEWAY, "GET", APIS, RATE_APIGATEWAY, apigatewayv2_get_apis},
+    {"GetApi", SERVICE_APIGATEWAY, "GET", APIS "/*", RATE_APIGATEWAY, apigatewayv2_get_api},
+    {"UpdateApi", SERVICE_APIGATEWAY, "PATCH", APIS "/*", RATE_APIGATEWAY, apigatewayv2_update_api},
+    {"DeleteApi", SERVICE_APIGATEWAY, "DELETE", APIS "/*", RATE_APIGATEWAY, apigatewayv2_delete_api},
+    {"CreateIntegration", SERVICE_APIGATEWAY, "POST", APIS "/*/integrations", RATE_APIGATEWAY,
+     apigatewayv2_create_integration},
+    {"GetIntegrations", SERVICE_APIGATEWAY, "GET", APIS "/*/integrations", RATE_APIGATEWAY,
+     apigatewayv2_get_integrations},
+    {"GetIntegration", SERVICE_APIGATEWAY, "GET", APIS "/*/integrations/*", RATE_APIGATEWAY,
+     apigatewayv2_get_integration},
+    {"UpdateIntegration", SERVICE_APIGATEWAY, "PATCH", APIS "/*/integrations/*", RATE_APIGATEWAY,
+     apigatewayv2_update_integration},
+    {"DeleteIntegration", SERVICE_APIGATEWAY, "DELETE", APIS "/*/integrations/*", RATE_APIGATEWAY,
+     apigatewayv2_delete_integration},
+    {"CreateRoute", SERVICE_APIGATEWAY, "POST", APIS "/*/routes", RATE_APIGATEWAY, apigatewayv2_create_route},
+    {"GetRoutes", SERVICE_APIGATEWAY, "GET", APIS "/*/routes", RATE_APIGATEWAY, apigatewayv2_get_routes},
+    {"GetRoute", SERVICE_APIGATEWAY, "GET", APIS "/*/routes/*", RATE_APIGATEWAY, apigatewayv2_get_route},
+    {"UpdateRoute", SERVICE_APIGATEWAY, "PATCH", APIS "/*/routes/*", RATE_APIGATEWAY, apigatewayv2_update_route},
+    {"DeleteRoute", SERVICE_APIGATEWAY, "DELETE", APIS "/*/routes/*", RATE_APIGATEWAY, apigatewayv2_delete_route},
+    {"CreateDeployment", SERVICE_APIGATEWAY, "POST", APIS "/*/deployments", RATE_CREATE_DEPLOYMENT,
+     apigatewayv2_create_deployment},
+    {"GetDeployments", SERVICE_APIGATEWAY, "GET", APIS "/*/deployments", RATE_APIGATEWAY, apigatewayv2_get_deployments},
+    {"GetDeployment", SERVICE_APIGATEWAY, "GET", APIS "/*/deployments/*", RATE_APIGATEWAY, apigatewayv2_get_deployment},
+    {"UpdateDeployment", SERVICE_APIGATEWAY, "PATCH", APIS "/*/deployments/*", RATE_APIGATEWAY,
+     apigatewayv2_update_deployment},
+    {"DeleteDeployment", SERVICE_APIGATEWAY, "DELETE", APIS "/*/deployments/*", RATE_APIGATEWAY,
+     apigatewayv2_delete_deployment},
+    {"CreateStage", SERVICE_APIGATEWAY, "POST", APIS "/*/stages", RATE_APIGATEWAY, apigatewayv2_create_stage},
+    {"GetStages", SERVICE_APIGATEWAY, "GET", APIS "/*/stages", RATE_APIGATEWAY, apigatewayv2_get_stages},
+    {"GetStage", SERVICE_APIGATEWAY, "GET", APIS "/*/stages/*", RATE_APIGATEWAY, apigatewayv2_get_stage},
+    {"UpdateStage", SERVICE_APIGATEWAY, "PATCH", APIS "/*/stages/*", RATE_APIGATEWAY, apigatewayv2_update_stage},
+    {"DeleteStage", SERVICE_APIGATEWAY, "DELETE", APIS "/*/stages/*", RATE_APIGATEWAY, apigatewayv2_delete_stage},
 };
 
 static const struct {
 	const char *scope;
 	enum service service;
-} services[] = {{"lambda", SERVICE_LAMBDA}, {"monitoring", SERVICE_MONITORING}, {"sts", SERVICE_STS}};
+} services[] = {{"lambda", SERVICE_LAMBDA},
+		{"monitoring", SERVICE_MONITORING},
+		{"sts", SERVICE_STS},
+		{"apigateway", SERVICE_APIGATEWAY}};
 
 void dispatch_names(const char *out[static DISPATCH_NAMES_MAX])
 {
 	_Static_assert(array_len(operations) < DISPATCH_NAMES_MAX, "room for every name");
-	for (size_t i = 0; i < array_len(operations); i++)
-		out[i] = operations[i].name;
-	out[array_len(operations)] = NULL;
+	size_t n = 0;
+	/* REST and HTTP APIs have some names in common. */
+	for (size_t i = 0; i < array_len(operations); i++) {
+		size_t known = 0;
+		while (known < n && strcmp(out[known], operations[i].name) != 0)
+			known++;
+		if (known == n)
+			out[n++] = operations[i].name;
+	}
+	out[n] = NULL;
 }
 
 /* --- who --- */
@@ -87,6 +168,9 @@ static void guess_protocol(struct call *c)
 	c->query_mode = c->protocol == PROTOCOL_JSON && mode && strcmp(mode, "true") == 0;
 	/* The service is told by the signature; without one, by the form of the request. */
 	c->service = c->protocol == PROTOCOL_REST_JSON ? SERVICE_LAMBDA : SERVICE_MONITORING;
+	if (c->service == SERVICE_LAMBDA &&
+	    (text_starts_with(c->request->path, RESTAPIS) || text_starts_with(c->request->path, APIS)))
+		c->service = SERVICE_APIGATEWAY;
 	if (c->protocol == PROTOCOL_QUERY && c->request->body_len &&
 	    memmem(c->request->body, c->request->body_len, "Version=2011-06-15", strlen("Version=2011-06-15")))
 		c->service = SERVICE_STS;
@@ -220,6 +304,7 @@ static bool path_matches(struct call *c, const char *pattern)
 {
 	const char *path = c->request->path;
 	size_t n = 0;
+	memset(c->segments, 0, sizeof(c->segments));
 	while (*pattern == '/' && *path == '/') {
 		size_t want = strcspn(++pattern, "/?"), have = strcspn(++path, "/");
 		bool any = want == 1 && *pattern == '*';
@@ -283,27 +368,29 @@ static bool read_body(struct call *c)
 
 static bool identify(struct call *c)
 {
-	bool lambda = c->service == SERVICE_LAMBDA;
+	bool lambda = c->service == SERVICE_LAMBDA, rest = lambda || c->service == SERVICE_APIGATEWAY;
 	const char *name = NULL;
-	/* Lambda has one protocol, STS another; CloudWatch is asked by two. */
-	if (lambda)
+	/* Lambda and API Gateway have one protocol, STS another; CloudWatch is asked by two. */
+	if (rest)
 		c->protocol = PROTOCOL_REST_JSON;
 	else if (c->protocol == PROTOCOL_REST_JSON || c->service == SERVICE_STS)
 		c->protocol = PROTOCOL_QUERY;
 	/* The query protocol names the operation in the body. */
-	if (!lambda && !read_body(c))
+	if (!rest && !read_body(c))
 		return false;
-	if (!lambda)
+	if (!rest)
 		name = cloudwatch_operation(c);
-	c->operation = lambda || name ? find_operation(c, name) : NULL;
+	c->operation = rest || name ? find_operation(c, name) : NULL;
 	if (!c->operation) {
 		call_fail(c, &call_error_unknown_operation, "rollout-localaws does not have the operation %s %s.",
 			  name ? name : c->request->method, name ? "" : c->request->path);
 		return false;
 	}
 	/* What Invoke is sent is for the function. */
-	if (lambda && c->operation->run != lambda_invoke && !read_body(c))
+	if (rest && c->operation->run != lambda_invoke && !read_body(c))
 		return false;
+	if (!lambda)
+		return true;
 	if (c->segments[0])
 		c->function = bare_name(c, c->segments[0]);
 	/* A statement's id is no alias. */
@@ -370,15 +457,22 @@ static void apply_later(struct call *c, int64_t delay_ms)
 
 static void fail_denied(struct call *c)
 {
-	const char *service = c->service == SERVICE_LAMBDA ? "lambda"
-			      : c->service == SERVICE_STS  ? "sts"
-							   : "cloudwatch";
-	const char *resource = c->service == SERVICE_LAMBDA && c->function ? lambda_arn(c, c->function, NULL) : "*";
+	const char *service = c->service == SERVICE_LAMBDA	 ? "lambda"
+			      : c->service == SERVICE_STS	 ? "sts"
+			      : c->service == SERVICE_APIGATEWAY ? "apigateway"
+								 : "cloudwatch";
+	/* Rights to API Gateway go by method and path. */
+	bool gateway = c->service == SERVICE_APIGATEWAY;
+	const char *action = gateway ? c->request->method : c->operation->name, *resource = "*";
+	if (gateway)
+		resource = arena_printf(c->arena, "arn:aws:apigateway:%s::%s", c->region, c->request->path);
+	else if (c->service == SERVICE_LAMBDA && c->function)
+		resource = lambda_arn(c, c->function, NULL);
 	call_fail(c, &call_error_denied,
 		  "User: arn:aws:iam::" WORLD_ACCOUNT
 		  ":user/%s is not authorized to perform: %s:%s on resource: %s because no "
 		  "identity-based policy allows the %s:%s action",
-		  c->key_id, service, c->operation->name, resource, service, c->operation->name);
+		  c->key_id, service, action, resource, service, action);
 }
 
 /* Faults that leave an answer, but another one. */
@@ -456,6 +550,16 @@ static void call_init(struct call *c, struct world *w, const struct http_request
 	guess_protocol(c);
 }
 
+/* API Gateway limits all operations together, and some of them once more. */
+static bool take_rates(struct call *c, struct instant now)
+{
+	struct rates *r = &c->w->rates;
+	enum rate_group own = c->operation->rate;
+	return rates_take(r, c->region, own, now.unix_ms) &&
+	       (c->service != SERVICE_APIGATEWAY || own == RATE_APIGATEWAY ||
+		rates_take(r, c->region, RATE_APIGATEWAY, now.unix_ms));
+}
+
 void dispatch_request(struct world *w, const struct http_request *request, struct instant now, struct world_reply *ret)
 {
 	struct call c;
@@ -472,7 +576,7 @@ void dispatch_request(struct world *w, const struct http_request *request, struc
 	}
 	const char *name = c.operation->name;
 	const struct fault *fault;
-	if (!rates_take(&w->rates, c.region, c.operation->rate, now.unix_ms)) {
+	if (!take_rates(&c, now)) {
 		throttled = true;
 		call_fail_throttled(&c);
 	} else if ((fault = faults_strike(&w->faults, &w->chance, name, c.function, c.alias))) {

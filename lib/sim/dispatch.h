@@ -10,6 +10,6 @@
 void dispatch_request(struct world *w, const struct http_request *request, struct instant now, struct world_reply *ret);
 /* Applies what a fault held back. */
 void dispatch_late(struct world *w, const struct late_request *late);
-#define DISPATCH_NAMES_MAX 64
+#define DISPATCH_NAMES_MAX 128
 /* The names of all operations, and a NULL after them. */
 void dispatch_names(const char *out[static DISPATCH_NAMES_MAX]);

@@ -518,6 +518,7 @@ void model_drop_everything(struct world *w)
 	w->n_late = 0;
 	faults_clear(&w->faults);
 	alarms_deinit(&w->alarms);
+	gateway_deinit(&w->gateway);
 	metrics_deinit(&w->metrics);
 	counters_deinit(&w->counters);
 }

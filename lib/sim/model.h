@@ -13,6 +13,7 @@
 #include "sim/alarms.h"
 #include "sim/counters.h"
 #include "sim/faults.h"
+#include "sim/gateway.h"
 #include "sim/metrics.h"
 #include "sim/rates.h"
 #include "sim/table.h"
@@ -197,6 +198,7 @@ struct world {
 	struct prng ids;    /* revisions and request ids */
 	struct prng invoke; /* Invoke's choices */
 	struct prng chance; /* faults' probabilities */
+	struct prng canary; /* which requests an API's canary gets */
 	bool signatures;
 	bool admin;
 	bool invoke_delay;    /* Invoke answers after the drawn duration */
@@ -207,8 +209,9 @@ struct world {
 	int64_t now_ms;		/* the world's time */
 	int64_t tick_ms;	/* start of the next slice of traffic */
 	struct table functions; /* name -> struct function */
-	struct table objects;	/* "bucket/key" -> struct code_object; "bucket/" -> NULL, so that it is there */
-	struct table images;	/* URI -> struct code_object */
+	struct gateway_apis gateway;
+	struct table objects; /* "bucket/key" -> struct code_object; "bucket/" -> NULL, so that it is there */
+	struct table images;  /* URI -> struct code_object */
 	struct traffic *traffic;
 	size_t n_traffic;
 	size_t traffic_cap;

@@ -9,6 +9,7 @@
 static const struct {
 	const char *name;
 	double per_second;
+	double saved_s; /* so many seconds' worth may be saved up; 0: one second's */
 } groups[RATE_N] = {
     [RATE_NONE] = {"none", 0},
     /* Lambda: developer guide, "Quotas", API requests. */
@@ -24,6 +25,11 @@ static const struct {
     [RATE_DESCRIBE_ALARMS] = {"describe_alarms", 9},
     [RATE_SET_ALARM_STATE] = {"set_alarm_state", 3},
     [RATE_CHANGE_ALARMS] = {"change_alarms", 3},
+    /* API Gateway: developer guide, "Quotas for creating, deploying and managing an API". */
+    [RATE_APIGATEWAY] = {"apigateway", 10, 4},
+    [RATE_CREATE_DEPLOYMENT] = {"create_deployment", 0.2},
+    [RATE_CREATE_RESOURCE] = {"create_resource", 5},
+    [RATE_GET_RESOURCES] = {"get_resources", 2.5, 2},
 };
 
 void rates_init(struct rates *r)
@@ -44,18 +50,19 @@ const char *rates_name(enum rate_group g)
 	return groups[g].name;
 }
 
-static void bucket_start(struct bucket *b, double per_second, int64_t now_ms)
+static void bucket_start(struct bucket *b, enum rate_group g, double per_second, int64_t now_ms)
 {
-	/* AWS says nothing of bursts: one second's worth. */
+	/* AWS says something of bursts for API Gateway alone. */
+	double saved = per_second * (groups[g].saved_s > 0 ? groups[g].saved_s : 1);
 	if (per_second > 0)
-		bucket_init(b, per_second, per_second < 1 ? 1 : per_second, now_ms);
+		bucket_init(b, per_second, saved < 1 ? 1 : saved, now_ms);
 }
 
 void rates_set(struct rates *r, enum rate_group g, double per_second)
 {
 	r->per_second[g] = per_second;
 	for (size_t i = 0; i < r->n_regions; i++)
-		bucket_start(&r->regions[i].buckets[g], per_second, r->regions[i].buckets[g].at_ms);
+		bucket_start(&r->regions[i].buckets[g], g, per_second, r->regions[i].buckets[g].at_ms);
 }
 
 static struct rates_region *find_region(struct rates *r, const char *name, int64_t now_ms)
@@ -69,7 +76,7 @@ static struct rates_region *find_region(struct rates *r, const char *name, int64
 	struct rates_region *region = &r->regions[r->n_regions++];
 	text_copy(region->name, sizeof(region->name), name);
 	for (size_t i = 0; i < RATE_N; i++)
-		bucket_start(&region->buckets[i], r->per_second[i], now_ms);
+		bucket_start(&region->buckets[i], (enum rate_group)i, r->per_second[i], now_ms);
 	return region;
 }
 

@@ -23,6 +23,10 @@ enum rate_group {
 	RATE_DESCRIBE_ALARMS,
 	RATE_SET_ALARM_STATE,
 	RATE_CHANGE_ALARMS, /* PutMetricAlarm, PutCompositeAlarm, DeleteAlarms */
+	RATE_APIGATEWAY,    /* all of API Gateway's control plane together */
+	RATE_CREATE_DEPLOYMENT,
+	RATE_CREATE_RESOURCE,
+	RATE_GET_RESOURCES,
 	RATE_N,
 };
 

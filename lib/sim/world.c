@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "sim/admin.h"
 #include "sim/dispatch.h"
+#include "sim/gateway.h"
 #include "sim/traffic.h"
 #include "sim/world_file.h"
 
@@ -179,7 +180,9 @@ void world_handle(struct world *w, const struct http_request *request, struct in
 {
 	*ret = (struct world_reply){.fate = WORLD_ANSWER, .arena = arena_new()};
 	world_advance(w, now);
-	if (w->admin && text_starts_with(request->path, "/_localaws"))
+	if (gateway_claims(request))
+		gateway_handle(w, request, ret);
+	else if (w->admin && text_starts_with(request->path, "/_localaws"))
 		admin_handle(w, request, ret);
 	else
 		dispatch_request(w, request, now, ret);

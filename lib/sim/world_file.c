@@ -14,6 +14,7 @@ static void seed_streams(struct world *w, uint64_t seed)
 	prng_init(&w->ids, seed ^ 0x1d5);
 	prng_init(&w->invoke, seed ^ 0x13b0ce);
 	prng_init(&w->chance, seed ^ 0xfa117);
+	prng_init(&w->canary, seed ^ 0xca4a27);
 	prng_init(&w->metrics.prng, seed ^ 0x3e7a1c);
 }
 
