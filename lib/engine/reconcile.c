@@ -388,6 +388,9 @@ static void seen(void *arg, struct chain_view *view, const struct aws_error *err
 	r->changed = false;
 	if (r->config.ops.looked)
 		r->config.ops.looked(r->config.arg, &r->view);
+	struct chain_input in = input(r);
+
+	(void)chain_remember_seen(&in, r->config.memory);
 	r->unsettled = observe_unsettled(&r->view) && r->config.spec->code.source != CODE_NONE;
 	if (r->unsettled)
 		done(r, NULL, NULL);

@@ -42,63 +42,15 @@ void service_stop(struct service *s)
 
 /* --- what the record remembers is brought up to date --- */
 
-/* What an alias should hold by the file, as far as the view tells. False: not known (yet). */
-static bool wanted(const struct service_alias *a, const struct chain_view *v, const struct alias_memory *m,
-		   uint64_t *ret)
+/* What is known of the alias's rollout, which may have been started by a retry of its own. */
+static void note_rollout(struct service *s, size_t n)
 {
-	const struct view_version *newest = chain_view_newest(v);
-
-	switch (a->follow) {
-	case FOLLOW_VERSION:
-		*ret = a->version;
-		return true;
-	case FOLLOW_HEAD:
-		*ret = VERSION_LATEST;
-		return true;
-	case FOLLOW_NEWEST:
-		*ret = newest ? newest->number : 0;
-		return newest != NULL;
-	case FOLLOW_ALIAS:
-		*ret = m->seen;
-		return m->seen != 0;
-	}
-	return false;
-}
-
-static void note_source(const struct service *s, const struct service_alias *a, const struct chain_view *v,
-			struct alias_memory *m)
-{
-	const struct view_alias_entry *from = chain_view_alias(v, a->from_alias);
-	bool alone = from && !from->view.odd && from->view.target.weight_bp == 0;
-	uint64_t held = alone ? from->view.target.version : 0;
-
-	if (held == m->seen)
-		return;
-	m->seen = held;
-	m->seen_unix_ms = held != 0 ? engine_now(s->engine).unix_ms : 0;
-}
-
-static void note_alias(struct service *s, size_t n, const struct chain_view *v)
-{
-	const struct service_alias *a = &s->plan->service.aliases[n];
-	const struct view_alias_entry *is = chain_view_alias(v, a->name);
 	struct alias_memory *m = &s->state.memory.aliases[n];
 	const struct item *i = service_rollout(s, n);
-	uint64_t version;
 
-	if (a->follow == FOLLOW_ALIAS)
-		note_source(s, a, v, m);
 	m->rollout_live = i != NULL;
-	if (i && !i->unreadable && i->plan->version_kind == PLAN_VERSION_NUMBER && !i->state.superseded &&
-	    m->reached != 0)
+	if (i && !i->unreadable && !i->state.superseded && m->reached != 0)
 		m->reached = i->plan->version;
-	if (i || !is || is->view.odd || is->view.target.weight_bp != 0 || !wanted(a, v, m, &version) ||
-	    is->view.target.version != version)
-		return;
-	m->was_head = version == VERSION_LATEST;
-	m->reached = version;
-	m->rolled_back = false;
-	m->outcome[0] = '\0';
 }
 
 static void looked(void *arg, const struct chain_view *v)
@@ -108,7 +60,7 @@ static void looked(void *arg, const struct chain_view *v)
 	if (observe_unsettled(v) && s->plan->service.code.source != CODE_NONE)
 		return; /* the aliases were not read */
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++)
-		note_alias(s, n, v);
+		note_rollout(s, n);
 	(void)text_copy(s->state.api_id, sizeof(s->state.api_id), v->api.found ? v->api.id : "");
 	service_mark_dirty(s);
 }
@@ -361,7 +313,6 @@ static void start_rollouts(struct service *s)
 		if (l->items[n].kind == CHANGE_ROLLOUT)
 			start_rollout(s, &l->items[n]);
 	}
-	s->state.memory.insist = false;
 	settle(s);
 }
 
@@ -399,8 +350,6 @@ static void done(void *arg, const struct aws_error *error, const char *operation
 		return;
 	}
 	s->rollouts_due = first_of(s, CHANGE_ROLLOUT) != NULL;
-	if (!s->rollouts_due)
-		s->state.memory.insist = false;
 	if (probe(s)) {
 		settle(s);
 		return;

@@ -70,6 +70,8 @@ void service_record_encode(const struct service_state *s, const struct service_s
 	put_text(o, "applied_sha256", s->memory.applied_sha256);
 	(void)json_object_set_new(o, "deploy", json_boolean(s->memory.deploy));
 	put_text(o, "deployment_id", s->memory.deployment_id);
+	put_text(o, "deploy_mark", s->memory.deploy_mark);
+	(void)json_object_set_new(o, "code_done", json_boolean(s->memory.code_done));
 	(void)json_object_set_new(o, "insist", json_boolean(s->memory.insist));
 	for (size_t n = 0; n < spec->n_aliases; n++)
 		(void)json_array_append_new(aliases, encode_alias(spec->aliases[n].name, &s->memory.aliases[n]));
@@ -158,6 +160,8 @@ static void decode(struct reader *r, struct service_state *s)
 	get_text(r, "applied_sha256", s->memory.applied_sha256, sizeof(s->memory.applied_sha256));
 	s->memory.deploy = get_bool(r, "deploy");
 	get_text(r, "deployment_id", s->memory.deployment_id, sizeof(s->memory.deployment_id));
+	get_text(r, "deploy_mark", s->memory.deploy_mark, sizeof(s->memory.deploy_mark));
+	s->memory.code_done = get_bool(r, "code_done");
 	s->memory.insist = get_bool(r, "insist");
 }
 
