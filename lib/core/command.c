@@ -77,7 +77,9 @@ static enum rollout_answer take_pause(struct answer *a)
 static enum rollout_answer resume_blocked(struct answer *a)
 {
 	struct rollout *r = a->t->r;
-	bool untouched = r->first_traffic_unix_ms == 0 && !r->unsure && r->goal == GOAL_FORWARD;
+	struct alias_view live = {.target = r->live};
+	bool untouched =
+	    r->first_traffic_unix_ms == 0 && !r->unsure && r->goal == GOAL_FORWARD && !concurrency_moves(r, &live);
 
 	announce_command(a->t);
 	r->attempts = 0;
@@ -86,6 +88,7 @@ static enum rollout_answer resume_blocked(struct answer *a)
 		r->goal = GOAL_HOME;
 	if (untouched && !r->superseded) {
 		r->prepared = false;
+		r->gated_pre = false; /* asked about another stable version, perhaps */
 		turn_set_phase(a->t, PHASE_PREPARING, "resumed");
 		return answer_with(a, ANSWER_DONE, "looks at the alias again");
 	}
@@ -151,6 +154,8 @@ static enum rollout_answer take_promote(struct answer *a, bool full)
 				   r->why);
 	if (r->phase == PHASE_PENDING)
 		return promote_pending(a, full);
+	if (!r->applied && !full && r->pause == 0 && r->phase == PHASE_PREPARING)
+		return answer_with(a, ANSWER_ALREADY, "it is being prepared: its first weight comes by itself");
 	if (!r->applied && !full && r->pause == 0)
 		return answer_with(a, ANSWER_ALREADY, "the next weight is being applied right now");
 	announce_command(a->t);
@@ -177,6 +182,7 @@ static enum rollout_answer reopen(struct answer *a, const char *reason)
 	r->quarantine = true;
 	r->ended_unix_ms = 0;
 	r->attempts = 0;
+	concurrency_keep(a->t);
 	announce_command(a->t);
 	turn_set_phase(a->t, PHASE_ROLLING_BACK, reason);
 	return answer_with(a, ANSWER_DONE, "sends all traffic back to version %llu", (unsigned long long)r->stable);

@@ -18,6 +18,11 @@ bool rollout_ended(const struct rollout *r)
 	return r->phase == PHASE_SUCCEEDED || r->phase == PHASE_ROLLED_BACK || r->phase == PHASE_FAILED;
 }
 
+bool rollout_settled(const struct rollout *r)
+{
+	return rollout_ended(r) && r->release == 0;
+}
+
 bool rollout_owns_alias(const struct rollout *r)
 {
 	return !rollout_ended(r) && r->phase != PHASE_PENDING;

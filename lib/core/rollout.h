@@ -19,6 +19,12 @@
  *  - The way home (all traffic to stable) is known from the first record on, so it may leave while nothing can be
  *    recorded. A crash then makes it look like somebody else's write: blocked, with all traffic on stable.
  *
+ * What must agree from outside (gates) is asked at least once: after a crash in the middle it is asked again. The first
+ * gate opens before the first weight is asked for, the last one before the rollout can succeed.
+ *
+ * Provisioned concurrency that is not needed any more is released after the end: the rollout has ended, and does not own
+ * its alias, but is not settled until that is done.
+ *
  * Stale answers (whose seq is not the one waited for) are counted in `stale` and change nothing else.
  */
 #pragma once
@@ -94,12 +100,17 @@ struct rollout {
 	 * own while it moves the allocation.
 	 */
 	bool alias_provisioned;
-	uint32_t provisioned; /* what the canary is given by us; 0: nothing */
-	bool provision_asked; /* it was asked for, and may have taken effect */
-	uint64_t release;     /* ended, but this version's provisioned concurrency is still to be released; 0: none */
+	uint32_t stable_provisioned; /* what the stable version has, and does not need after a success */
+	uint32_t provisioned;	     /* what the canary is given by us; 0: nothing */
+	bool provision_asked;	     /* it was asked for, and may have taken effect */
+	bool provision_unsure; /* an earlier request's outcome is unknown: a refusal of a later one says nothing */
+	uint64_t release;      /* ended, but this version's provisioned concurrency is still to be released; 0: none */
+	int64_t moving_ms;     /* how long AWS has been seen to move the alias's allocation */
 
 	uint64_t soak_version;	   /* what the source alias was seen to hold alone … */
 	int64_t soak_from_unix_ms; /* … since when we know */
+	int64_t soak_seen_unix_ms; /* when it was last looked at, by both clocks: a jump of the wall clock … */
+	int64_t soak_seen_boot_ms; /* … moves soak_from along; 0: not in this boot */
 
 	uint64_t stable;
 	uint64_t canary;
@@ -204,7 +215,9 @@ struct rollout_event {
 		struct {
 			enum call_outcome outcome;
 			struct alias_view alias;
-			uint64_t canary; /* the version that the plan asked for, `latest` resolved */
+			/* The version that the plan asks for, `latest` resolved. Once r->canary is known it is that one: a
+			 * rollout that has chosen its version keeps it. */
+			uint64_t canary;
 			struct version_info canary_info;
 			struct version_info stable_info;
 			bool same_role;			/* execution role and dead-letter target are the same */
@@ -213,8 +226,12 @@ struct rollout_event {
 			/* The version is not known yet, though nothing is wrong: being published, say. `error` says what is
 			 * waited for; counted as preparing, without end as long as the outcome is CALL_OK. */
 			bool waiting;
-			/* The version is what another alias holds alone: the rollout waits until it has soaked there. */
+			/*
+			 * The version is what another alias holds alone: the rollout waits until it has soaked there. While it
+			 * does, the rest need not be read: `waiting`, with that version, or 0 when the alias splits its traffic.
+			 */
 			bool from_alias;
+			const char *source;	      /* that alias's name */
 			int64_t source_since_unix_ms; /* what our own record knows about since when; 0: nothing */
 			uint32_t stable_provisioned;  /* of the stable version itself; 0: none */
 			bool alias_provisioned;	      /* the alias itself has provisioned concurrency */
@@ -276,6 +293,7 @@ enum announce_kind {
 	ANNOUNCE_TROUBLE,   /* something keeps the rollout from going on */
 	ANNOUNCE_RECOVERED, /* the trouble is over, or a lost answer was found */
 	ANNOUNCE_FOREIGN,   /* somebody else's write was seen */
+	ANNOUNCE_RELEASED,  /* what was left of provisioned concurrency is gone, or stays for a reason */
 };
 
 struct rollout_effect {

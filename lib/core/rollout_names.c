@@ -43,7 +43,7 @@ const char *rollout_announce_name(enum announce_kind k)
 	static const char *const names[] = {
 	    [ANNOUNCE_PHASE] = "phase",		[ANNOUNCE_WEIGHT] = "weight",	      [ANNOUNCE_INTENT] = "intent",
 	    [ANNOUNCE_VERDICT] = "verdict",	[ANNOUNCE_COMMAND] = "command",	      [ANNOUNCE_TROUBLE] = "trouble",
-	    [ANNOUNCE_RECOVERED] = "recovered", [ANNOUNCE_FOREIGN] = "foreign-write",
+	    [ANNOUNCE_RECOVERED] = "recovered", [ANNOUNCE_FOREIGN] = "foreign-write", [ANNOUNCE_RELEASED] = "released",
 	};
 
 	return names[k];

@@ -76,7 +76,7 @@ void turn_recovered(struct turn *t)
 
 void turn_retry_later(struct turn *t)
 {
-	bool home = t->r->goal == GOAL_HOME;
+	bool home = t->r->goal == GOAL_HOME && !rollout_ended(t->r);
 	int64_t wait = backoff_full_jitter_ms(t->r->attempts, home ? RETRY_HOME_BASE_MS : RETRY_BASE_MS,
 					      home ? RETRY_HOME_CAP_MS : RETRY_CAP_MS, t->event->entropy);
 
@@ -89,7 +89,7 @@ enum rollout_phase turn_forward_phase(const struct turn *t)
 {
 	const struct rollout *r = t->r;
 
-	if (!r->prepared)
+	if (!r->prepared || gates_hold_traffic(t))
 		return PHASE_PREPARING;
 	if (r->pause != 0)
 		return PHASE_PAUSED;
@@ -102,7 +102,9 @@ void turn_end(struct turn *t, enum rollout_phase phase, const char *reason)
 {
 	struct rollout *r = t->r;
 
-	r->wait = WAIT_NOTHING;
+	/* A request for provisioned concurrency is waited for even now: it must not land after what takes it back. */
+	if (r->wait != WAIT_PROVISION)
+		r->wait = WAIT_NOTHING;
 	r->look = false;
 	r->pause = 0;
 	r->poll_pending = false;
@@ -110,6 +112,7 @@ void turn_end(struct turn *t, enum rollout_phase phase, const char *reason)
 	r->reopened = false;
 	turn_recovered(t);
 	turn_set_phase(t, phase, reason);
+	concurrency_end(t, phase);
 	if (r->quarantine && phase == PHASE_ROLLED_BACK)
 		(void)turn_effect(t, EFFECT_QUARANTINE);
 	(void)turn_effect(t, EFFECT_ENDED);
@@ -127,15 +130,24 @@ void turn_proceed(struct turn *t)
 {
 	struct rollout *r = t->r;
 
-	if (rollout_ended(r) || r->phase == PHASE_PENDING || r->phase == PHASE_BLOCKED || r->wait != WAIT_NOTHING)
+	if (rollout_settled(r) || r->phase == PHASE_PENDING || r->phase == PHASE_BLOCKED)
+		return;
+	/* The last gate is asked while the canary bakes: holds and pauses come all the same. */
+	if (r->wait == WAIT_GATE && r->applied)
+		decide(t);
+	if (r->wait != WAIT_NOTHING)
 		return;
 	if (r->retry_boot_ms > t->now.boot_ms)
 		return;
 	r->retry_boot_ms = 0;
-	if (r->phase == PHASE_PREPARING)
-		traffic_prepare(t);
+	if (rollout_ended(r))
+		concurrency_release(t);
+	else if (r->phase == PHASE_PREPARING && !r->prepared)
+		prepare_ask(t);
 	else if (r->look)
 		traffic_look(t);
+	else if (gates_due(t))
+		gates_ask(t);
 	else if (r->goal == GOAL_HOME || (!r->applied && r->pause == 0))
 		traffic_write(t);
 	else
@@ -151,6 +163,10 @@ static void take_resumed(struct turn *t)
 		r->bake_mark_boot_ms = t->now.boot_ms;
 	if (r->wait == WAIT_WRITE)
 		r->unsure = true;
+	if (r->wait == WAIT_PROVISION)
+		r->provision_unsure = true;
+	if (!t->event->resumed.same_boot)
+		r->soak_seen_boot_ms = 0;
 	r->wait = WAIT_NOTHING;
 	r->cancelled = false;
 	r->retry_boot_ms = 0;
@@ -203,7 +219,7 @@ static void take_event(struct turn *t, enum rollout_answer *ret_answer, char *re
 		break;
 	case EVENT_PREPARED:
 		if (answers_wait(t, WAIT_PREPARE))
-			traffic_prepared(t);
+			prepare_answered(t);
 		break;
 	case EVENT_ALIAS_READ:
 		if (answers_wait(t, WAIT_READ))
@@ -228,6 +244,18 @@ static void take_event(struct turn *t, enum rollout_answer *ret_answer, char *re
 	case EVENT_SUPERSEDED:
 		take_superseded(t);
 		break;
+	case EVENT_GATED:
+		if (answers_wait(t, WAIT_GATE))
+			gates_answered(t);
+		break;
+	case EVENT_PROVISIONED:
+		if (answers_wait(t, WAIT_PROVISION))
+			concurrency_asked(t);
+		break;
+	case EVENT_RELEASED:
+		if (answers_wait(t, WAIT_PROVISION))
+			concurrency_released(t);
+		break;
 	}
 }
 
@@ -236,7 +264,7 @@ static void arm_timer(struct turn *t)
 	const struct rollout *r = t->r;
 	int64_t at = INT64_MAX;
 
-	if (!rollout_ended(r) && r->phase != PHASE_PENDING && r->phase != PHASE_BLOCKED) {
+	if (!rollout_settled(r) && r->phase != PHASE_PENDING && r->phase != PHASE_BLOCKED) {
 		at = watch_next_boot_ms(t);
 		if (r->retry_boot_ms != 0 && r->retry_boot_ms < at)
 			at = r->retry_boot_ms;

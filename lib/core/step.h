@@ -1,5 +1,5 @@
 /*
- * Inside the state machine only: what step.c, traffic.c, watch.c and command.c share. See rollout.h.
+ * Inside the state machine only: what its files share. See rollout.h.
  */
 #pragma once
 
@@ -33,8 +33,6 @@ void turn_end(struct turn *t, enum rollout_phase phase, const char *reason);
 
 /* traffic.c */
 struct alias_target traffic_wanted(const struct rollout_spec *spec, const struct rollout *r);
-void traffic_prepare(struct turn *t);
-void traffic_prepared(struct turn *t);
 void traffic_look(struct turn *t); /* asks for the alias */
 void traffic_looked(struct turn *t);
 void traffic_write(struct turn *t); /* asks for the wanted target, or finds that it holds already */
@@ -44,7 +42,43 @@ void traffic_call_back(struct turn *t);
 /* All traffic to stable, before anything else. Ends the rollout at once when nothing was moved or asked for. */
 void traffic_go_home(struct turn *t, const char *reason, bool quarantine);
 
+/* Nothing is written any more until an operator's word. */
+void traffic_block(struct turn *t, const char *reason);
+/* What the alias holds is known: what was asked for before can no longer land. */
+void traffic_confirm(struct turn *t, const struct alias_view *view);
+
+/* prepare.c */
+void prepare_ask(struct turn *t);
+void prepare_answered(struct turn *t);
+void prepare_fail(struct turn *t, const char *fmt, ...) printf_like(2, 3); /* ends it: nothing was moved */
+/* What the canary needs is being made ready: looks again later, up to a limit. */
+void prepare_await(struct turn *t, const char *what, const char *detail);
+
+/* gates.c */
+bool gates_hold_traffic(const struct turn *t); /* the first one is there and has not opened */
+bool gates_hold_end(const struct turn *t);     /* the last one … */
+bool gates_due(const struct turn *t);	       /* one must be asked now */
+void gates_ask(struct turn *t);
+void gates_answered(struct turn *t);
+void gates_drop(struct turn *t); /* its answer does not matter any more */
+
+/* concurrency.c: provisioned concurrency */
+/* Whether the canary has what it needs, by the answer to EFFECT_PREPARE; if not, what to do about it was arranged. */
+bool concurrency_ready(struct turn *t);
+void concurrency_asked(struct turn *t); /* EVENT_PROVISIONED */
+/* AWS moves the allocation of the alias itself between our two versions: a passing weight of its own. */
+bool concurrency_moves(const struct rollout *r, const struct alias_view *view);
+void concurrency_look_again(struct turn *t);
+/* Returns whether that is under way to the wanted target: looked at again later, up to a limit. */
+bool concurrency_await_move(struct turn *t, const struct alias_target *wanted);
+void concurrency_end(struct turn *t, enum rollout_phase phase); /* notes what is to be released */
+void concurrency_release(struct turn *t);
+void concurrency_released(struct turn *t); /* EVENT_RELEASED */
+void concurrency_keep(struct turn *t);	   /* nothing is released after all */
+
 /* watch.c */
+/* The canary failed, by its metrics or by a gate: back, or a pause, as the plan says. */
+void watch_failed(struct turn *t, const char *why);
 void watch_begin(struct turn *t); /* a weight has just landed */
 void watch_poll(struct turn *t);  /* reads metrics, if it is time; whatever else is waited for */
 void watch_polled(struct turn *t);

@@ -1,20 +1,17 @@
 /*
- * The alias: prepare, look, write, and recognise what is found.
+ * The alias: look, write, and recognise what is found.
  *
  * What counts as ours: the content that was last confirmed, and every target asked for since then whose outcome is not
  * known. A write carries the RevisionId of that confirmation, so once the RevisionId has changed, no older write can
  * land. As long as an outcome is unknown (`unsure`), the way home is written even if the alias seems to be home: that
  * changes the RevisionId, and what is still under way can no longer land.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "core/step.h"
-
-#define PREPARE_LIMIT_MS (15 * MS_PER_MINUTE) /* SnapStart takes minutes */
 
 static struct alias_target target_at(const struct rollout_spec *spec, const struct rollout *r, uint32_t step)
 {
@@ -58,7 +55,7 @@ static void ask(struct turn *t)
 	t->r->asked[bit / 64] |= UINT64_C(1) << (bit % 64);
 }
 
-static void confirm(struct turn *t, const struct alias_view *view)
+void traffic_confirm(struct turn *t, const struct alias_view *view)
 {
 	struct rollout *r = t->r;
 
@@ -68,7 +65,7 @@ static void confirm(struct turn *t, const struct alias_view *view)
 	r->unsure = false;
 }
 
-static void block(struct turn *t, const char *reason)
+void traffic_block(struct turn *t, const char *reason)
 {
 	t->r->wait = WAIT_NOTHING;
 	t->r->look = false;
@@ -84,156 +81,6 @@ static void retry_soon(struct turn *t)
 		t->r->attempts = 1;
 	else
 		turn_retry_later(t);
-}
-
-/* --- preparing --- */
-
-void traffic_prepare(struct turn *t)
-{
-	t->r->wait = WAIT_PREPARE;
-	turn_effect(t, EFFECT_PREPARE)->seq = ++t->r->seq;
-}
-
-static void printf_like(2, 3) fail_before_traffic(struct turn *t, const char *fmt, ...)
-{
-	char reason[LIMIT_REASON];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(reason, sizeof(reason), fmt, args);
-	va_end(args);
-	turn_end(t, PHASE_FAILED, reason);
-}
-
-/* Left-over weights are somebody's unfinished work: shown, never overwritten without an operator's word. */
-static void block_on_leftovers(struct turn *t)
-{
-	struct rollout *r = t->r;
-	const struct alias_view *alias = &t->event->prepared.alias;
-	char holds[128], reason[LIMIT_REASON];
-
-	r->stable = alias->target.version;
-	r->prepared = true;
-	confirm(t, alias);
-	alias_view_format(alias, holds, sizeof(holds));
-	(void)snprintf(reason, sizeof(reason),
-		       "the alias already splits its traffic (%s): clear that and `resume`, or `rollback` to send all "
-		       "to the first one",
-		       holds);
-	turn_announce(t, ANNOUNCE_FOREIGN, "the alias holds %s before the rollout began", holds);
-	block(t, reason);
-}
-
-static const char *alarm_in_alarm(const struct turn *t)
-{
-	const struct spec_analysis *a = &t->spec->analysis;
-
-	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (a->metrics[i].kind == SPEC_METRIC_ALARM && t->event->prepared.alarms[i] == ALARM_ALARM)
-			return a->metrics[i].alarm;
-	}
-	return NULL;
-}
-
-/* Ends the rollout when something forbids it to begin. Returns whether it did. */
-static bool forbidden(struct turn *t)
-{
-	const struct version_info *canary = &t->event->prepared.canary_info;
-	const char *alarm = alarm_in_alarm(t);
-	char version[24];
-
-	version_format(t->event->prepared.canary, version);
-	if (canary->state == VERSION_ABSENT)
-		fail_before_traffic(t, "version %s does not exist: publish it, or correct `version` in the plan",
-				    version);
-	else if (canary->state == VERSION_BROKEN)
-		fail_before_traffic(t, "the new version cannot run: %.200s", canary->detail);
-	else if (t->event->prepared.quarantined)
-		fail_before_traffic(t,
-				    "version %s is quarantined on this alias: the same code was rolled back before. "
-				    "`rolloutctl retry` ships it again",
-				    version);
-	else if (t->spec->n_steps > 0 && t->event->prepared.alias.target.version == VERSION_LATEST)
-		fail_before_traffic(t,
-				    "the alias points at $LATEST, which cannot share traffic: point it at a published "
-				    "version first, or use AllAtOnce");
-	else if (t->spec->n_steps > 0 && !t->event->prepared.same_role)
-		fail_before_traffic(t,
-				    "the two versions differ in execution role or dead-letter target: AWS refuses to "
-				    "split traffic between them");
-	else if (alarm)
-		fail_before_traffic(t, "the alarm %.160s is in state ALARM already", alarm);
-	else
-		return false;
-	return true;
-}
-
-static void begin_forward(struct turn *t)
-{
-	struct rollout *r = t->r;
-
-	r->stable = t->event->prepared.alias.target.version;
-	(void)text_copy(r->stable_hash, sizeof(r->stable_hash), t->event->prepared.stable_info.hash);
-	confirm(t, &t->event->prepared.alias);
-	r->prepared = true;
-	r->step = r->full ? (uint32_t)t->spec->n_steps : 0;
-	turn_recovered(t);
-	turn_set_phase(t, turn_forward_phase(t), r->pause ? r->reason : "");
-}
-
-static void await_version(struct turn *t)
-{
-	int64_t before = t->now.boot_ms;
-
-	turn_retry_later(t);
-	t->r->prepare_ms += t->r->retry_boot_ms - before;
-	if (t->r->prepare_ms > PREPARE_LIMIT_MS)
-		fail_before_traffic(t, "the new version did not become active within 15 minutes: %.160s",
-				    t->event->prepared.canary_info.detail);
-	else
-		turn_trouble(t, "the new version is not active yet: %.160s", t->event->prepared.canary_info.detail);
-}
-
-static void prepare_read(struct turn *t)
-{
-	const struct alias_view *alias = &t->event->prepared.alias;
-
-	t->r->canary = t->event->prepared.canary;
-	(void)text_copy(t->r->canary_hash, sizeof(t->r->canary_hash), t->event->prepared.canary_info.hash);
-	if (alias->odd || alias->target.weight_bp > 0) {
-		block_on_leftovers(t);
-	} else if (alias->target.version == t->event->prepared.canary) {
-		t->r->stable = alias->target.version;
-		confirm(t, alias);
-		t->r->prepared = true;
-		turn_end(t, PHASE_SUCCEEDED, "the alias points at this version already; nothing was changed");
-	} else if (!forbidden(t)) {
-		if (t->event->prepared.canary_info.state == VERSION_PENDING)
-			await_version(t);
-		else
-			begin_forward(t);
-	}
-}
-
-void traffic_prepared(struct turn *t)
-{
-	const char *error = t->event->prepared.error;
-
-	switch (t->event->prepared.outcome) {
-	case CALL_OK:
-		prepare_read(t);
-		break;
-	case CALL_NOT_FOUND:
-	case CALL_REFUSED:
-	case CALL_CONFLICT:
-		fail_before_traffic(t, "%.250s", error);
-		break;
-	case CALL_UNAVAILABLE:
-	case CALL_UNKNOWN:
-		turn_trouble(t, "%.250s", error);
-		turn_retry_later(t);
-		break;
-	}
 }
 
 /* --- looking --- */
@@ -276,7 +123,15 @@ static void found_foreign(struct turn *t, const struct alias_view *view)
 	    "somebody else changed the alias: it holds %.70s, rolloutd had left %.50s. `resume` goes on from "
 	    "there, `rollback` sends all traffic to version %llu",
 	    holds, last, (unsigned long long)r->stable);
-	block(t, reason);
+	traffic_block(t, reason);
+}
+
+/* The alias's allocation is on its way to a version that we asked for, or that the alias was left at. */
+static bool moved_by_us(const struct turn *t, uint64_t version)
+{
+	struct alias_target target = {.version = version};
+
+	return is_asked(t, &target) || t->r->live.version == version;
 }
 
 static void look_succeeded(struct turn *t)
@@ -288,25 +143,30 @@ static void look_succeeded(struct turn *t)
 	bool moved = !same || strcmp(view->revision, r->revision) != 0;
 	uint32_t attempts = r->attempts;
 
+	if (concurrency_moves(r, view) && moved_by_us(t, view->target.version)) {
+		ours = true;
+		r->applied = false; /* whatever it seemed to hold before */
+	}
 	if (!ours) {
 		if (!may_take_over(t, view)) {
 			found_foreign(t, view);
 			return;
 		}
-		confirm(t, view);
+		traffic_confirm(t, view);
 		r->applied = false;
 		r->unsure = view->odd; /* an odd content has no target of its own: written over in any case */
 	} else if (moved) {
 		if (!same && r->unsure)
 			turn_announce(t, ANNOUNCE_RECOVERED, "the write whose answer was lost has taken effect");
-		confirm(t, view);
+		traffic_confirm(t, view);
 	}
-	if (r->goal == GOAL_HOME && r->first_traffic_unix_ms == 0 && rollout_weight_bp(r) > 0)
+	if (r->goal == GOAL_HOME && r->first_traffic_unix_ms == 0 &&
+	    (rollout_weight_bp(r) > 0 || concurrency_moves(r, view)))
 		r->first_traffic_unix_ms = t->now.unix_ms; /* found only now, and on its way home already */
 	r->look = false;
 	r->reopened = false;
 	r->take_over = false;
-	if (!r->unsure)
+	if (!r->unsure && !concurrency_moves(r, view))
 		turn_recovered(t);
 	/* Refused for its revision, and the alias still shows that one: an old view. The next try waits. */
 	if (!moved && (r->goal == GOAL_HOME || !r->applied))
@@ -329,7 +189,7 @@ void traffic_looked(struct turn *t)
 		if (t->r->reopened)
 			turn_end(t, PHASE_SUCCEEDED, reason);
 		else
-			block(t, reason);
+			traffic_block(t, reason);
 		break;
 	case CALL_UNAVAILABLE:
 	case CALL_UNKNOWN:
@@ -348,6 +208,7 @@ static void landed(struct turn *t)
 	char reason[LIMIT_REASON], holds[96];
 
 	turn_recovered(t);
+	r->moving_ms = 0;
 	alias_target_format(&r->live, holds, sizeof(holds));
 	if (r->goal == GOAL_HOME) {
 		(void)text_copy(reason, sizeof(reason), r->reason);
@@ -359,7 +220,7 @@ static void landed(struct turn *t)
 	turn_announce(t, ANNOUNCE_WEIGHT, "the alias sends its traffic to %s", holds);
 	r->applied = true;
 	watch_begin(t);
-	if (r->step == t->spec->n_steps && t->spec->final_bake_ms == 0)
+	if (r->step == t->spec->n_steps && t->spec->final_bake_ms == 0 && !gates_hold_end(t))
 		turn_end(t, PHASE_SUCCEEDED, "");
 	else
 		turn_set_phase(t, turn_forward_phase(t), r->pause ? r->reason : "");
@@ -376,6 +237,8 @@ void traffic_write(struct turn *t)
 		landed(t);
 		return;
 	}
+	if (concurrency_await_move(t, &wanted))
+		return;
 	ask(t);
 	r->wait = WAIT_WRITE;
 	r->cancelled = false;
@@ -393,13 +256,19 @@ static void write_succeeded(struct turn *t)
 {
 	struct rollout *r = t->r;
 	const struct alias_view *view = &t->event->alias.alias;
+	bool moves = concurrency_moves(r, view) && moved_by_us(t, view->target.version);
 	struct alias_target wanted;
 
-	if (view->odd || !is_asked(t, &view->target)) {
+	if (view->odd || !(moves || is_asked(t, &view->target))) {
 		found_foreign(t, view);
 		return;
 	}
-	confirm(t, view);
+	traffic_confirm(t, view);
+	if (r->alias_provisioned) {
+		/* The answer may come before AWS begins to move the allocation: what the alias holds then decides. */
+		concurrency_look_again(t);
+		return;
+	}
 	wanted = traffic_wanted(t->spec, r);
 	if (alias_target_equal(&wanted, &r->live))
 		landed(t);
@@ -415,7 +284,7 @@ static void write_impossible(struct turn *t)
 	if (t->r->goal == GOAL_HOME) {
 		(void)snprintf(reason, sizeof(reason), "AWS refuses to send all traffic to version %llu: %.180s",
 			       (unsigned long long)t->r->stable, t->event->alias.error);
-		block(t, reason);
+		traffic_block(t, reason);
 		return;
 	}
 	(void)snprintf(reason, sizeof(reason), "AWS refuses the next weight: %.200s", t->event->alias.error);
@@ -484,6 +353,9 @@ void traffic_go_home(struct turn *t, const char *reason, bool quarantine)
 	r->poll_pending = false;
 	if (r->wait == WAIT_PREPARE)
 		r->wait = WAIT_NOTHING;
+	if (r->wait == WAIT_PROVISION)
+		turn_effect(t, EFFECT_CANCEL)->seq = r->seq;
+	gates_drop(t);
 	if (!r->prepared || (r->wait == WAIT_NOTHING && !r->unsure && !r->look && r->first_traffic_unix_ms == 0 &&
 			     alias_target_equal(&r->live, &home))) {
 		turn_end(t, PHASE_FAILED, reason);

@@ -164,7 +164,7 @@ static void pause_for(struct turn *t, enum rollout_pause bit, const char *reason
 	turn_set_phase(t, PHASE_PAUSED, reason);
 }
 
-static void react_to_failure(struct turn *t, const char *why)
+void watch_failed(struct turn *t, const char *why)
 {
 	char reason[LIMIT_REASON];
 
@@ -192,7 +192,7 @@ static void judge(struct turn *t)
 	if (r->allowed)
 		r->hold_from_baked_ms = -1;
 	if (evidence_fails(t, &v))
-		react_to_failure(t, v.why);
+		watch_failed(t, v.why);
 }
 
 static void read_trouble(struct turn *t)
@@ -263,6 +263,8 @@ static void advance(struct turn *t)
 	struct rollout *r = t->r;
 	uint32_t end = (uint32_t)t->spec->n_steps;
 
+	if (r->step == end && gates_hold_end(t))
+		return;
 	if (r->step == end) {
 		/* Only the very answer ends it: what was seen before a hold or a pause may have changed since. */
 		if (!r->finishing || t->event->kind != EVENT_ALIAS_READ) {
@@ -286,6 +288,9 @@ static bool needs_evidence(const struct turn *t)
 	const struct rollout *r = t->r;
 
 	if (r->advance || r->full)
+		return false;
+	/* Without a final bake the promotion is the end, and nothing but a gate can come after it. */
+	if (r->step == t->spec->n_steps && t->spec->final_bake_ms == 0)
 		return false;
 	return t->spec->analysis.pace == SPEC_PACE_EVIDENCE || r->step + 1 >= t->spec->n_steps ||
 	       t->spec->steps[r->step].min_invocations > 0;

@@ -54,6 +54,11 @@ static void check_target(const struct rig *g, const struct rollout_effect *e)
 	assert_true(known);
 	assert_true(e->write.revision[0] != '\0');
 	assert_int_equal(e->write.home, t->version == g->r.stable && t->weight_bp == 0);
+	/* No traffic before the first gate has opened, and none that the canary is not provisioned for. */
+	if (!e->write.home) {
+		assert_true(!g->spec.pre_gate || g->gate_opened_pre);
+		assert_true(g->stable_provisioned == 0 || g->canary_provisioned >= g->stable_provisioned);
+	}
 }
 
 static void take_effect(struct rig *g, const struct rollout_effect *e)
@@ -96,6 +101,29 @@ static void take_effect(struct rig *g, const struct rollout_effect *e)
 			print_message("  %-13s %s\n", rollout_announce_name(e->announce.kind), e->announce.text);
 		break;
 	case EFFECT_CANCEL:
+		g->cancelled_seq = e->seq;
+		break;
+	case EFFECT_GATE:
+		assert_false(g->has_gate);
+		g->has_gate = true;
+		g->gate = e->gate.which;
+		g->gate_seq = e->seq;
+		g->gates_asked++;
+		break;
+	case EFFECT_PROVISION:
+		assert_true(g->r.provision_asked); /* on record first */
+		assert_false(g->has_provision);
+		g->has_provision = true;
+		g->provision_seq = e->seq;
+		g->provision_count = e->provision.count;
+		assert_int_equal(e->provision.version, g->r.canary);
+		break;
+	case EFFECT_RELEASE:
+		assert_true(rollout_ended(&g->r)); /* never while it may still be needed */
+		assert_int_equal(e->provision.version, g->r.release);
+		g->has_release = true;
+		g->release_seq = e->seq;
+		g->release_version = e->provision.version;
 		break;
 	}
 }
@@ -127,19 +155,88 @@ enum rollout_answer rig_command(struct rig *g, enum rollout_command c)
 	return last_answer;
 }
 
+static bool rig_soaked(const struct rig *g)
+{
+	return g->r.soak_version == g->source_version && g->r.soak_from_unix_ms + g->spec.soak_ms <= g->now.unix_ms;
+}
+
 void rig_answer_prepare(struct rig *g)
 {
 	struct rollout_event e = {.kind = EVENT_PREPARED, .seq = g->prepare_seq};
 
 	g->has_prepare = false;
 	e.prepared.alias = g->alias;
-	e.prepared.canary = 2;
+	e.prepared.canary = g->publishing ? 0 : 2;
 	e.prepared.canary_info.state = VERSION_READY;
 	e.prepared.stable_info.state = VERSION_READY;
 	(void)text_copy(e.prepared.canary_info.hash, CODE_HASH_SIZE, "hash-2");
 	(void)text_copy(e.prepared.stable_info.hash, CODE_HASH_SIZE, "hash-1");
 	e.prepared.same_role = true;
 	e.prepared.alarms = g->alarms;
+	e.prepared.stable_provisioned = g->stable_provisioned;
+	e.prepared.alias_provisioned = g->alias_provisioned;
+	e.prepared.canary_provisioned = g->canary_provisioned;
+	e.prepared.canary_provision = g->canary_provisioned > 0 ? g->provision_state : PROVISION_NONE;
+	e.prepared.waiting = g->publishing;
+	if (g->publishing)
+		(void)text_copy(e.prepared.error, LIMIT_REASON, "publishes a version of hello");
+	if (g->source_version != 0 || g->source_splits) {
+		e.prepared.from_alias = true;
+		e.prepared.source = "test";
+		e.prepared.source_since_unix_ms = g->source_since_unix_ms;
+		/* As the engine: nothing else is read as long as it soaks, and once it is chosen it stays. */
+		e.prepared.canary = g->r.canary != 0 ? g->r.canary : g->source_splits ? 0 : g->source_version;
+		e.prepared.waiting = g->r.canary == 0 && (g->source_splits || !rig_soaked(g));
+		if (g->source_splits)
+			(void)text_copy(e.prepared.error, LIMIT_REASON, "waits until test holds one version alone");
+	}
+	rig_event(g, &e);
+}
+
+void rig_answer_gate(struct rig *g, enum call_outcome outcome)
+{
+	struct rollout_event e = {.kind = EVENT_GATED, .seq = g->gate_seq, .gated = {.outcome = outcome}};
+
+	assert_true(g->has_gate);
+	g->has_gate = false;
+	if (outcome == CALL_OK && g->gate == GATE_PRE && g->r.wait == WAIT_GATE)
+		g->gate_opened_pre = true;
+	if (outcome == CALL_OK && g->gate == GATE_POST && g->r.wait == WAIT_GATE)
+		g->gate_opened_post = true;
+	if (outcome != CALL_OK)
+		(void)text_copy(e.gated.text, LIMIT_REASON, "the hook said no");
+	rig_event(g, &e);
+}
+
+void rig_answer_provision(struct rig *g, enum call_outcome outcome, bool applied)
+{
+	struct rollout_event e = {
+	    .kind = EVENT_PROVISIONED, .seq = g->provision_seq, .provisioned = {.outcome = outcome}};
+
+	assert_true(g->has_provision);
+	g->has_provision = false;
+	if (applied) {
+		g->canary_provisioned = g->provision_count;
+		g->provision_state = PROVISION_IN_PROGRESS;
+	}
+	if (outcome != CALL_OK)
+		(void)text_copy(e.provisioned.error, LIMIT_REASON, "PutProvisionedConcurrencyConfig: it did not work");
+	rig_event(g, &e);
+}
+
+void rig_answer_release(struct rig *g, enum call_outcome outcome, bool applied)
+{
+	struct rollout_event e = {.kind = EVENT_RELEASED, .seq = g->release_seq, .provisioned = {.outcome = outcome}};
+
+	assert_true(g->has_release);
+	g->has_release = false;
+	if (applied && g->release_version == g->r.canary)
+		g->canary_provisioned = 0;
+	else if (applied)
+		g->stable_provisioned = 0;
+	if (outcome != CALL_OK)
+		(void)text_copy(e.provisioned.error, LIMIT_REASON,
+				"DeleteProvisionedConcurrencyConfig: it did not work");
 	rig_event(g, &e);
 }
 
@@ -262,6 +359,12 @@ bool rig_turn(struct rig *g)
 		rig_answer_read(g);
 	else if (g->has_write)
 		rig_answer_write(g, FATE_OK);
+	else if (g->has_gate && !g->gate_takes_long)
+		rig_answer_gate(g, CALL_OK);
+	else if (g->has_provision)
+		rig_answer_provision(g, CALL_OK, true);
+	else if (g->has_release)
+		rig_answer_release(g, CALL_OK, true);
 	else if (g->has_poll)
 		rig_answer_poll(g);
 	else if (g->timer_boot_ms == INT64_MAX)
@@ -273,6 +376,8 @@ bool rig_turn(struct rig *g)
 			g->now.boot_ms += ahead;
 			g->now.unix_ms += ahead;
 		}
+		if (g->provision_state == PROVISION_IN_PROGRESS)
+			g->provision_state = PROVISION_READY;
 		rig_simple(g, EVENT_TIMER);
 	}
 	return true;
@@ -294,6 +399,7 @@ void rig_crash(struct rig *g, bool same_boot)
 	if (g->trace)
 		print_message("  crash\n");
 	g->has_prepare = g->has_read = g->has_write = g->has_poll = false;
+	g->has_gate = g->has_provision = g->has_release = false;
 	if (!same_boot)
 		g->now.boot_ms = 1000;
 	rig_event(g, &e);

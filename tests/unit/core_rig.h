@@ -46,6 +46,24 @@ struct rig {
 	uint64_t poll_seq;
 	int64_t poll_through;
 	bool has_poll;
+	uint64_t gate_seq;
+	enum rollout_gate gate;
+	bool has_gate, gate_takes_long;
+	bool gate_opened_pre, gate_opened_post;
+	unsigned gates_asked;
+	uint64_t provision_seq;
+	uint32_t provision_count;
+	bool has_provision;
+	uint64_t release_seq, release_version;
+	bool has_release;
+	uint32_t stable_provisioned, canary_provisioned; /* as AWS has it */
+	enum provision_state provision_state;		 /* the canary's */
+	bool alias_provisioned;
+	bool publishing;
+	uint64_t source_version; /* of the alias that the version is taken from; 0: there is none */
+	bool source_splits;
+	int64_t source_since_unix_ms;
+	uint64_t cancelled_seq;
 	int64_t timer_boot_ms;
 	bool quarantined_effect;
 	unsigned ended_effects;
@@ -73,6 +91,10 @@ void rig_answer_prepare(struct rig *g);
 void rig_answer_read(struct rig *g);
 void rig_answer_write(struct rig *g, enum fate fate);
 void rig_answer_poll(struct rig *g);
+void rig_answer_gate(struct rig *g, enum call_outcome outcome);
+/* `applied`: it took effect in AWS, whatever the answer says. */
+void rig_answer_provision(struct rig *g, enum call_outcome outcome, bool applied);
+void rig_answer_release(struct rig *g, enum call_outcome outcome, bool applied);
 void rig_deliver_late(struct rig *g);
 void rig_human(struct rig *g, struct alias_target target);
 /* Answers everything well and moves time to the next timer, until nothing happens or the phase is reached. */
