@@ -5,20 +5,21 @@
 #pragma once
 
 /* plans and configuration */
-#define LIMIT_PLAN_BYTES    (64 * 1024)
-#define LIMIT_CONFIG_BYTES  (64 * 1024)
-#define LIMIT_YAML_DEPTH    16
-#define LIMIT_YAML_NODES    4096
-#define LIMIT_DIAGNOSTICS   64	  /* further ones are counted */
-#define LIMIT_PLAN_FILES    20000 /* in plans_dir */
-#define LIMIT_STEPS	    100
-#define LIMIT_METRICS	    16	/* of one plan's analysis */
-#define LIMIT_NAME	    63	/* of a plan */
-#define LIMIT_FUNCTION_NAME 140 /* name or ARN, as Lambda's model says */
-#define LIMIT_ALIAS_NAME    128
-#define LIMIT_ALARM_NAME    255
-#define LIMIT_BAKE_MS	    (14LL * 24 * 3600 * 1000) /* CloudWatch keeps 60 s points for 15 days */
-#define LIMIT_DURATION_MS   (365LL * 24 * 3600 * 1000)
+#define LIMIT_PLAN_BYTES       (64 * 1024)
+#define LIMIT_NORMALIZED_BYTES (128 * 1024) /* of a plan written out in full: a service's schedules grow much */
+#define LIMIT_CONFIG_BYTES     (64 * 1024)
+#define LIMIT_YAML_DEPTH       16
+#define LIMIT_YAML_NODES       20480 /* the largest plan, written out in full, has 18,600 */
+#define LIMIT_DIAGNOSTICS      64    /* further ones are counted */
+#define LIMIT_PLAN_FILES       20000 /* in plans_dir */
+#define LIMIT_STEPS	       100
+#define LIMIT_METRICS	       16  /* of one plan's analysis */
+#define LIMIT_NAME	       63  /* of a plan */
+#define LIMIT_FUNCTION_NAME    140 /* name or ARN, as Lambda's model says */
+#define LIMIT_ALIAS_NAME       128
+#define LIMIT_ALARM_NAME       255
+#define LIMIT_BAKE_MS	       (14LL * 24 * 3600 * 1000) /* CloudWatch keeps 60 s points for 15 days */
+#define LIMIT_DURATION_MS      (365LL * 24 * 3600 * 1000)
 
 /* rollouts */
 #define LIMIT_ROLLOUTS 20000 /* live at the same time */

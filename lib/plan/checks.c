@@ -10,8 +10,8 @@
 
 void checks_target(const struct record *plan, struct diags *diags)
 {
-	const struct field *function = &plan->fields[TOP_FUNCTION];
-	const struct field *region = &plan->fields[TOP_REGION];
+	const struct field *function = &plan->fields[ROOT_FUNCTION];
+	const struct field *region = &plan->fields[ROOT_REGION];
 	struct target_function f;
 	char why[128];
 	if (!function->ok || !region->ok || !region->node ||
@@ -115,12 +115,12 @@ static bool watches_errors(const struct field *metrics)
 }
 
 /* With no step and no final bake, counts are never judged; only alarms are, once, before the start. */
-static void check_unwatched(const struct record *plan, const struct field *metrics, const struct shape *shape,
+static void check_unwatched(const struct record *how, const struct field *metrics, const struct shape *shape,
 			    struct diags *diags)
 {
 	static const char text[] = "has nothing to judge, since all traffic moves at once and is not watched "
 				   "afterwards; add `final_bake`, or remove it";
-	const struct field *analysis = &plan->fields[TOP_ANALYSIS];
+	const struct field *analysis = &how->fields[HOW_ANALYSIS];
 	if (!shape_is_unwatched(shape) || !analysis->node)
 		return;
 	if (!metrics->node)
@@ -133,7 +133,7 @@ static void check_unwatched(const struct record *plan, const struct field *metri
 }
 
 /* A judgement looks at all periods of the rollout, of which the last LIMIT_PERIODS are kept. */
-static void check_total(const struct record *plan, const struct shape *shape, const struct field *period,
+static void check_total(const struct record *how, const struct shape *shape, const struct field *period,
 			struct diags *diags)
 {
 	if (!shape->ok || !shape->final_ok || !period->ok)
@@ -143,10 +143,10 @@ static void check_total(const struct record *plan, const struct shape *shape, co
 		total += shape->steps[i].bake_ms;
 	if (total <= LIMIT_PERIODS * period->number)
 		return;
-	const size_t blamed[] = {TOP_STEPS, TOP_STRATEGY, TOP_FINAL_BAKE};
-	const struct node *at = plan->node;
+	const size_t blamed[] = {HOW_STEPS, HOW_STRATEGY, HOW_FINAL_BAKE};
+	const struct node *at = how->node;
 	for (size_t i = array_len(blamed); i > 0; i--)
-		at = record_has(plan, blamed[i - 1]) ? plan->fields[blamed[i - 1]].node : at;
+		at = record_has(how, blamed[i - 1]) ? how->fields[blamed[i - 1]].node : at;
 	char sum[32], most[32], one[32];
 	text_format_duration(total, sum);
 	text_format_duration(LIMIT_PERIODS * period->number, most);
@@ -227,12 +227,12 @@ static void warn_about_bake(const struct field *f, int64_t bake_ms, const char *
 		  "%s %s, shorter than the metric period of %s, which it is judged by", what, given, other);
 }
 
-static void warn(const struct record *plan, const struct record *analysis, const struct shape *shape,
+static void warn(const struct record *how, const struct record *analysis, const struct shape *shape,
 		 struct diags *diags)
 {
-	const struct field *steps = &plan->fields[TOP_STEPS];
-	const struct field *strategy = &plan->fields[TOP_STRATEGY];
-	const struct field *final_bake = &plan->fields[TOP_FINAL_BAKE];
+	const struct field *steps = &how->fields[HOW_STEPS];
+	const struct field *strategy = &how->fields[HOW_STRATEGY];
+	const struct field *final_bake = &how->fields[HOW_FINAL_BAKE];
 	const struct field *period = &analysis->fields[ANALYSIS_PERIOD];
 	warn_about_period(period, &analysis->fields[ANALYSIS_METRICS], diags);
 	for (size_t i = 0; i < steps->n_items; i++)
@@ -243,9 +243,9 @@ static void warn(const struct record *plan, const struct record *analysis, const
 		warn_about_bake(final_bake, final_bake->number, "`final_bake` is", period, diags);
 }
 
-void checks_analysis(const struct record *plan, const struct shape *shape, struct diags *diags)
+void checks_analysis(const struct record *how, const struct shape *shape, struct diags *diags)
 {
-	const struct field *f = &plan->fields[TOP_ANALYSIS];
+	const struct field *f = &how->fields[HOW_ANALYSIS];
 	if (!f->items)
 		return;
 	const struct record *analysis = f->items;
@@ -253,7 +253,7 @@ void checks_analysis(const struct record *plan, const struct shape *shape, struc
 	check_period(&analysis->fields[ANALYSIS_PERIOD], diags);
 	check_metrics(metrics, diags);
 	check_hold_limit(analysis, diags);
-	check_unwatched(plan, metrics, shape, diags);
-	check_total(plan, shape, &analysis->fields[ANALYSIS_PERIOD], diags);
-	warn(plan, analysis, shape, diags);
+	check_unwatched(how, metrics, shape, diags);
+	check_total(how, shape, &analysis->fields[ANALYSIS_PERIOD], diags);
+	warn(how, analysis, shape, diags);
 }

@@ -20,10 +20,20 @@ struct plan_hook {
 	int64_t timeout_ms;
 };
 
-/* A request that must be answered so before a rollout counts as succeeded. */
+/* A GET that must be answered so before a rollout counts as succeeded. */
 struct plan_verify {
 	const char *url;
 	int expect_status;
+};
+
+/* How traffic is moved. */
+struct plan_how {
+	const char *strategy; /* as written, for display only; NULL when steps were given or nothing */
+	struct rollout_spec spec;
+	struct plan_hook pre_traffic;
+	struct plan_hook post_traffic;
+	const struct plan_verify *verify;
+	size_t n_verify;
 };
 
 struct plan {
@@ -45,7 +55,8 @@ struct plan {
 	size_t n_verify;
 	uint32_t keep_versions;	     /* 0: none are deleted */
 	const char *owner;	     /* the service that this rollout belongs to; NULL: none */
-	struct service_spec service; /* PLAN_SERVICE; alias, version and spec above are empty then */
+	struct service_spec service; /* PLAN_SERVICE; what is said of one alias above and below is empty then */
+	const struct plan_how *hows; /* PLAN_SERVICE: how each of service.aliases moves; for plan_make_child */
 	const char *strategy;	     /* as written, for display only; NULL when steps were given or nothing */
 	struct rollout_spec spec;
 	const char *normalized; /* the plan again as one YAML flow document (JSON), every default written out, a
@@ -57,8 +68,10 @@ struct plan {
 /* Loads one document. NULL when there are errors; warnings may come with a plan. The caller frees with plan_free. */
 struct plan *plan_load(const char *bytes, size_t len, struct diags *diags);
 /*
- * The rollout that moves a service's alias to a version: named "SERVICE.ALIAS" (a name that no file can have), owned by the service, with everything that the alias's
- * `rollout:` says. `verify` are the probes of its stages. The caller frees it with plan_free.
+ * The rollout that moves a service's alias to a version: named "SERVICE.ALIAS" (a name that no file can have), owned by
+ * the service, with everything that the alias's `rollout:` says. `verify` are the probes of its stages, which come
+ * before its own. NULL when that is no valid plan, since a URL is one that no plan may have or they are too many. The
+ * caller frees it with plan_free.
  */
 struct plan *plan_make_child(const struct plan *service, size_t alias, uint64_t version,
 			     const struct plan_verify *verify, size_t n_verify);

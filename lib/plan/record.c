@@ -8,6 +8,9 @@
 
 #define SENTENCE 512
 
+static void read_field(struct arena *a, const struct schema_key *k, const struct node *n, struct diags *diags,
+		       struct field *f);
+
 static void read_object(struct arena *a, const struct schema_key *k, const struct node *n, struct diags *diags,
 			struct field *f)
 {
@@ -58,12 +61,43 @@ static void read_list(struct arena *a, const struct schema_key *k, const struct 
 	}
 }
 
+/* Each value as the map's `entry`, under its own name. */
+static void read_map(struct arena *a, const struct schema_key *k, const struct node *n, struct diags *diags,
+		     struct field *f)
+{
+	char shown[VALUE_SHOWN], reason[256];
+	if (n->kind != NODE_MAPPING) {
+		value_show(n, shown);
+		diags_add(diags, DIAG_ERROR, AT_VALUE(n), "`%s` is %s; it must be a mapping, such as %s", k->name,
+			  shown, k->example);
+		return;
+	}
+	if (n->n_children < (size_t)k->min || n->n_children > (size_t)k->max) {
+		diags_add(diags, DIAG_ERROR, AT_VALUE(n), "`%s` has %zu entries; the least is %lld, the most %lld",
+			  k->name, n->n_children, (long long)k->min, (long long)k->max);
+		return;
+	}
+	f->ok = true;
+	f->entries = arena_array(a, n->n_children, sizeof(*f->entries));
+	for (const struct node *child = n->first; child; child = child->next) {
+		struct schema_key entry = *k->entry;
+		if (!k->check(child->key, reason, sizeof(reason))) {
+			text_copy_printable(shown, sizeof(shown), child->key);
+			diags_add(diags, DIAG_ERROR, AT_KEY(child), "`%s` will not do as a key of `%s`; %s", shown,
+				  k->name, reason);
+			f->ok = false;
+			continue;
+		}
+		entry.name = child->key;
+		read_field(a, &entry, child, diags, &f->entries[f->n_items++]);
+	}
+}
+
 static void read_scalar(struct arena *a, const struct schema_key *k, const struct node *n, struct diags *diags,
 			struct field *f)
 {
-	if (n->kind == NODE_MAPPING && k->object && n->n_children > 0) {
-		struct record ignored;
-		record_read(a, k->object, n, diags, &ignored);
+	if (n->kind == NODE_MAPPING && k->object) {
+		read_object(a, k, n, diags, f);
 		return;
 	}
 	if (n->kind != NODE_SCALAR) {
@@ -95,6 +129,8 @@ static void read_field(struct arena *a, const struct schema_key *k, const struct
 		read_object(a, k, n, diags, f);
 	else if (k->type == SCHEMA_LIST)
 		read_list(a, k, n, diags, f);
+	else if (k->type == SCHEMA_MAP)
+		read_map(a, k, n, diags, f);
 	else
 		read_scalar(a, k, n, diags, f);
 }
@@ -136,8 +172,8 @@ static const char *nearest_key(const struct schema_object *o, const char *key)
 	const char *names[32] = {0};
 	size_t n = 0;
 	for (size_t i = 0; i < o->n_keys && n + 1 < array_len(names); i++)
-		if (o->keys[i].state == SCHEMA_KNOWN)
-			names[n++] = o->keys[i].name;
+		if (o->keys[i]->state == SCHEMA_KNOWN)
+			names[n++] = o->keys[i]->name;
 	return value_nearest(key, names);
 }
 
@@ -145,8 +181,8 @@ static void list_keys(const struct schema_object *o, char *out, size_t size)
 {
 	struct buf b = BUF_INIT(size - 1);
 	for (size_t i = 0; i < o->n_keys; i++)
-		if (o->keys[i].state == SCHEMA_KNOWN)
-			buf_addf(&b, "%s%s", b.len > 0 ? ", " : "", o->keys[i].name);
+		if (o->keys[i]->state == SCHEMA_KNOWN)
+			buf_addf(&b, "%s%s", b.len > 0 ? ", " : "", o->keys[i]->name);
 	text_copy(out, size, buf_text(&b));
 	buf_deinit(&b);
 }
@@ -174,9 +210,6 @@ static const char *refuse_key(const struct schema_object *o, const struct node *
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), NOT_SUPPORTED, shown);
 	} else if ((nearest = nearest_key(o, n->key)) != NULL) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), "unknown key `%s`; did you mean `%s`?", shown, nearest);
-	} else if (o->keys[0].state == SCHEMA_LATER) {
-		diags_add(diags, DIAG_ERROR, AT_KEY(n), "unknown key `%s`; %s is a single value, not a mapping", shown,
-			  o->noun);
 	} else {
 		list_keys(o, list, sizeof(list));
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), "unknown key `%s`; the keys %s are: %s", shown, o->place, list);
@@ -191,12 +224,12 @@ static void read_given(struct arena *a, const struct record *r, struct diags *di
 	for (const struct node *n = r->node->first; n; n = n->next) {
 		const struct schema_key *k = schema_find(o, n->key);
 		if (k && k->state == SCHEMA_KNOWN) {
-			read_field(a, k, n, diags, &r->fields[k - o->keys]);
+			read_field(a, k, n, diags, &r->fields[schema_index(o, k)]);
 			continue;
 		}
 		const char *meant = refuse_key(o, n, diags);
 		if (meant)
-			r->fields[schema_find(o, meant) - o->keys].misspelt = true;
+			r->fields[schema_index(o, schema_find(o, meant))].misspelt = true;
 	}
 }
 
@@ -209,7 +242,7 @@ void record_read(struct arena *a, const struct schema_object *o, const struct no
 	if (node)
 		read_given(a, ret, diags);
 	for (size_t i = 0; i < o->n_keys; i++) {
-		const struct schema_key *k = &o->keys[i];
+		const struct schema_key *k = o->keys[i];
 		struct field *f = &ret->fields[i];
 		if (k->state == SCHEMA_LATER || f->node)
 			continue;

@@ -10,13 +10,15 @@
 
 struct record;
 
+/* One key's value. */
 struct field {
 	const struct node *node; /* NULL: left out */
 	bool misspelt;		 /* left out, but an unknown key seems to have meant it */
 	bool ok;		 /* the value below may be used: well written, or the default */
 	int64_t number;		 /* as enum schema_type says; 0 when left out without a default */
-	const char *text;	 /* of a text; NULL when left out without a default */
-	struct record *items;	 /* an object: one; a list: n_items; NULL when left out without a default */
+	const char *text;	 /* of a text; NULL when left out without a default, and when it is a mapping */
+	struct record *items;	 /* an object, a text written as a mapping: one; a list: n_items; else NULL */
+	struct field *entries;	 /* a map: n_items, whose nodes have the keys */
 	size_t n_items;
 };
 

@@ -66,9 +66,36 @@ static void close_object(struct printer *p)
 	buf_add_char(p->out, '}');
 }
 
+static void open_list(struct printer *p, const char *key)
+{
+	add_key(p, key);
+	buf_add_char(p->out, '[');
+	p->depth++;
+	p->first = true;
+}
+
+static void close_list(struct printer *p)
+{
+	p->depth--;
+	p->first = true;
+	new_line(p);
+	p->first = false;
+	buf_add_char(p->out, ']');
+}
+
+/* Ends with close_object. */
+static void open_item(struct printer *p)
+{
+	new_line(p);
+	buf_add_char(p->out, '{');
+	p->depth++;
+	p->first = true;
+}
+
 static bool is_raw(const struct schema_key *k)
 {
-	return k->type == SCHEMA_COUNT || k->type == SCHEMA_BOOL || k->type == SCHEMA_OBJECT || k->type == SCHEMA_LIST;
+	return k->type == SCHEMA_COUNT || k->type == SCHEMA_BOOL || k->type == SCHEMA_OBJECT ||
+	       k->type == SCHEMA_LIST || k->type == SCHEMA_MAP;
 }
 
 static void print_default(struct printer *p, const struct schema_key *k)
@@ -114,7 +141,9 @@ static void print_duration(struct printer *p, const struct schema_key *k)
 	add_text(p, "pattern", DURATION_PATTERN);
 }
 
-static void print_text(struct printer *p, const struct schema_key *k)
+static void print_object(struct printer *p, const struct schema_object *o);
+
+static void print_scalar_text(struct printer *p, const struct schema_key *k)
 {
 	if (k->min > 0) {
 		add_raw(p, "type", "[\"string\", \"integer\"]");
@@ -126,7 +155,37 @@ static void print_text(struct printer *p, const struct schema_key *k)
 		add_text(p, "pattern", k->pattern);
 }
 
-static void print_object(struct printer *p, const struct schema_object *o);
+/* A text that may be written as a mapping instead takes either. */
+static void print_text(struct printer *p, const struct schema_key *k)
+{
+	if (!k->object) {
+		print_scalar_text(p, k);
+		return;
+	}
+	open_list(p, "anyOf");
+	open_item(p);
+	print_scalar_text(p, k);
+	close_object(p);
+	open_item(p);
+	print_object(p, k->object);
+	close_object(p);
+	close_list(p);
+}
+
+/* Free keys: which ones, and what they hold. */
+static void print_map(struct printer *p, const struct schema_key *k)
+{
+	add_text(p, "type", "object");
+	add_number(p, "minProperties", k->min);
+	add_number(p, "maxProperties", k->max);
+	open_object(p, "propertyNames");
+	add_text(p, "pattern", k->pattern);
+	close_object(p);
+	open_object(p, "additionalProperties");
+	add_text(p, "description", k->entry->about);
+	print_text(p, k->entry);
+	close_object(p);
+}
 
 static void print_type(struct printer *p, const struct schema_key *k)
 {
@@ -165,6 +224,9 @@ static void print_type(struct printer *p, const struct schema_key *k)
 		print_object(p, k->object);
 		close_object(p);
 		break;
+	case SCHEMA_MAP:
+		print_map(p, k);
+		break;
 	}
 }
 
@@ -189,14 +251,14 @@ static void print_required(struct printer *p, const struct schema_object *o)
 {
 	bool first = true;
 	for (size_t i = 0; i < o->n_keys; i++) {
-		if (!o->keys[i].required)
+		if (!o->keys[i]->required)
 			continue;
 		if (first)
 			add_raw(p, "required", "[");
 		else
 			buf_add_text(p->out, ", ");
 		first = false;
-		buf_add_json_string(p->out, o->keys[i].name);
+		buf_add_json_string(p->out, o->keys[i]->name);
 	}
 	if (!first)
 		buf_add_char(p->out, ']');
@@ -205,12 +267,28 @@ static void print_required(struct printer *p, const struct schema_object *o)
 /* What the table does not say of an object: which keys exclude each other. */
 static void print_exclusions(struct printer *p, const struct schema_object *o)
 {
-	if (o == &schema_plan)
-		add_raw(p, "not", "{\"required\": [\"strategy\", \"steps\"]}");
-	if (o == &schema_metric) {
-		add_number(p, "minProperties", 1);
-		add_number(p, "maxProperties", 1);
-	}
+	static const struct {
+		const struct schema_object *object;
+		const char *keyword;
+		const char *json;
+	} exclusions[] = {
+	    {&schema_plan, "not", "{\"required\": [\"strategy\", \"steps\"]}"},
+	    {&schema_how, "not", "{\"required\": [\"strategy\", \"steps\"]}"},
+	    {&schema_metric, "minProperties", "1"},
+	    {&schema_metric, "maxProperties", "1"},
+	    {&schema_hooks, "minProperties", "1"},
+	    {&schema_hook, "oneOf",
+	     "[{\"required\": [\"invoke\"]}, {\"required\": [\"exec\"]}, {\"required\": [\"http\"]}]"},
+	    {&schema_version, "oneOf", "[{\"required\": [\"publish\"]}, {\"required\": [\"from_alias\"]}]"},
+	    {&schema_alias_version, "required", "[\"from_alias\"]"},
+	    {&schema_code, "not",
+	     "{\"anyOf\": [{\"required\": [\"zip\", \"s3\"]}, {\"required\": [\"zip\", \"image\"]}, "
+	     "{\"required\": [\"s3\", \"image\"]}]}"},
+	    {&schema_api, "oneOf", "[{\"required\": [\"name\"]}, {\"required\": [\"id\"]}]"},
+	};
+	for (size_t i = 0; i < array_len(exclusions); i++)
+		if (exclusions[i].object == o)
+			add_raw(p, exclusions[i].keyword, exclusions[i].json);
 }
 
 static void print_object(struct printer *p, const struct schema_object *o)
@@ -221,7 +299,7 @@ static void print_object(struct printer *p, const struct schema_object *o)
 	add_raw(p, "additionalProperties", "false");
 	open_object(p, "properties");
 	for (size_t i = 0; i < o->n_keys; i++)
-		print_key(p, &o->keys[i]);
+		print_key(p, o->keys[i]);
 	close_object(p);
 }
 
@@ -232,9 +310,14 @@ void plan_print_schema(struct buf *out)
 	add_text(&p, "$schema", "https://json-schema.org/draft/2020-12/schema");
 	add_text(&p, "$id", "urn:rolloutd:schema:plan:v1");
 	add_text(&p, "title", "rolloutd plan");
-	add_text(
-	    &p, "description",
-	    "One kind: Rollout of rolloutd. What depends on more than one key is checked by `rolloutctl validate`.");
+	add_text(&p, "description",
+		 "One plan of rolloutd. What depends on more than one key is checked by `rolloutctl validate`.");
+	add_raw(&p, "if", "{\"properties\": {\"kind\": {\"const\": \"Service\"}}, \"required\": [\"kind\"]}");
+	open_object(&p, "then");
+	print_object(&p, &schema_service);
+	close_object(&p);
+	open_object(&p, "else");
 	print_object(&p, &schema_plan);
+	close_object(&p);
 	buf_add_text(out, "\n}\n");
 }

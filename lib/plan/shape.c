@@ -85,12 +85,12 @@ static bool read_step(const struct record *r, struct diags *diags, struct spec_s
 }
 
 /* The step of 100 %, which says what follows the promotion. */
-static bool read_final_step(const struct record *r, const struct record *plan, struct diags *diags, struct shape *s)
+static bool read_final_step(const struct record *r, const struct record *how, struct diags *diags, struct shape *s)
 {
 	const struct field *bake = &r->fields[STEP_BAKE];
 	const struct field *min_invocations = &r->fields[STEP_MIN_INVOCATIONS];
 	const struct field *approve = &r->fields[STEP_APPROVE];
-	const struct field *final_bake = &plan->fields[TOP_FINAL_BAKE];
+	const struct field *final_bake = &how->fields[HOW_FINAL_BAKE];
 	bool good = bake->ok && min_invocations->ok && approve->ok;
 	if (bake->node && final_bake->node) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(final_bake->node),
@@ -123,9 +123,9 @@ static bool is_final(const struct record *r, bool is_last)
 	return is_last && w->ok && w->number == WEIGHT_BP_MAX;
 }
 
-static bool read_steps(struct arena *a, const struct record *plan, struct diags *diags, struct shape *s)
+static bool read_steps(struct arena *a, const struct record *how, struct diags *diags, struct shape *s)
 {
-	const struct field *list = &plan->fields[TOP_STEPS];
+	const struct field *list = &how->fields[HOW_STEPS];
 	struct spec_step *steps = arena_array(a, list->n_items, sizeof(*steps));
 	const struct field *before = NULL;
 	bool good = list->ok;
@@ -138,7 +138,7 @@ static bool read_steps(struct arena *a, const struct record *plan, struct diags 
 			before = w;
 		}
 		if (is_final(r, is_last))
-			s->final_ok &= read_final_step(r, plan, diags, s);
+			s->final_ok &= read_final_step(r, how, diags, s);
 		else
 			good &= read_step(r, diags, &steps[s->n_steps++]);
 	}
@@ -161,14 +161,14 @@ static bool steps_equal(const struct spec_step *a, const struct spec_step *b, si
 }
 
 /* `from_strategy` changes nothing, so it must at least be true. */
-static void check_from_strategy(struct arena *a, const struct record *plan, struct diags *diags, struct shape *s)
+static void check_from_strategy(struct arena *a, const struct record *how, struct diags *diags, struct shape *s)
 {
-	const struct field *from = &plan->fields[TOP_FROM_STRATEGY];
+	const struct field *from = &how->fields[HOW_FROM_STRATEGY];
 	if (!from->node || !from->ok)
 		return;
 	struct spec_step *steps;
 	size_t n;
-	if (!plan->fields[TOP_STEPS].node) {
+	if (!how->fields[HOW_STEPS].node) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(from->node),
 			  "`from_strategy` only says where `steps` came from; write `strategy` instead");
 		return;
@@ -183,11 +183,11 @@ static void check_from_strategy(struct arena *a, const struct record *plan, stru
 	s->strategy = from->text;
 }
 
-void shape_read(struct arena *a, const struct record *plan, struct diags *diags, struct shape *ret)
+void shape_read(struct arena *a, const struct record *how, struct diags *diags, struct shape *ret)
 {
-	const struct field *strategy = &plan->fields[TOP_STRATEGY];
-	const struct field *steps = &plan->fields[TOP_STEPS];
-	const struct field *final_bake = &plan->fields[TOP_FINAL_BAKE];
+	const struct field *strategy = &how->fields[HOW_STRATEGY];
+	const struct field *steps = &how->fields[HOW_STEPS];
+	const struct field *final_bake = &how->fields[HOW_FINAL_BAKE];
 	struct shape s = {.final_bake_ms = final_bake->number, .final_ok = final_bake->ok};
 	struct spec_step *named = NULL;
 	if (strategy->node && steps->node)
@@ -204,8 +204,8 @@ void shape_read(struct arena *a, const struct record *plan, struct diags *diags,
 	}
 	if (steps->node) {
 		s.n_steps = 0;
-		s.ok = read_steps(a, plan, diags, &s);
+		s.ok = read_steps(a, how, diags, &s);
 	}
-	check_from_strategy(a, plan, diags, &s);
+	check_from_strategy(a, how, diags, &s);
 	*ret = s;
 }

@@ -17,6 +17,6 @@ struct shape {
 };
 
 /* Reports every error of the shape. Steps live in the arena. */
-void shape_read(struct arena *a, const struct record *plan, struct diags *diags, struct shape *ret);
+void shape_read(struct arena *a, const struct record *how, struct diags *diags, struct shape *ret);
 /* Nothing is ever watched: all traffic moves at once, and there is no final bake. */
 bool shape_is_unwatched(const struct shape *s);

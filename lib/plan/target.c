@@ -43,6 +43,19 @@ bool target_check_name(const char *text, char *why, size_t size)
 		  LIMIT_NAME);
 }
 
+/* Whether the two belong to each other is for the whole plan to say. */
+bool target_check_rollout_name(const char *text, char *why, size_t size)
+{
+	char service[LIMIT_NAME + 1];
+	char ignored[8];
+	const char *dot = strchr(text, '.');
+	if (!dot || strlen(text) > LIMIT_NAME || !target_check_alias(dot + 1, ignored, sizeof(ignored)))
+		return target_check_name(text, why, size);
+	memcpy(service, text, (size_t)(dot - text));
+	service[dot - text] = '\0';
+	return target_check_name(service, why, size);
+}
+
 /* Lower-case words and a number, joined by '-': us-east-1, us-gov-west-1, eusc-de-east-1. It becomes part of a host
  * name, so nothing else may pass. */
 static bool is_region(const char *s, size_t len)
@@ -201,4 +214,12 @@ bool target_check_version(const char *text, char *why, size_t size)
 	if (r == -ERANGE)
 		return no(why, size, "that is more than %llu", (unsigned long long)VERSION_MAX);
 	return no(why, size, "write a published version's number, such as 7, or `latest`");
+}
+
+bool target_check_followed(const char *text, char *why, size_t size)
+{
+	char ignored[8];
+	if (strcmp(text, "$LATEST") == 0 || target_check_version(text, ignored, sizeof(ignored)))
+		return true;
+	return no(why, size, "write a published version's number, such as 7, or `latest`, or `$LATEST`");
 }

@@ -21,9 +21,12 @@ struct target_function {
 must_use bool target_parse_function(const char *text, struct target_function *ret, char *why, size_t size);
 
 must_use bool target_check_name(const char *text, char *why, size_t size); /* of a plan */
+/* A plan's name, or "SERVICE.ALIAS". */
+must_use bool target_check_rollout_name(const char *text, char *why, size_t size);
 must_use bool target_check_function(const char *text, char *why, size_t size);
 must_use bool target_check_alias(const char *text, char *why, size_t size);
 must_use bool target_check_region(const char *text, char *why, size_t size);
 must_use bool target_check_account(const char *text, char *why, size_t size);
 must_use bool target_check_alarm(const char *text, char *why, size_t size);
-must_use bool target_check_version(const char *text, char *why, size_t size); /* "7" or "latest" */
+must_use bool target_check_version(const char *text, char *why, size_t size);  /* "7" or "latest" */
+must_use bool target_check_followed(const char *text, char *why, size_t size); /* "7", "latest" or "$LATEST" */

@@ -212,6 +212,7 @@ bool value_read(const struct schema_key *k, const struct node *n, struct value *
 		break;
 	case SCHEMA_OBJECT:
 	case SCHEMA_LIST:
+	case SCHEMA_MAP:
 		require(!"a scalar's key");
 	}
 	if (good)

@@ -455,7 +455,8 @@ static void test_schema_is_json(void **state)
 	json_t *json = json_loads(buf_text(&b), JSON_REJECT_DUPLICATES, &error);
 	if (!json)
 		fail_msg("line %d: %s", error.line, error.text);
-	json_t *steps = json_object_get(json_object_get(json, "properties"), "steps");
+	json_t *rollout = json_object_get(json, "else");
+	json_t *steps = json_object_get(json_object_get(rollout, "properties"), "steps");
 	assert_int_equal(json_integer_value(json_object_get(steps, "maxItems")), LIMIT_STEPS + 1);
 	json_decref(json);
 }

@@ -1,0 +1,163 @@
+#include "plan/how.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "plan/checks.h"
+
+struct record how_of_rollout(const struct record *rollout)
+{
+	return (struct record){
+	    .object = &schema_how,
+	    .node = rollout->node,
+	    .fields = rollout->fields + TOP_HOW,
+	};
+}
+
+static const size_t targets[] = {HOOK_INVOKE, HOOK_EXEC, HOOK_HTTP};
+
+/* The index of the one that a hook calls; HOOK_KNOWN if there is none. */
+static size_t find_target(const struct record *hook)
+{
+	for (size_t i = 0; i < array_len(targets); i++)
+		if (record_has(hook, targets[i]))
+			return targets[i];
+	return HOOK_KNOWN;
+}
+
+static void check_hook(const struct record *hook, struct diags *diags)
+{
+	const struct field *timeout = &hook->fields[HOOK_TIMEOUT];
+	size_t first = find_target(hook);
+	bool misspelt = false;
+	for (size_t i = 0; i < array_len(targets); i++) {
+		const struct field *f = &hook->fields[targets[i]];
+		misspelt |= f->misspelt;
+		if (f->node && targets[i] != first)
+			diags_add(diags, DIAG_ERROR, AT_KEY(f->node),
+				  "a hook calls one thing, and `%s` (line %u) is given already; remove one of them",
+				  hook->fields[first].node->key, hook->fields[first].node->key_line);
+	}
+	if (first == HOOK_KNOWN && !misspelt)
+		diags_add(diags, DIAG_ERROR, AT_VALUE(hook->node),
+			  "a hook calls one thing; write `invoke: FUNCTION`, `exec: PROGRAM` or `http: URL` into it");
+	if (first == HOOK_INVOKE && timeout->node && timeout->ok && timeout->number > SCHEMA_HOOK_INVOKE_MAX_MS) {
+		char given[32];
+		text_format_duration(timeout->number, given);
+		diags_add(diags, DIAG_ERROR, AT_VALUE(timeout->node),
+			  "`timeout` is %s; a Lambda function runs for 15m at most", given);
+	}
+}
+
+static void check_hooks(const struct field *hooks, struct diags *diags)
+{
+	const struct record *r = hooks->items;
+	if (!r)
+		return;
+	if (r->node->n_children == 0)
+		diags_add(diags, DIAG_ERROR, AT_VALUE(r->node),
+			  "`hooks` is empty; give it `pre_traffic` or `post_traffic`, or remove it");
+	for (size_t i = 0; i < HOOKS_KNOWN; i++)
+		if (r->fields[i].items)
+			check_hook(r->fields[i].items, diags);
+}
+
+void how_read(struct arena *a, const struct record *record, struct diags *diags, struct how *ret)
+{
+	ret->record = *record;
+	shape_read(a, record, diags, &ret->shape);
+	checks_analysis(record, &ret->shape, diags);
+	check_hooks(&record->fields[HOW_HOOKS], diags);
+}
+
+static void fill_metrics(struct arena *a, const struct field *metrics, struct spec_analysis *ret)
+{
+	size_t n = metrics->node ? metrics->n_items : 1;
+	struct spec_metric *m = arena_array(a, n, sizeof(*m));
+	ret->metrics = m;
+	ret->n_metrics = n;
+	if (!metrics->node) {
+		const struct schema_key *k = schema_errors.keys[ERRORS_MIN_INVOCATIONS];
+		m->kind = SPEC_METRIC_ERRORS;
+		m->max_rate_ppm = SCHEMA_DEFAULT_MAX_RATE_PPM;
+		require(text_parse_u64(k->fallback, (uint64_t)k->max, &m->min_invocations) == 0);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct record *r = &metrics->items[i];
+		if (record_has(r, METRIC_ALARM)) {
+			m[i].kind = SPEC_METRIC_ALARM;
+			m[i].alarm = arena_strdup(a, r->fields[METRIC_ALARM].text);
+			continue;
+		}
+		const struct field *errors = r->fields[METRIC_ERRORS].items->fields;
+		m[i].kind = SPEC_METRIC_ERRORS;
+		m[i].max_rate_ppm = (uint32_t)errors[ERRORS_MAX_RATE].number;
+		m[i].min_invocations = (uint64_t)errors[ERRORS_MIN_INVOCATIONS].number;
+	}
+}
+
+static void fill_analysis(struct arena *a, const struct record *analysis, struct spec_analysis *ret)
+{
+	const struct field *f = analysis->fields;
+	*ret = (struct spec_analysis){
+	    .every_ms = checks_every_ms(analysis),
+	    .settle_ms = f[ANALYSIS_SETTLE].number,
+	    .period_ms = f[ANALYSIS_PERIOD].number,
+	    .no_data = (enum spec_no_data)f[ANALYSIS_NO_DATA].number,
+	    .hold_limit_ms = f[ANALYSIS_HOLD_LIMIT].number,
+	    .on_hold_limit = (enum spec_reaction)f[ANALYSIS_ON_HOLD_LIMIT].number,
+	    .pace = (enum spec_pace)f[ANALYSIS_PACE].number,
+	};
+	fill_metrics(a, &f[ANALYSIS_METRICS], ret);
+}
+
+static void fill_hook(struct arena *a, const struct field *hook, struct plan_hook *ret)
+{
+	static const enum plan_hook_kind kinds[] = {
+	    [HOOK_INVOKE] = PLAN_HOOK_INVOKE, [HOOK_EXEC] = PLAN_HOOK_EXEC, [HOOK_HTTP] = PLAN_HOOK_HTTP};
+	if (!hook->items)
+		return;
+	size_t target = find_target(hook->items);
+	ret->kind = kinds[target];
+	ret->target = arena_strdup(a, hook->items->fields[target].text);
+	ret->timeout_ms = hook->items->fields[HOOK_TIMEOUT].number;
+}
+
+static void fill_verify(struct arena *a, const struct field *list, struct plan_how *ret)
+{
+	struct plan_verify *v = arena_array(a, list->n_items, sizeof(*v));
+	for (size_t i = 0; i < list->n_items; i++) {
+		v[i].url = arena_strdup(a, list->items[i].fields[VERIFY_URL].text);
+		v[i].expect_status = (int)list->items[i].fields[VERIFY_EXPECT_STATUS].number;
+	}
+	ret->verify = v;
+	ret->n_verify = list->n_items;
+}
+
+void how_fill(struct arena *a, const struct how *how, struct plan_how *ret)
+{
+	const struct field *f = how->record.fields;
+	const struct shape *shape = &how->shape;
+	struct spec_step *steps = arena_array(a, shape->n_steps, sizeof(*steps));
+	if (shape->n_steps > 0)
+		memcpy(steps, shape->steps, shape->n_steps * sizeof(*steps));
+	*ret = (struct plan_how){.strategy = arena_strdup(a, shape->strategy)};
+	if (f[HOW_HOOKS].items) {
+		fill_hook(a, &f[HOW_HOOKS].items->fields[HOOKS_PRE_TRAFFIC], &ret->pre_traffic);
+		fill_hook(a, &f[HOW_HOOKS].items->fields[HOOKS_POST_TRAFFIC], &ret->post_traffic);
+	}
+	fill_verify(a, &f[HOW_VERIFY], ret);
+	ret->spec = (struct rollout_spec){
+	    .steps = steps,
+	    .n_steps = shape->n_steps,
+	    .final_bake_ms = shape->final_bake_ms,
+	    .final_min_invocations = shape->final_min_invocations,
+	    .on_failure = (enum spec_reaction)f[HOW_ON_FAILURE].number,
+	    .start_manual = f[HOW_START].number != 0,
+	    .pre_gate = ret->pre_traffic.kind != PLAN_HOOK_NONE,
+	    .post_gate = ret->post_traffic.kind != PLAN_HOOK_NONE || ret->n_verify > 0,
+	};
+	fill_analysis(a, f[HOW_ANALYSIS].items, &ret->spec.analysis);
+}
