@@ -46,7 +46,7 @@ static int put_item(struct engine *e, struct item *i)
 		record_encode(&i->state, e->config.boot_id, &record);
 	row = (struct store_rollout){
 	    .id = i->id,
-	    .live = !rollout_ended(&i->state),
+	    .live = !rollout_settled(&i->state),
 	    .revision = i->revision,
 	    .record = i->unreadable ? i->raw_record : buf_text(&record),
 	    .updated_unix_ms = engine_now(e).unix_ms,
@@ -145,7 +145,7 @@ static void forget_all(struct engine *e, const uint64_t *event_ids)
 		i->dirty = false;
 		i->revision++;
 		i->n_changed = 0;
-		if (rollout_ended(&i->state))
+		if (rollout_settled(&i->state))
 			e->reap_due = true;
 	}
 	e->dirty = NULL;

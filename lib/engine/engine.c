@@ -183,7 +183,7 @@ void item_unpin(struct item *i)
 {
 	require(i->pins > 0);
 	i->pins--;
-	if (i->pins == 0 && rollout_ended(&i->state))
+	if (i->pins == 0 && rollout_settled(&i->state))
 		i->engine->reap_due = true;
 }
 
@@ -197,7 +197,7 @@ void item_mark_dirty(struct item *i)
 	i->engine->n_dirty++;
 }
 
-/* Ended, durable, and nothing refers to it any more. */
+/* Ended, with nothing left to do, durable, and nothing refers to it any more. */
 static void reap(struct engine *e)
 {
 	if (!e->reap_due)
@@ -205,7 +205,7 @@ static void reap(struct engine *e)
 	e->reap_due = false;
 	for (struct item *i = e->first, *next; i; i = next) {
 		next = i->next;
-		if (rollout_ended(&i->state) && !i->dirty && i->pins == 0) {
+		if (rollout_settled(&i->state) && !i->dirty && i->pins == 0) {
 			unlink_item(e, i);
 			item_free(i);
 		}
@@ -252,10 +252,19 @@ void engine_after_commit(struct engine *e, void (*run)(void *arg), void *arg)
 
 static void record_intent(struct item *i, const struct rollout_effect *effect)
 {
-	char target[96];
+	const char *revision = "";
+	char text[96];
 
-	alias_target_format(&effect->write.target, target, sizeof(target));
-	engine_add_intent(i->engine, i->id, effect->seq, target, effect->write.revision);
+	if (effect->kind == EFFECT_WRITE_ALIAS) {
+		alias_target_format(&effect->write.target, text, sizeof(text));
+		revision = effect->write.revision;
+	} else if (effect->kind == EFFECT_GATE) {
+		(void)snprintf(text, sizeof(text), "%s-traffic hook", effect->gate.which == GATE_PRE ? "pre" : "post");
+	} else {
+		(void)snprintf(text, sizeof(text), "version %llu with provisioned concurrency of %u",
+			       (unsigned long long)effect->provision.version, effect->provision.count);
+	}
+	engine_add_intent(i->engine, i->id, effect->seq, text, revision);
 }
 
 static void post(struct item *i, const struct rollout_effect *effect)
@@ -284,6 +293,9 @@ static void take_effect(struct item *i, const struct rollout_effect *effect, con
 
 	switch (effect->kind) {
 	case EFFECT_WRITE_ALIAS:
+	case EFFECT_GATE:
+	case EFFECT_PROVISION:
+	case EFFECT_RELEASE:
 		record_intent(i, effect);
 		post(i, effect);
 		break;
@@ -336,7 +348,7 @@ void engine_event(struct item *i, struct rollout_event *event, enum rollout_answ
 	update_ownership(i);
 	for (size_t n = 0; n < effects.len; n++)
 		take_effect(i, &effects.items[n], by);
-	if (rollout_ended(&i->state))
+	if (rollout_settled(&i->state))
 		timers_set(i->engine, i, INT64_MAX);
 }
 
@@ -356,12 +368,22 @@ static void run_timers(struct engine *e)
 	}
 }
 
+/* One that has ended may be here still, to release what is not needed any more: that is in nobody's way. */
+static bool older_lives(const struct item *i)
+{
+	for (const struct item *o = i->older; o; o = o->older) {
+		if (o->unreadable || !rollout_ended(&o->state))
+			return true;
+	}
+	return false;
+}
+
 /* Says, once, what a rollout waits for that could start otherwise. */
 static void explain_wait(struct item *i, const struct item *owner)
 {
 	char reason[LIMIT_REASON];
 
-	if (i->older)
+	if (!owner || older_lives(i))
 		(void)text_copy(reason, sizeof(reason), "starts when the earlier attempt has sent its traffic back");
 	else
 		(void)snprintf(reason, sizeof(reason), "waits for %.63s, which is under way on the same alias",
@@ -388,41 +410,69 @@ static void start_pending(struct engine *e)
 		if (!rollout_may_start(&i->plan->spec, &i->state))
 			continue;
 		owner = strmap_get(&e->by_alias, i->alias_key);
-		if (i->older || owner)
+		if (older_lives(i) || owner)
 			explain_wait(i, owner);
 		else
 			engine_event(i, &event, NULL, NULL);
 	}
 }
 
-/* What may leave although the turn could not be made durable: nothing that changes AWS but the way home, which the
- * rollout's first record tells already and which is idempotent under its RevisionId. */
-static bool may_leave_undurable(const struct outgoing *o)
-{
-	return o->effect.kind != EFFECT_WRITE_ALIAS || o->effect.write.home;
-}
-
+/*
+ * What may leave although the turn could not be made durable, or while draining: nothing that changes AWS, or runs a
+ * hook, but the way home, which the rollout's first record tells already and which is idempotent under its RevisionId.
+ */
 static bool held_back(const struct engine *e, const struct outgoing *o)
 {
-	bool forward_write = o->effect.kind == EFFECT_WRITE_ALIAS && !o->effect.write.home;
-
-	return (e->store_failing && !may_leave_undurable(o)) || (e->draining && forward_write);
+	switch (o->effect.kind) {
+	case EFFECT_WRITE_ALIAS:
+		return (e->store_failing || e->draining) && !o->effect.write.home;
+	case EFFECT_GATE:
+	case EFFECT_PROVISION:
+	case EFFECT_RELEASE:
+		return e->store_failing || e->draining;
+	default:
+		return false;
+	}
 }
 
-/* A write that was held back here, and is called back now, never left: it is answered as such. */
+/* The answer to what never left. */
+static void answer_called_back(const struct outgoing *o)
+{
+	struct rollout_event event = {.seq = o->effect.seq};
+	static const char text[] = "called back before it was sent";
+
+	switch (o->effect.kind) {
+	case EFFECT_GATE:
+		event.kind = EVENT_GATED;
+		event.gated.outcome = CALL_UNAVAILABLE;
+		(void)text_copy(event.gated.text, sizeof(event.gated.text), text);
+		break;
+	case EFFECT_PROVISION:
+	case EFFECT_RELEASE:
+		event.kind = o->effect.kind == EFFECT_PROVISION ? EVENT_PROVISIONED : EVENT_RELEASED;
+		event.provisioned.outcome = CALL_UNAVAILABLE;
+		(void)text_copy(event.provisioned.error, sizeof(event.provisioned.error), text);
+		break;
+	default:
+		event.kind = EVENT_WRITTEN;
+		event.alias.outcome = CALL_UNAVAILABLE;
+		(void)text_copy(event.alias.error, sizeof(event.alias.error), text);
+		break;
+	}
+	engine_event(o->item, &event, NULL, NULL);
+}
+
+/* What was held back here, and is called back now, never left: it is answered as such. */
 static bool call_back(struct engine *e, size_t kept, const struct outgoing *cancel)
 {
 	for (size_t n = 0; n < kept; n++) {
 		struct outgoing o = e->outbox[n];
-		struct rollout_event event = {.kind = EVENT_WRITTEN, .seq = o.effect.seq};
 
 		if (o.item != cancel->item || o.effect.seq != cancel->effect.seq)
 			continue;
 		for (size_t m = n; m + 1 < kept; m++)
 			e->outbox[m] = e->outbox[m + 1];
-		event.alias.outcome = CALL_UNAVAILABLE;
-		(void)text_copy(event.alias.error, sizeof(event.alias.error), "called back before it was sent");
-		engine_event(o.item, &event, NULL, NULL);
+		answer_called_back(&o);
 		item_unpin(o.item);
 		return true;
 	}
@@ -665,6 +715,7 @@ void engine_free(struct engine *e)
 	/* Whoever waits for the disk learns that nothing is sent any more. */
 	e->draining = true;
 	services_free(e);
+	inspects_free(e);
 	while (e->n_after > 0)
 		run_after_commit(e);
 	dispatch_free(e->dispatch);

@@ -1,6 +1,8 @@
 /*
  * A rollout's state as JSON, by one table for both directions. Every field must be there: a record with an unknown
  * version, a missing field or a value out of its range is unreadable, and its rollout is parked rather than guessed at.
+ * Records of earlier versions are read as they were written: what they do not have yet is zero, as nothing of it had
+ * happened.
  */
 #include <inttypes.h>
 #include <jansson.h>
@@ -11,7 +13,7 @@
 #include "base/text.h"
 #include "engine/item.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
 
@@ -21,62 +23,76 @@ struct field {
 	size_t offset;
 	size_t size;  /* of the member */
 	uint64_t max; /* of an enum or u32 */
+	int since;    /* the record's version that it came with; 0: the first */
 };
 
 #define MEMBER(m) offsetof(struct rollout, m), sizeof(((struct rollout *)0)->m)
 
 static const struct field fields[] = {
-    {"phase", FIELD_ENUM, MEMBER(phase), PHASE_BLOCKED},
-    {"goal", FIELD_ENUM, MEMBER(goal), GOAL_HOME},
-    {"pause", FIELD_U32, MEMBER(pause), 15},
-    {"step", FIELD_U32, MEMBER(step), LIMIT_STEPS},
-    {"applied", FIELD_BOOL, MEMBER(applied), 0},
-    {"look", FIELD_BOOL, MEMBER(look), 0},
-    {"advance", FIELD_BOOL, MEMBER(advance), 0},
-    {"full", FIELD_BOOL, MEMBER(full), 0},
-    {"superseded", FIELD_BOOL, MEMBER(superseded), 0},
-    {"quarantine", FIELD_BOOL, MEMBER(quarantine), 0},
-    {"take_over", FIELD_BOOL, MEMBER(take_over), 0},
-    {"reopened", FIELD_BOOL, MEMBER(reopened), 0},
-    {"prepared", FIELD_BOOL, MEMBER(prepared), 0},
-    {"unsure", FIELD_BOOL, MEMBER(unsure), 0},
-    {"cancelled", FIELD_BOOL, MEMBER(cancelled), 0},
-    {"finishing", FIELD_BOOL, MEMBER(finishing), 0},
-    {"stable", FIELD_U64, MEMBER(stable), 0},
-    {"canary", FIELD_U64, MEMBER(canary), 0},
-    {"stable_hash", FIELD_TEXT, MEMBER(stable_hash), 0},
-    {"canary_hash", FIELD_TEXT, MEMBER(canary_hash), 0},
-    {"live_version", FIELD_U64, MEMBER(live.version), 0},
-    {"live_extra", FIELD_U64, MEMBER(live.extra), 0},
-    {"live_weight_bp", FIELD_U32, MEMBER(live.weight_bp), WEIGHT_BP_MAX},
-    {"revision", FIELD_TEXT, MEMBER(revision), 0},
-    {"asked_low", FIELD_U64, MEMBER(asked[0]), 0},
-    {"asked_high", FIELD_U64, MEMBER(asked[1]), 0},
-    {"wait", FIELD_ENUM, MEMBER(wait), WAIT_WRITE},
-    {"seq", FIELD_U64, MEMBER(seq), 0},
-    {"attempts", FIELD_U32, MEMBER(attempts), UINT32_MAX},
-    {"retry_boot_ms", FIELD_I64, MEMBER(retry_boot_ms), 0},
-    {"stale", FIELD_U64, MEMBER(stale), 0},
-    {"created_unix_ms", FIELD_I64, MEMBER(created_unix_ms), 0},
-    {"first_traffic_unix_ms", FIELD_I64, MEMBER(first_traffic_unix_ms), 0},
-    {"step_from_unix_ms", FIELD_I64, MEMBER(step_from_unix_ms), 0},
-    {"promoted_unix_ms", FIELD_I64, MEMBER(promoted_unix_ms), 0},
-    {"ended_unix_ms", FIELD_I64, MEMBER(ended_unix_ms), 0},
-    {"baked_ms", FIELD_I64, MEMBER(baked_ms), 0},
-    {"bake_mark_boot_ms", FIELD_I64, MEMBER(bake_mark_boot_ms), 0},
-    {"hold_from_baked_ms", FIELD_I64, MEMBER(hold_from_baked_ms), 0},
-    {"prepare_ms", FIELD_I64, MEMBER(prepare_ms), 0},
-    {"read_through_unix_ms", FIELD_I64, MEMBER(read_through_unix_ms), 0},
-    {"alarms_read_unix_ms", FIELD_I64, MEMBER(alarms_read_unix_ms), 0},
-    {"next_poll_unix_ms", FIELD_I64, MEMBER(next_poll_unix_ms), 0},
-    {"poll_pending", FIELD_BOOL, MEMBER(poll_pending), 0},
-    {"poll_seq", FIELD_U64, MEMBER(poll_seq), 0},
-    {"verdict", FIELD_ENUM, MEMBER(verdict), VERDICT_FAIL},
-    {"gap", FIELD_ENUM, MEMBER(gap), VERDICT_GAP_UNREADABLE},
-    {"allowed", FIELD_BOOL, MEMBER(allowed), 0},
-    {"why", FIELD_TEXT, MEMBER(why), 0},
-    {"reason", FIELD_TEXT, MEMBER(reason), 0},
-    {"trouble", FIELD_TEXT, MEMBER(trouble), 0},
+    {"phase", FIELD_ENUM, MEMBER(phase), PHASE_BLOCKED, 0},
+    {"goal", FIELD_ENUM, MEMBER(goal), GOAL_HOME, 0},
+    {"pause", FIELD_U32, MEMBER(pause), 15, 0},
+    {"step", FIELD_U32, MEMBER(step), LIMIT_STEPS, 0},
+    {"applied", FIELD_BOOL, MEMBER(applied), 0, 0},
+    {"look", FIELD_BOOL, MEMBER(look), 0, 0},
+    {"advance", FIELD_BOOL, MEMBER(advance), 0, 0},
+    {"full", FIELD_BOOL, MEMBER(full), 0, 0},
+    {"superseded", FIELD_BOOL, MEMBER(superseded), 0, 0},
+    {"quarantine", FIELD_BOOL, MEMBER(quarantine), 0, 0},
+    {"take_over", FIELD_BOOL, MEMBER(take_over), 0, 0},
+    {"reopened", FIELD_BOOL, MEMBER(reopened), 0, 0},
+    {"prepared", FIELD_BOOL, MEMBER(prepared), 0, 0},
+    {"unsure", FIELD_BOOL, MEMBER(unsure), 0, 0},
+    {"cancelled", FIELD_BOOL, MEMBER(cancelled), 0, 0},
+    {"finishing", FIELD_BOOL, MEMBER(finishing), 0, 0},
+    {"stable", FIELD_U64, MEMBER(stable), 0, 0},
+    {"canary", FIELD_U64, MEMBER(canary), 0, 0},
+    {"stable_hash", FIELD_TEXT, MEMBER(stable_hash), 0, 0},
+    {"canary_hash", FIELD_TEXT, MEMBER(canary_hash), 0, 0},
+    {"live_version", FIELD_U64, MEMBER(live.version), 0, 0},
+    {"live_extra", FIELD_U64, MEMBER(live.extra), 0, 0},
+    {"live_weight_bp", FIELD_U32, MEMBER(live.weight_bp), WEIGHT_BP_MAX, 0},
+    {"revision", FIELD_TEXT, MEMBER(revision), 0, 0},
+    {"asked_low", FIELD_U64, MEMBER(asked[0]), 0, 0},
+    {"asked_high", FIELD_U64, MEMBER(asked[1]), 0, 0},
+    {"wait", FIELD_ENUM, MEMBER(wait), WAIT_PROVISION, 0},
+    {"seq", FIELD_U64, MEMBER(seq), 0, 0},
+    {"attempts", FIELD_U32, MEMBER(attempts), UINT32_MAX, 0},
+    {"retry_boot_ms", FIELD_I64, MEMBER(retry_boot_ms), 0, 0},
+    {"stale", FIELD_U64, MEMBER(stale), 0, 0},
+    {"created_unix_ms", FIELD_I64, MEMBER(created_unix_ms), 0, 0},
+    {"first_traffic_unix_ms", FIELD_I64, MEMBER(first_traffic_unix_ms), 0, 0},
+    {"step_from_unix_ms", FIELD_I64, MEMBER(step_from_unix_ms), 0, 0},
+    {"promoted_unix_ms", FIELD_I64, MEMBER(promoted_unix_ms), 0, 0},
+    {"ended_unix_ms", FIELD_I64, MEMBER(ended_unix_ms), 0, 0},
+    {"baked_ms", FIELD_I64, MEMBER(baked_ms), 0, 0},
+    {"bake_mark_boot_ms", FIELD_I64, MEMBER(bake_mark_boot_ms), 0, 0},
+    {"hold_from_baked_ms", FIELD_I64, MEMBER(hold_from_baked_ms), 0, 0},
+    {"prepare_ms", FIELD_I64, MEMBER(prepare_ms), 0, 0},
+    {"read_through_unix_ms", FIELD_I64, MEMBER(read_through_unix_ms), 0, 0},
+    {"alarms_read_unix_ms", FIELD_I64, MEMBER(alarms_read_unix_ms), 0, 0},
+    {"next_poll_unix_ms", FIELD_I64, MEMBER(next_poll_unix_ms), 0, 0},
+    {"poll_pending", FIELD_BOOL, MEMBER(poll_pending), 0, 0},
+    {"poll_seq", FIELD_U64, MEMBER(poll_seq), 0, 0},
+    {"verdict", FIELD_ENUM, MEMBER(verdict), VERDICT_FAIL, 0},
+    {"gap", FIELD_ENUM, MEMBER(gap), VERDICT_GAP_UNREADABLE, 0},
+    {"allowed", FIELD_BOOL, MEMBER(allowed), 0, 0},
+    {"why", FIELD_TEXT, MEMBER(why), 0, 0},
+    {"reason", FIELD_TEXT, MEMBER(reason), 0, 0},
+    {"trouble", FIELD_TEXT, MEMBER(trouble), 0, 0},
+    {"gated_pre", FIELD_BOOL, MEMBER(gated_pre), 0, 2},
+    {"gated_post", FIELD_BOOL, MEMBER(gated_post), 0, 2},
+    {"alias_provisioned", FIELD_BOOL, MEMBER(alias_provisioned), 0, 2},
+    {"stable_provisioned", FIELD_U32, MEMBER(stable_provisioned), UINT32_MAX, 2},
+    {"provisioned", FIELD_U32, MEMBER(provisioned), UINT32_MAX, 2},
+    {"provision_asked", FIELD_BOOL, MEMBER(provision_asked), 0, 2},
+    {"provision_unsure", FIELD_BOOL, MEMBER(provision_unsure), 0, 2},
+    {"release", FIELD_U64, MEMBER(release), 0, 2},
+    {"moving_ms", FIELD_I64, MEMBER(moving_ms), 0, 2},
+    {"soak_version", FIELD_U64, MEMBER(soak_version), 0, 2},
+    {"soak_from_unix_ms", FIELD_I64, MEMBER(soak_from_unix_ms), 0, 2},
+    {"soak_seen_unix_ms", FIELD_I64, MEMBER(soak_seen_unix_ms), 0, 2},
+    {"soak_seen_boot_ms", FIELD_I64, MEMBER(soak_seen_boot_ms), 0, 2},
 };
 
 static void add_i64(struct buf *out, int64_t v)
@@ -190,16 +206,20 @@ int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static
 	json_t *root cleanup(json_free_p) = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
 	struct rollout r = {0};
 	const char *boot_id;
+	json_int_t version;
 
 	if (!json_is_object(root)) {
 		(void)snprintf(ret_error, error_size, "its stored record is not JSON");
 		return 1;
 	}
-	if (json_integer_value(json_object_get(root, "version")) != RECORD_VERSION) {
+	version = json_integer_value(json_object_get(root, "version"));
+	if (version < 1 || version > RECORD_VERSION) {
 		(void)snprintf(ret_error, error_size, "its stored record was written by another version of rolloutd");
 		return 1;
 	}
 	for (size_t i = 0; i < array_len(fields); i++) {
+		if (fields[i].since > version)
+			continue;
 		if (!decode_field(json_object_get(root, fields[i].name), &fields[i], &r)) {
 			(void)snprintf(ret_error, error_size, "its stored record has no usable `%s`", fields[i].name);
 			return 1;
