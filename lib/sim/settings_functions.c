@@ -198,6 +198,11 @@ static bool read_platform(const struct node *n, struct platform *p, struct diags
 	       read_failure(node_get(n, "provision_fails"), &p->provision_fails, d);
 }
 
+static const struct version *newest_version(const struct function *f)
+{
+	return f->n_versions ? f->versions[f->n_versions - 1] : NULL;
+}
+
 static bool apply_function(struct world *w, const char *name, const struct node *n, struct diags *d)
 {
 	size_t before = d->errors;
@@ -205,13 +210,14 @@ static bool apply_function(struct world *w, const char *name, const struct node 
 	if (!f || !read_platform(n, &f->platform, d))
 		return false;
 	const struct node *versions = node_get(n, "versions"), *aliases = node_get(n, "aliases");
+	const struct version *newest_before = newest_version(f);
 	for (const struct node *v = versions ? versions->first : NULL; v; v = v->next)
 		(void)settings_version(w, f, v, d);
 	for (const struct node *a = aliases ? aliases->first : NULL; a && d->errors == before; a = a->next)
 		(void)settings_alias(w, f, a->key, a, d);
-	/* $LATEST holds the code that was published last, unless the file says something else of it. */
-	struct version *newest = f->n_versions ? f->versions[f->n_versions - 1] : NULL;
-	if (newest && !(versions && node_get(versions, "$LATEST"))) {
+	/* $LATEST holds the code of what is published now, unless the file says something else of it. */
+	const struct version *newest = newest_version(f);
+	if (newest != newest_before && !(versions && node_get(versions, "$LATEST"))) {
 		memcpy(f->latest.code_sha256, newest->code_sha256, sizeof(f->latest.code_sha256));
 		f->latest.code_size = newest->code_size;
 	}
