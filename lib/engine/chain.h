@@ -107,8 +107,8 @@ enum engine_answer service_command(struct service *s, enum rollout_command comma
 				   char ret_text[static LIMIT_REASON]);
 enum engine_answer service_retry(struct service *s, const char *by, const char *reason,
 				 char ret_text[static LIMIT_REASON]);
-/* The memory of a live service, for looking without touching. */
-const struct chain_memory *service_memory(const struct service *s);
+/* What a live service remembers, for a chain of other content of its name. */
+void service_copy_memory(const struct service *s, const struct service_spec *spec, struct chain_memory *ret);
 /* A stored row is a service's: by its key. */
 bool service_is_row(const struct store_rollout *r);
 void service_load_row(struct engine *e, const struct store_rollout *r);
@@ -122,6 +122,7 @@ must_use int services_put(struct engine *e);	  /* those that changed, into the o
 void services_recorded(struct engine *e);	  /* … and that is durable now */
 bool services_dirty(const struct engine *e);
 void services_free(struct engine *e);
+void inspects_free(struct engine *e);
 
 /* --- probe.c --- */
 

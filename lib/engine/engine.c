@@ -715,9 +715,9 @@ void engine_free(struct engine *e)
 	/* Whoever waits for the disk learns that nothing is sent any more. */
 	e->draining = true;
 	services_free(e);
-	inspects_free(e);
 	while (e->n_after > 0)
 		run_after_commit(e);
+	inspects_free(e);
 	dispatch_free(e->dispatch);
 	while (e->first) {
 		struct item *i = e->first;

@@ -116,6 +116,8 @@ struct engine {
 	size_t n_after;
 	size_t cap_after;
 	struct service *first_service; /* by age; see chain.h */
+	struct inspect *first_inspect; /* see inspect.h */
+	uint64_t last_inspect;	       /* ticket */
 	unsigned calls_open;	       /* call sequences under way */
 	struct item *dirty;	       /* the items that are; linked by next_dirty */
 	size_t n_dirty;

@@ -67,11 +67,6 @@ struct service *service_next(const struct service *s)
 	return s->next;
 }
 
-const struct chain_memory *service_memory(const struct service *s)
-{
-	return &s->state.memory;
-}
-
 static void link_service(struct service *s)
 {
 	struct service **slot = &s->engine->first_service;
@@ -343,22 +338,25 @@ void engine_each_artifact(struct engine *e, void (*cb)(void *ctx, const char *pa
 
 /* --- taking plans in --- */
 
-static void inherit(struct service *s, const struct service *older)
+void service_copy_memory(const struct service *s, const struct service_spec *spec, struct chain_memory *ret)
 {
-	const struct service_spec *old = older->plan ? &older->plan->service : NULL;
-	const struct service_spec *new = &s->plan->service;
-	struct chain_memory memory = older->state.memory;
+	const struct service_spec *old = s->unreadable ? NULL : &s->plan->service;
 
-	if (!old || older->unreadable)
+	if (!old)
 		return;
-	memset(memory.aliases, 0, sizeof(memory.aliases));
-	for (size_t n = 0; n < new->n_aliases; n++) {
+	*ret = s->state.memory;
+	memset(ret->aliases, 0, sizeof(ret->aliases));
+	for (size_t n = 0; n < spec->n_aliases; n++) {
 		for (size_t m = 0; m < old->n_aliases; m++) {
-			if (strcmp(new->aliases[n].name, old->aliases[m].name) == 0)
-				memory.aliases[n] = older->state.memory.aliases[m];
+			if (strcmp(spec->aliases[n].name, old->aliases[m].name) == 0)
+				ret->aliases[n] = s->state.memory.aliases[m];
 		}
 	}
-	s->state.memory = memory;
+}
+
+static void inherit(struct service *s, const struct service *older)
+{
+	service_copy_memory(older, &s->plan->service, &s->state.memory);
 	s->state.changes_made = older->state.changes_made;
 }
 
