@@ -3,16 +3,16 @@
  * view and memory give the same list.
  *
  * The order is the order in which a request depends on things, so that nothing ever routes to what is not there yet:
- *   function, code, version, aliases that do not exist, API, permissions, routes, deployment, stages and their variables,
- *   rollouts of aliases that should move, permissions that nothing uses any more, versions that nobody needs.
+ *   function, code, version, aliases that do not exist, API, permissions, routes, deployment, stages and their
+ *   variables, rollouts of aliases that should move, permissions that nothing uses any more, versions that nobody needs.
  *
- * The caller carries out the first call (chain_first_call), lets the answer into the view (chain_apply), and asks again.
- * A ROLLOUT is listed once no call of the API is due, and may be started when it is listed. What
- * depends on something that is not there yet is not in the list: it comes with a later asking. What cannot be done, or
- * is not ours to do, is a CHANGE_PROBLEM about its subject, and everything else goes on.
+ * The caller carries out the first call (chain_first_call), lets the answer into the view (chain_apply), and asks
+ * again. What depends on something that is not there yet is not in the list: it comes with a later asking. A ROLLOUT is
+ * listed once no call of the API is due, and may be started when it is listed. What cannot be done, or is not ours to
+ * do, is a CHANGE_PROBLEM about its subject, and everything else goes on.
  *
- * What is put back, and what is only named. Configuration that the file declares (aliases that are missing, permissions,
- * routes, stages, stage variables) is put back when somebody changed it. What carries code or traffic is not moved over
+ * What is put back, and what is only named. Configuration that the file declares (aliases that are missing,
+ * permissions, routes, stages, stage variables) is put back when somebody changed it. What carries code or traffic is not moved over
  * somebody's head: an alias or $LATEST that was as declared once and is not any more is a problem that names what
  * it is now, until an operator asks again (struct chain_memory `insist`).
  */
@@ -49,32 +49,32 @@ enum change_kind {
 #define CHANGE_IS_CALL(kind) ((kind) < CHANGE_ROLLOUT)
 
 /*
- * What each kind holds. `subject`, `field`, `from` and `to` are for people and never NULL; the rest is for requests, NULL
- * or 0 where the table has no word about it. `alias` is the name in the spec.
+ * What each kind holds. `subject`, `field`, `from` and `to` are for people and never NULL ("" for what does not exist);
+ * the rest is for requests, NULL or 0 where the table has no word about it. Aliases and stages go by their names.
  *
- *   kind                field        from -> to                          key             index   others
- *   CREATE_FUNCTION     ""           "" -> code's identity               the function    -
- *   UPDATE_CODE         "code"       CodeSha256 -> code's identity       the function    -
- *   PUBLISH_VERSION     "version"    newest version, or "" -> sha256     CodeSha256      -       version: the newest; 0: none
- *   CREATE_ALIAS        ""           "" -> "version 2" or "$LATEST"      alias           alias   version (VERSION_LATEST: it)
- *   MOVE_ALIAS, ROLLOUT "version"    what it holds -> "version 2"        alias           alias   version
- *   CREATE_API          ""           "" -> its name                      its name        -
- *   ADD_PERMISSION      ""           "" -> source ARN                    statement id    stage   on the stage's alias
- *   REMOVE_PERMISSION   ""           source ARN, or "any source" -> ""   statement id    alias
- *   CREATE_RESOURCE     ""           "" -> last part of the path         the whole path  route   parent: the parent's id
- *   PUT_METHOD          ""           "" -> "GET /hello"                  "GET /hello"    route   parent: the resource's id
- *   PUT_INTEGRATION     "integration" URI, or "" -> URI                  "GET /hello"    route   parent: the resource's id
- *   CREATE_INTEGRATION  ""           "" -> URI                           URI             -
- *   CREATE_ROUTE        ""           "" -> "GET /hello"                  "GET /hello"    route   parent: the integration's id
- *   UPDATE_ROUTE        "integration" its URI, or "" -> URI              "GET /hello"    route   parent: the integration's id;
- *                                                                                                id: the route's
- *   CREATE_DEPLOYMENT   ""           "" -> its description               description     -       never names a stage
- *   CREATE_STAGE        ""           "" -> the alias                     stage           stage   parent: the deployment's id;
- *                                                                                                NULL (HTTP): autoDeploy true
- *   UPDATE_STAGE        "variable V" value, or "" -> the alias           stage           stage   parent: the deployment's id,
- *                    or "deployment" its id, or "" -> the id                                     NULL: it keeps its own
- *   DELETE_VERSION      ""           "7" -> ""                           -               -       version
- *   WAIT, PROBLEM       what it is about, or ""; from and to ""          -               -       text
+ *   kind                 field          from -> to                          key           index  others
+ *   CREATE_FUNCTION      ""             "" -> identity of the code          the function  -
+ *   UPDATE_CODE          "code"         CodeSha256 -> identity of the code  the function  -
+ *   PUBLISH_VERSION      "version"      newest version -> CodeSha256        CodeSha256    -      version: the newest; 0: none
+ *   CREATE_ALIAS         ""             "" -> "version 2", "$LATEST"        alias         alias  version
+ *   MOVE_ALIAS, ROLLOUT  "version"      what it holds -> "version 2"        alias         alias  version
+ *   CREATE_API           ""             "" -> its name                      its name      -
+ *   ADD_PERMISSION       ""             "" -> source ARN                    statement id  stage  (the stage's alias)
+ *   REMOVE_PERMISSION    ""             source ARN, "any source" -> ""      statement id  alias
+ *   CREATE_RESOURCE      ""             "" -> last part of the path         whole path    route  parent: the parent's id
+ *   PUT_METHOD           ""             "" -> "GET /hello"                  "GET /hello"  route  parent: the resource's id
+ *   PUT_INTEGRATION      "integration"  URI -> URI                          "GET /hello"  route  parent: the resource's id
+ *   CREATE_INTEGRATION   ""             "" -> URI                           URI           -
+ *   CREATE_ROUTE         ""             "" -> "GET /hello"                  "GET /hello"  route  parent: the integration's id
+ *   UPDATE_ROUTE         "integration"  URI -> URI                          "GET /hello"  route  parent: the same; id: the route's
+ *   CREATE_DEPLOYMENT    ""             "" -> its description               description   -      (names no stage)
+ *   CREATE_STAGE         ""             "" -> alias                         stage         stage  parent: the deployment's id (1)
+ *   UPDATE_STAGE         "variable V"   value -> alias                      stage         stage  parent: the deployment's id (2)
+ *                        "deployment"   its id -> id
+ *   DELETE_VERSION       ""             "7" -> ""                           -             -      version
+ *   WAIT, PROBLEM        its subject's  "" -> ""                            -             -      text
+ *
+ * (1) NULL for an HTTP API: the stage is made with automatic deployment. (2) NULL: it keeps the deployment that it has.
  *
  * The stage variable's name is the spec's, its value the alias's name; CREATE_STAGE and UPDATE_STAGE always set it, as
  * setting it to what it is changes nothing. Other variables are not touched.
@@ -95,8 +95,8 @@ struct change {
 
 /* What the record remembers of an alias. */
 struct alias_memory {
-	/* The version that it was brought to, or to which a rollout was started; 0: none. Whoever gives up a rollout for
-	 * other reasons than its failure (it was superseded) sets it back to 0. */
+	/* The version that it was brought to, or to which a rollout was started; 0: none. Whoever gives up a rollout
+	 * for other reasons than its failure (it was superseded) sets it back to 0. */
 	uint64_t reached;
 	bool was_head;		    /* it was brought to $LATEST */
 	uint64_t seen;		    /* FOLLOW_ALIAS: what the other alias holds alone … */
@@ -116,7 +116,8 @@ struct chain_memory {
 	char deployment_id[API_ID_SIZE];     /* made for the routes as they are; "" none yet */
 	/* Description of the deployment that was asked for: one whose answer was lost is found by it. */
 	char deploy_mark[DEPLOY_MARK_SIZE];
-	bool insist; /* an operator asks for it: what drifted is moved, too; chain_remember_seen ends it */
+	bool insist;	/* an operator asks for it: what drifted is moved, too; chain_remember_seen ends it */
+	bool code_done; /* … and the code was put in for that: once; false whenever insist is set */
 	struct alias_memory aliases[LIMIT_SERVICE_ALIASES];
 };
 
