@@ -6,7 +6,7 @@
 
 /* plans and configuration */
 #define LIMIT_PLAN_BYTES       (64 * 1024)
-#define LIMIT_NORMALIZED_BYTES (128 * 1024) /* of a plan written out in full: a service's schedules grow much */
+#define LIMIT_NORMALIZED_BYTES (192 * 1024) /* of a plan written out in full: a service's schedules grow much */
 #define LIMIT_CONFIG_BYTES     (64 * 1024)
 #define LIMIT_YAML_DEPTH       16
 #define LIMIT_YAML_NODES       20480 /* the largest plan, written out in full, has 18,600 */
