@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "base/text.h"
+#include "control/api.h"
 #include "field.h"
 
 void cli_error(const struct cli *cli, const char *fmt, ...)
@@ -98,9 +98,11 @@ int cli_get(struct cli *cli, const char *path, json_t **ret_json)
 
 bool cli_check_name(const struct cli *cli, const char *name)
 {
-	if (text_is_name(name, LIMIT_NAME))
+	if (control_is_name(name))
 		return true;
-	cli_error(cli, "'%s' is not the name of a rollout: names are made of a-z, 0-9 and '-', at most %d characters",
+	cli_error(cli,
+		  "'%s' is not the name of a rollout or a service: names are made of a-z, 0-9 and '-', at most %d "
+		  "characters; a service's rollouts are named SERVICE.ALIAS",
 		  name, LIMIT_NAME);
 	return false;
 }

@@ -70,7 +70,7 @@ must_use int cli_get(struct cli *cli, const char *path, json_t **ret_json);
 int cli_refused(struct cli *cli, const struct reply *reply);
 /* Says why the daemon cannot be reached; returns the exit code. */
 int cli_unreachable(struct cli *cli);
-/* Whether the text can be a rollout's name; complains if not. */
+/* Whether the text can be a rollout's or a service's name; complains if not. */
 bool cli_check_name(const struct cli *cli, const char *name);
 
 /* Commands; each returns the exit code. */
@@ -81,6 +81,8 @@ int command_version(struct cli *cli);
 int command_events(struct cli *cli);
 int command_validate(struct cli *cli);
 int command_submit(struct cli *cli);
+int command_diff(struct cli *cli);
+int command_doctor(struct cli *cli);
 int command_act(struct cli *cli); /* pause, resume, promote, rollback, abort, retry */
 int command_reload(struct cli *cli);
 int command_wait(struct cli *cli);

@@ -60,6 +60,11 @@ void client_limit_calls(struct client *c, int64_t ms)
 	c->call_limit_ms = ms < 1 ? 1 : ms < CLIENT_CALL_TIMEOUT_MS ? ms : CLIENT_CALL_TIMEOUT_MS;
 }
 
+void client_allow_calls(struct client *c, int64_t ms)
+{
+	c->call_limit_ms = ms;
+}
+
 void reply_deinit(struct reply *r)
 {
 	buf_deinit(&r->body);

@@ -33,6 +33,8 @@ must_use int client_call(struct client *c, const char *method, const char *path,
 			 const char *content_type, struct reply *ret);
 /* A call may take that long at most, where CLIENT_CALL_TIMEOUT_MS is longer: for callers that have a deadline. */
 void client_limit_calls(struct client *c, int64_t ms);
+/* Calls may take longer than usual: for questions that the daemon has to ask AWS about. */
+void client_allow_calls(struct client *c, int64_t ms);
 /* Why the last call got no answer, and what to do: a sentence. */
 const char *client_explain(const struct client *c);
 

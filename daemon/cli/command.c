@@ -9,9 +9,10 @@ static const struct command commands[] = {
     {
 	.name = "list",
 	.run = command_list,
-	.summary = "all rollouts, and the plan files that are wrong",
-	.text = "Live rollouts and the last ended one of each other name. Below them the plan files that could not\n"
-		"be taken in, with all their errors.\n",
+	.summary = "all services and rollouts, and the plan files that are wrong",
+	.text = "Services first; then live rollouts and the last ended one of each other name, those that move a\n"
+		"service's alias among them as SERVICE.ALIAS. Below them the plan files that could not be taken in,\n"
+		"with all their errors.\n",
 	.example = "rolloutctl list\n"
 		   "  rolloutctl list -o json | jq -r '.rollouts[] | select(.live) | .name'",
     },
@@ -22,8 +23,9 @@ static const struct command commands[] = {
 	.max_args = 1,
 	.named = true,
 	.usage = "NAME",
-	.summary = "one rollout in full",
-	.text = "Phase and its reason, weights, steps, what the metrics say and why, what the alias holds.\n",
+	.summary = "one rollout or service in full",
+	.text = "Of a rollout: phase and its reason, weights, steps, what the metrics say and why, what the alias\n"
+		"holds. Of a service: each alias, each stage with its URL, and what differs from the plan.\n",
 	.example = "rolloutctl status hello-prod",
     },
     {
@@ -34,10 +36,10 @@ static const struct command commands[] = {
 	.usage = "[NAME]",
 	.summary = "the same, redrawn as it happens",
 	.text =
-	    "With a NAME it ends by itself when the rollout ends, with the exit code of 'wait'; a pause or a block\n"
-	    "does not end it. Without one it shows all rollouts until it is interrupted. Where stdout is not a\n"
-	    "terminal it prints one line for each change; with -o json one event a line and, at the end, the\n"
-	    "rollout.\n",
+	    "With a NAME it ends by itself when the rollout ends or the service is as declared, with the exit code\n"
+	    "of 'wait'; a pause or a block does not end it. Without one it shows everything until it is\n"
+	    "interrupted. Where stdout is not a terminal it prints one line for each change; with -o json one\n"
+	    "event a line and, at the end, the rollout.\n",
 	.example = "rolloutctl watch hello-prod",
     },
     {
@@ -50,7 +52,8 @@ static const struct command commands[] = {
 	.summary = "what happened, and with -f what happens",
 	.text = "The newest events, oldest first: 100, or as many as --limit says. --after gives those that follow an\n"
 		"id. -f goes on until it is interrupted, also over a restart of the daemon, and misses nothing.\n"
-		"With -o json each event has its id; -f then prints one event a line.\n",
+		"Those of a service have its rollouts' among them. With -o json each event has its id; -f then\n"
+		"prints one event a line.\n",
 	.example = "rolloutctl events hello-prod -f",
     },
     {
@@ -90,6 +93,31 @@ static const struct command commands[] = {
 	.example = "rolloutctl submit hello.yaml && rolloutctl wait hello-prod --timeout 1h",
     },
     {
+	.name = "diff",
+	.run = command_diff,
+	.min_args = 1,
+	.max_args = 1,
+	.usage = "FILE",
+	.summary = "what a plan would change in AWS, field by field; nothing is done",
+	.text = "The daemon compares the plan with what AWS has, under its own keys. '+' would be made, '~' changed,\n"
+		"'-' removed; '!' is in the way or not rolloutd's to change, and says what to do; '.' only has to be\n"
+		"waited for. What depends on something that is not there yet is not in the list. Exit code 0 whether\n"
+		"something differs or not; with -o json 'as_declared' tells. '-' reads standard input.\n",
+	.example = "rolloutctl diff hello.yaml",
+    },
+    {
+	.name = "doctor",
+	.run = command_doctor,
+	.min_args = 1,
+	.max_args = 1,
+	.usage = "FILE",
+	.summary = "whether everything that a plan needs is there, and the cure where not",
+	.text = "The daemon tries, under its own keys and changing nothing: credentials and their rights, the\n"
+		"function's state, aliases, permissions, metrics, alarms. Exit code 1 when there is a problem;\n"
+		"warnings alone give 0. '-' reads standard input.\n",
+	.example = "rolloutctl doctor hello.yaml && rolloutctl submit hello.yaml",
+    },
+    {
 	.name = "pause",
 	.run = command_act,
 	.min_args = 1,
@@ -98,7 +126,8 @@ static const struct command commands[] = {
 	.options = OPTION_REASON,
 	.usage = "NAME [--reason TEXT]",
 	.summary = "hold the weight where it is",
-	.text = "The canary is still watched, and a failure still rolls it back.\n",
+	.text = "The canary is still watched, and a failure still rolls it back. A service that is paused changes\n"
+		"nothing until it is resumed.\n",
 	.example = "rolloutctl pause hello-prod --reason 'looking at latency'",
     },
     {
@@ -171,10 +200,11 @@ static const struct command commands[] = {
 	.named = true,
 	.options = OPTION_TIMEOUT,
 	.usage = "NAME [--timeout D]",
-	.summary = "until the rollout has ended, is paused or blocked",
+	.summary = "until the rollout has ended, is paused or blocked; or the service is as declared",
 	.text = "Waits for the newest attempt of the name, prints one line, and ends with 0 succeeded, 1 failed,\n"
-		"3 rolled back, 4 paused or blocked, 5 timed out. A daemon that is restarted meanwhile is waited for,\n"
-		"at most a minute. D is a length of time such as 90s, 10m or 1h30m.\n",
+		"3 rolled back, 4 paused or blocked, 5 timed out. A service has succeeded when it is as declared.\n"
+		"A daemon that is restarted meanwhile is waited for, at most a minute. D is a length of time such as\n"
+		"90s, 10m or 1h30m.\n",
 	.example = "rolloutctl wait hello-prod --timeout 1h",
     },
     {
@@ -240,12 +270,13 @@ static void print_common_options(void)
 
 static void print_program_help(void)
 {
-	fputs(
-	    "rolloutctl looks at and commands rolloutd, which moves AWS Lambda aliases to new versions step by step.\n"
-	    "\n"
-	    "usage: rolloutctl COMMAND [ARGUMENT] [OPTION]...\n"
-	    "\n",
-	    stdout);
+	fputs("rolloutctl looks at and commands rolloutd, which keeps AWS Lambda functions as declared and moves their "
+	      "aliases\n"
+	      "to new versions step by step.\n"
+	      "\n"
+	      "usage: rolloutctl COMMAND [ARGUMENT] [OPTION]...\n"
+	      "\n",
+	      stdout);
 	for (size_t i = 0; i < array_len(commands); i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
 	putchar('\n');

@@ -42,7 +42,8 @@ static int check_arguments(const struct cli *cli)
 
 	if (cli->n_args < c->min_args || (c->max_args >= 0 && cli->n_args > c->max_args)) {
 		if (cli->n_args < c->min_args)
-			cli_error(cli, "%s: %s is missing", c->name, c->named ? "the NAME of a rollout" : "a FILE");
+			cli_error(cli, "%s: %s is missing", c->name,
+				  c->named ? "the NAME of a rollout or a service" : "a FILE");
 		else
 			cli_error(cli, "%s: '%s' is one argument too many", c->name, cli->args[c->max_args]);
 		command_print_usage(c);

@@ -7,10 +7,11 @@
 #include "base/text.h"
 #include "field.h"
 #include "page.h"
+#include "service.h"
 #include "span.h"
 #include "table.h"
 
-/* A rollout's form and its place in the order. */
+/* A rollout's or a service's form and its place in the order. */
 struct entry {
 	const json_t *form;
 	int urgency;
@@ -36,6 +37,21 @@ static int compare(const void *a, const void *b)
 	if (x->urgency != y->urgency)
 		return x->urgency - y->urgency;
 	return strcmp(field_text(x->form, "name"), field_text(y->form, "name"));
+}
+
+/* The caller frees. */
+static struct entry *sort_entries(const json_t *all, enum overview_order order)
+{
+	size_t n = json_array_size(all);
+	struct entry *entries = mem_array(n, sizeof(*entries));
+
+	for (size_t i = 0; i < n; i++) {
+		entries[i].form = json_array_get(all, i);
+		entries[i].urgency = order == OVERVIEW_BY_URGENCY ? urgency_of(entries[i].form) : 0;
+	}
+	if (n > 0)
+		qsort(entries, n, sizeof(*entries), compare);
+	return entries;
 }
 
 static void add_row(struct table *t, const json_t *r, int64_t now)
@@ -121,34 +137,61 @@ static void put_rollouts(struct canvas *c, const struct entry *rollouts, size_t 
 	}
 }
 
+/* How many of n lines fit when they may take half of what is left. */
+static size_t half_of_room(const struct canvas *c, size_t n)
+{
+	size_t room = canvas_rows_left(c) > 3 ? (size_t)(canvas_rows_left(c) - 3) / 2 : 1;
+
+	return c->max_rows > 0 && n > room ? room : n;
+}
+
+static void put_services(struct canvas *c, const json_t *list, enum overview_order order)
+{
+	const json_t *all = field_array(list, "services");
+	size_t n = json_array_size(all);
+
+	if (n == 0)
+		return;
+	struct entry *entries = sort_entries(all, order);
+	json_t *sorted = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append(sorted, (json_t *)entries[i].form);
+	service_put_table(c, sorted, half_of_room(c, n), field_time(list, "now"));
+	json_decref(sorted);
+	free(entries);
+}
+
+/* The rows of the rollouts' table, where the files' block may take half of the screen at most. */
+static size_t rows_for_rollouts(const struct canvas *c, const json_t *files, size_t n)
+{
+	if (c->max_rows == 0)
+		return n;
+	size_t room = (size_t)(canvas_rows_left(c) > 0 ? canvas_rows_left(c) : 0);
+	size_t below = json_array_size(files) ? count_lines(files) + 2 : 0;
+
+	below = below > room / 2 ? room / 2 : below;
+	size_t rows = room > below + 2 ? room - below - 2 : 1;
+	return n > rows ? rows : n;
+}
+
 void overview_render(struct canvas *c, const json_t *list, enum overview_order order)
 {
 	const json_t *all = field_array(list, "rollouts"), *files = field_array(list, "files");
-	size_t n = json_array_size(all), shown = n;
-	struct entry *rollouts = mem_array(n, sizeof(*rollouts));
+	size_t n = json_array_size(all);
+	bool services = json_array_size(field_array(list, "services")) > 0;
 
-	for (size_t i = 0; i < n; i++) {
-		rollouts[i].form = json_array_get(all, i);
-		rollouts[i].urgency = order == OVERVIEW_BY_URGENCY ? urgency_of(rollouts[i].form) : 0;
-	}
-	if (n > 0)
-		qsort(rollouts, n, sizeof(*rollouts), compare);
-	if (c->max_rows > 0) {
-		/* The files' block may take half of the screen at most. */
-		size_t room = (size_t)(canvas_rows_left(c) > 0 ? canvas_rows_left(c) : 0);
-		size_t below = json_array_size(files) ? count_lines(files) + 2 : 0;
+	put_services(c, list, order);
+	if (n > 0) {
+		struct entry *rollouts = sort_entries(all, order);
 
-		below = below > room / 2 ? room / 2 : below;
-		size_t rows = room > below + 2 ? room - below - 2 : 1;
-		shown = n > rows ? rows : n;
-	}
-	if (n == 0) {
+		if (services)
+			canvas_end_line(c);
+		put_rollouts(c, rollouts, n, rows_for_rollouts(c, files, n), field_time(list, "now"));
+		free(rollouts);
+	} else if (!services) {
 		canvas_put(c, STYLE_PLAIN,
 			   "No rollouts. Drop a plan into the plans folder, or: rolloutctl submit FILE");
 		canvas_end_line(c);
-	} else {
-		put_rollouts(c, rollouts, n, shown, field_time(list, "now"));
 	}
 	put_files(c, files);
-	free(rollouts);
 }

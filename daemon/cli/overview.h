@@ -1,4 +1,4 @@
-/* All rollouts in one table, and the plan files that are wrong below it. */
+/* All services and all rollouts, a table of each, and the plan files that are wrong below them. */
 #pragma once
 
 #include <jansson.h>

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli.h"
 #include "field.h"
+#include "service.h"
 #include "span.h"
 
 #define INDENT	   2
@@ -123,7 +124,7 @@ static void put_label(struct canvas *c, const char *label)
 }
 
 /* A sentence; on a canvas that clips it is broken at its words, as its end often says most. */
-static void put_sentence(struct canvas *c, enum style style, const char *text)
+void page_put_sentence(struct canvas *c, enum style style, const char *text)
 {
 	int width = c->clip ? c->screen->width : 0;
 
@@ -168,7 +169,7 @@ static void put_head(struct canvas *c, const struct page *p)
 	canvas_put(c, page_phase_style(phase), phase);
 	if (reason[0]) {
 		canvas_put(c, STYLE_PLAIN, ": ");
-		put_sentence(c, STYLE_PLAIN, reason);
+		page_put_sentence(c, STYLE_PLAIN, reason);
 	}
 	if (field_true(r, "superseded"))
 		canvas_put(c, STYLE_WARN, " (superseded by new content)");
@@ -394,17 +395,17 @@ static void put_verdict(struct canvas *c, const json_t *r)
 	canvas_put(c, pass ? STYLE_GOOD : fail ? STYLE_BAD : STYLE_PLAIN, verdict);
 	if (why[0]) {
 		canvas_put(c, STYLE_PLAIN, ": ");
-		put_sentence(c, STYLE_PLAIN, why);
+		page_put_sentence(c, STYLE_PLAIN, why);
 	}
 	canvas_end_line(c);
 }
 
-static void put_field(struct canvas *c, enum style style, const char *label, const char *text)
+void page_put_field(struct canvas *c, enum style style, const char *label, const char *text)
 {
 	if (!text[0])
 		return;
 	put_label(c, label);
-	put_sentence(c, style, text);
+	page_put_sentence(c, style, text);
 	canvas_end_line(c);
 }
 
@@ -425,25 +426,25 @@ static void put_hint(struct canvas *c, const json_t *r)
 {
 	const char *name = field_text(r, "name");
 	bool manual = field_is(json_object_get(r, "plan"), "start", "manual");
-	char text[512] = "";
+	char text[768] = "";
 
 	if (field_true(r, "unreadable"))
 		return;
 	if (json_array_size(field_array(r, "pause")) > 0)
-		snprintf(text, sizeof(text), "rolloutctl %s %.64s  or  rolloutctl rollback %.64s",
+		snprintf(text, sizeof(text), "rolloutctl %s %.192s  or  rolloutctl rollback %.192s",
 			 holds_pause(r, "approval") ? "promote" : "resume", name, name);
 	else if (phase_is(r, "blocked"))
 		snprintf(text, sizeof(text),
-			 "rolloutctl resume %.64s (goes on from what the alias holds)  or  rolloutctl rollback %.64s",
+			 "rolloutctl resume %.192s (goes on from what the alias holds)  or  rolloutctl rollback %.192s",
 			 name, name);
 	else if (phase_is(r, "pending") && manual)
-		snprintf(text, sizeof(text), "rolloutctl promote %.64s (starts it)", name);
+		snprintf(text, sizeof(text), "rolloutctl promote %.192s (starts it)", name);
 	else if (phase_is(r, "rolled-back") || phase_is(r, "failed"))
-		snprintf(text, sizeof(text), "rolloutctl retry %.64s (runs it again)", name);
-	put_field(c, STYLE_BOLD, "to do", text);
+		snprintf(text, sizeof(text), "rolloutctl retry %.192s (runs it again)", name);
+	page_put_field(c, STYLE_BOLD, "to do", text);
 }
 
-static void put_time(struct canvas *c, const struct page *p, const char *label, const char *key)
+void page_put_time(struct canvas *c, const struct page *p, const char *label, const char *key)
 {
 	int64_t at = field_time(p->rollout, key);
 	char time[SPAN_TIME_SIZE], ago[32];
@@ -478,19 +479,20 @@ static void put_details(struct canvas *c, const struct page *p)
 
 	put_alarms(c, r);
 	/* A blocked one found something else there: its reason says what. */
-	put_field(c, STYLE_PLAIN, phase_is(r, "blocked") ? "was left" : "alias holds", field_text(r, "alias_holds"));
-	put_field(c, STYLE_PLAIN, "revision", field_text(r, "alias_revision"));
-	put_field(c, STYLE_PLAIN, "plan", field_text(r, "source"));
-	put_field(c, STYLE_PLAIN, "plan hash", field_text(r, "plan_hash"));
+	page_put_field(c, STYLE_PLAIN, phase_is(r, "blocked") ? "was left" : "alias holds",
+		       field_text(r, "alias_holds"));
+	page_put_field(c, STYLE_PLAIN, "revision", field_text(r, "alias_revision"));
+	page_put_field(c, STYLE_PLAIN, "plan", field_text(r, "source"));
+	page_put_field(c, STYLE_PLAIN, "plan hash", field_text(r, "plan_hash"));
 	text_format_span(field_int(r, "expected_ms"), span);
-	put_field(c, STYLE_PLAIN, "takes", span);
-	put_time(c, p, "created", "created_at");
-	put_time(c, p, "traffic", "first_traffic_at");
+	page_put_field(c, STYLE_PLAIN, "takes", span);
+	page_put_time(c, p, "created", "created_at");
+	page_put_time(c, p, "traffic", "first_traffic_at");
 	if (!page_ended(r))
-		put_time(c, p, "this weight", "weight_since_at");
-	put_time(c, p, "promoted", "promoted_at");
-	put_time(c, p, "ended", "ended_at");
-	put_time(c, p, "metrics to", "metrics_read_through_at");
+		page_put_time(c, p, "this weight", "weight_since_at");
+	page_put_time(c, p, "promoted", "promoted_at");
+	page_put_time(c, p, "ended", "ended_at");
+	page_put_time(c, p, "metrics to", "metrics_read_through_at");
 }
 
 void page_put_event(struct canvas *c, const json_t *event, int64_t now_unix_ms, bool with_name)
@@ -532,9 +534,13 @@ void page_render(struct canvas *c, const struct page *p)
 {
 	const json_t *r = p->rollout;
 
+	if (service_is(r)) {
+		service_render(c, p);
+		return;
+	}
 	put_head(c, p);
 	/* First what an operator must know and can do: a small terminal shows no more than the top. */
-	put_field(c, STYLE_BAD, "trouble", field_text(r, "trouble"));
+	page_put_field(c, STYLE_BAD, "trouble", field_text(r, "trouble"));
 	put_hint(c, r);
 	if (!field_true(r, "unreadable")) {
 		put_blank(c);
@@ -562,6 +568,10 @@ void page_put_line(struct canvas *c, const json_t *rollout)
 	const char *phase = field_text(rollout, "phase"), *reason = field_text(rollout, "reason");
 	char step[48], weight[16];
 
+	if (service_is(rollout)) {
+		service_put_line(c, rollout);
+		return;
+	}
 	canvas_putf(c, STYLE_BOLD, "%s ", field_text(rollout, "name"));
 	canvas_put(c, page_phase_style(phase), phase);
 	page_format_step(rollout, step);

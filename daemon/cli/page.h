@@ -1,4 +1,4 @@
-/* One rollout as people read it: the page that `status` prints and `watch` redraws, and its one-line form. */
+/* One rollout, or one service, as people read it: the page that `status` prints and `watch` redraws, and its one-line form. */
 #pragma once
 
 #include <jansson.h>
@@ -6,7 +6,7 @@
 #include "screen.h"
 
 struct page {
-	const json_t *rollout; /* the API's form */
+	const json_t *rollout; /* the API's form; of a rollout or a service */
 	const json_t *events;  /* array of event forms, oldest first; NULL: none shown */
 	int64_t now_unix_ms;   /* on the daemon's clock */
 	bool details;	       /* also what only `status` shows */
@@ -18,6 +18,11 @@ void page_render(struct canvas *c, const struct page *p);
 void page_put_line(struct canvas *c, const json_t *rollout);
 /* "22:10:05 hello-prod weight 10% on version 2". */
 void page_put_event(struct canvas *c, const json_t *event, int64_t now_unix_ms, bool with_name);
+
+/* Parts of a page. A sentence is broken at its words where the canvas clips. */
+void page_put_sentence(struct canvas *c, enum style style, const char *text);
+void page_put_field(struct canvas *c, enum style style, const char *label, const char *text); /* "": no line */
+void page_put_time(struct canvas *c, const struct page *p, const char *label, const char *key);
 
 enum style page_phase_style(const char *phase);
 /* "10%" of a field of basis points. */

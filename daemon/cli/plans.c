@@ -9,10 +9,10 @@
 #include "base/text.h"
 #include "cli.h"
 #include "control/api.h"
-#include "control/forms.h"
 #include "engine/planform.h"
 #include "field.h"
 #include "page.h"
+#include "plans.h"
 #include "plan/plan.h"
 #include "table.h"
 
@@ -111,23 +111,22 @@ static void put_steps(struct canvas *c, const json_t *plan)
 	table_free(t);
 }
 
-static void put_summary(struct canvas *c, const char *file, const struct plan *p)
+static void put_good(struct canvas *c, const char *file)
 {
-	char expected[32], bake[32], version[32] = "its latest version";
-	json_t *spec = form_spec(&p->spec);
-
-	if (p->version_kind == PLAN_VERSION_NUMBER)
-		snprintf(version, sizeof(version), "version %ju", (uintmax_t)p->version);
 	canvas_put(c, STYLE_BOLD, file);
 	canvas_put(c, STYLE_GOOD, ": good");
 	canvas_end_line(c);
-	canvas_putf(c, STYLE_PLAIN, "  %s rolls out %s of %s on alias %s%s%s, account %s", p->name, version,
-		    p->function, p->alias, p->region ? " in " : "", p->region ? p->region : "", p->account);
-	canvas_end_line(c);
-	put_steps(c, spec);
-	text_format_span(spec_expected_ms(&p->spec), expected);
-	text_format_span(spec_bake_ms(&p->spec), bake);
-	if (p->spec.analysis.pace == SPEC_PACE_CLOCK)
+}
+
+/* The steps, and how long they take. */
+static void put_schedule(struct canvas *c, const json_t *plan, bool by_clock)
+{
+	char expected[32], bake[32];
+
+	put_steps(c, plan);
+	text_format_span(field_int(plan, "expected_ms"), expected);
+	text_format_span(field_int(plan, "bake_ms"), bake);
+	if (by_clock)
 		canvas_putf(
 		    c, STYLE_PLAIN,
 		    "  Takes about %s when everything passes: %s of bakes; only the last promotion waits for its "
@@ -140,11 +139,104 @@ static void put_summary(struct canvas *c, const char *file, const struct plan *p
 		    "periods have ended and settled (pace: evidence).",
 		    expected, bake);
 	canvas_end_line(c);
+}
+
+static bool goes_by_clock(const json_t *plan)
+{
+	return field_is(json_object_get(plan, "analysis"), "pace", "clock");
+}
+
+static const char *version_of(const struct plan *p, char out[static 64])
+{
+	switch (p->version_kind) {
+	case PLAN_VERSION_NUMBER:
+		snprintf(out, 64, "version %ju", (uintmax_t)p->version);
+		break;
+	case PLAN_VERSION_LATEST:
+		snprintf(out, 64, "the latest version");
+		break;
+	case PLAN_VERSION_PUBLISH:
+		snprintf(out, 64, "a version that it publishes");
+		break;
+	case PLAN_VERSION_FROM_ALIAS:
+		snprintf(out, 64, "what alias %.40s holds", p->from_alias);
+		break;
+	}
+	return out;
+}
+
+static void put_rollout(struct canvas *c, const char *file, const struct plan *p, const json_t *form)
+{
+	char version[64];
+	const json_t *spec = json_object_get(form, "plan");
+
+	put_good(c, file);
+	canvas_putf(c, STYLE_PLAIN, "  %s rolls out %s of %s on alias %s%s%s, account %s", p->name,
+		    version_of(p, version), p->function, p->alias, p->region ? " in " : "", p->region ? p->region : "",
+		    p->account);
+	canvas_end_line(c);
+	put_schedule(c, spec, goes_by_clock(spec));
 	if (p->spec.start_manual) {
 		canvas_putf(c, STYLE_PLAIN, "  Waits in pending for: rolloutctl promote %s (start: manual).", p->name);
 		canvas_end_line(c);
 	}
-	json_decref(spec);
+}
+
+static void put_aliases(struct canvas *c, const json_t *aliases)
+{
+	static const struct column columns[] = {{.title = "ALIAS"}, {.title = "HOLDS"}, {.title = "MOVED BY"}};
+	struct table *t = table_new(c->screen, columns, array_len(columns));
+
+	for (size_t i = 0; i < json_array_size(aliases); i++) {
+		const json_t *a = json_array_get(aliases, i);
+		const char *rollout = field_text(a, "rollout");
+		char takes[32];
+
+		table_row(t);
+		table_cell(t, STYLE_BOLD, field_text(a, "name"));
+		table_cell(t, STYLE_PLAIN, field_text(a, "declared"));
+		text_format_span(field_int(json_object_get(a, "plan"), "expected_ms"), takes);
+		if (rollout[0])
+			table_cellf(t, STYLE_PLAIN, "rollout %s, about %s", rollout, takes);
+		else
+			table_cell(t, STYLE_DIM, "nothing: it follows by itself");
+	}
+	table_render(t, c, 2);
+	table_free(t);
+}
+
+static void put_api(struct canvas *c, const struct service_api *api)
+{
+	if (api->type == API_NONE)
+		return;
+	canvas_putf(c, STYLE_PLAIN, "  %s API %s: %zu %s, and %zu %s by the stage variable %s",
+		    api->type == API_REST ? "REST" : "HTTP", api->name ? api->name : api->id, api->n_routes,
+		    api->n_routes == 1 ? "route" : "routes", api->n_stages, api->n_stages == 1 ? "stage" : "stages",
+		    api->stage_variable);
+	canvas_end_line(c);
+}
+
+static void put_service(struct canvas *c, const char *file, const struct plan *p, const json_t *form)
+{
+	const json_t *aliases = field_array(form, "aliases");
+
+	put_good(c, file);
+	canvas_putf(c, STYLE_PLAIN, "  %s keeps function %s%s%s, account %s", p->name, p->function,
+		    p->region ? " in " : "", p->region ? p->region : "", p->account);
+	canvas_end_line(c);
+	put_api(c, &p->service.api);
+	put_aliases(c, aliases);
+	for (size_t i = 0; i < json_array_size(aliases); i++) {
+		const json_t *a = json_array_get(aliases, i), *spec = json_object_get(a, "plan");
+
+		if (!json_is_object(spec))
+			continue;
+		canvas_end_line(c);
+		canvas_putf(c, STYLE_PLAIN, "  When alias %s moves, by rollout %s:", field_text(a, "name"),
+			    field_text(a, "rollout"));
+		canvas_end_line(c);
+		put_schedule(c, spec, goes_by_clock(spec));
+	}
 }
 
 struct validation {
@@ -154,26 +246,34 @@ struct validation {
 	int rc;
 };
 
+static void put_check(struct validation *v, const char *file, const struct plan *plan, const struct diags *diags,
+		      const json_t *form)
+{
+	struct buf text = BUF_INIT(1024 * 1024);
+
+	diags_format(diags, file, &text);
+	put_text(&v->canvas, buf_text(&text));
+	if (plan && plan->kind == PLAN_SERVICE)
+		put_service(&v->canvas, file, plan, form);
+	else if (plan)
+		put_rollout(&v->canvas, file, plan, form);
+	buf_deinit(&text);
+}
+
 static void validate_text(struct validation *v, const char *file, const char *bytes, size_t len)
 {
 	struct diags *diags = mem_alloc(sizeof(*diags));
 	cleanup(plan_free_p) struct plan *plan = plan_load(bytes, len, diags);
+	json_t *form = planform_check(plan, diags);
 
 	if (!plan)
 		v->rc = EXIT_REFUSED;
 	if (v->files) {
-		json_t *form = planform_check(plan, diags);
-
 		json_object_set_new(form, "file", json_string(file));
 		json_array_append_new(v->files, form);
 	} else {
-		struct buf text = BUF_INIT(1024 * 1024);
-
-		diags_format(diags, file, &text);
-		put_text(&v->canvas, buf_text(&text));
-		if (plan)
-			put_summary(&v->canvas, file, plan);
-		buf_deinit(&text);
+		put_check(v, file, plan, diags, form);
+		json_decref(form);
 	}
 	diags_deinit(diags);
 	free(diags);
@@ -225,7 +325,7 @@ static void print_taken(struct cli *cli, const json_t *answer)
 	canvas_putf(&c, STYLE_BOLD, "%s: ", name);
 	canvas_put(&c, unchanged ? STYLE_WARN : STYLE_GOOD, field_text(answer, "result"));
 	if (unchanged && phase[0])
-		canvas_putf(&c, STYLE_PLAIN, ", its rollout is %s", phase);
+		canvas_putf(&c, STYLE_PLAIN, ", it is %s", phase);
 	if (message[0])
 		canvas_putf(&c, STYLE_PLAIN, ": %s", message);
 	canvas_end_line(&c);
@@ -255,22 +355,19 @@ static void print_diagnostics(const struct cli *cli, const char *file, const jso
 	buf_deinit(&out);
 }
 
-static int submit(struct cli *cli, const char *file, const struct buf *plan)
+static int post(struct cli *cli, const char *file, enum control_route route, const struct buf *plan, json_t **ret)
 {
 	struct buf path = BUF_INIT(256);
 	struct reply reply;
 
-	control_format_path(CONTROL_SUBMIT, NULL, NULL, &path);
+	control_format_path(route, NULL, NULL, &path);
 	int rc = client_call(cli->client, "POST", buf_text(&path), plan, "application/yaml", &reply);
 	buf_deinit(&path);
 	if (rc != 0)
 		return cli_unreachable(cli);
 	if (reply.status >= 200 && reply.status <= 299) {
 		rc = EXIT_DONE;
-		if (cli->json)
-			cli_write_json(cli, reply.json);
-		else
-			print_taken(cli, reply.json);
+		*ret = take_ptr(reply.json);
 	} else {
 		const json_t *error = json_object_get(reply.json, "error");
 
@@ -281,21 +378,36 @@ static int submit(struct cli *cli, const char *file, const struct buf *plan)
 	return rc;
 }
 
-int command_submit(struct cli *cli)
+int plans_post(struct cli *cli, const char *file, enum control_route route, json_t **ret_json)
 {
 	cleanup(mem_free_p) char *bytes = NULL;
 	struct buf plan = BUF_INIT(LIMIT_PLAN_BYTES);
 	size_t len;
-	int rc = read_plan(cli, cli->args[0], &bytes, &len);
+	int rc = read_plan(cli, file, &bytes, &len);
 
 	if (rc != EXIT_DONE)
 		return rc;
 	if (len == 0) {
-		cli_error(cli, "%s: empty: expected a plan", shown_name(cli->args[0]));
+		cli_error(cli, "%s: empty: expected a plan", shown_name(file));
 		return EXIT_REFUSED;
 	}
 	buf_add(&plan, bytes, len);
-	rc = submit(cli, shown_name(cli->args[0]), &plan);
+	rc = post(cli, shown_name(file), route, &plan, ret_json);
 	buf_deinit(&plan);
 	return rc;
+}
+
+int command_submit(struct cli *cli)
+{
+	json_t *answer = NULL;
+	int rc = plans_post(cli, cli->args[0], CONTROL_SUBMIT, &answer);
+
+	if (rc != EXIT_DONE)
+		return rc;
+	if (cli->json)
+		cli_write_json(cli, answer);
+	else
+		print_taken(cli, answer);
+	json_decref(answer);
+	return EXIT_DONE;
 }

@@ -1,4 +1,4 @@
-/* wait: until the newest attempt of a name has ended, is paused or blocked. */
+/* wait: until the newest attempt of a name has ended, is paused or blocked; or a service is as declared. */
 #include <stdio.h>
 
 #include "base/text.h"
@@ -7,6 +7,7 @@
 #include "field.h"
 #include "follow.h"
 #include "page.h"
+#include "service.h"
 #include "span.h"
 
 #define POLL_MS 2000
@@ -18,7 +19,8 @@ struct waiting {
 	int64_t appears_ms;  /* until then the name may still come */
 	int64_t attempt;     /* the one waited for; 0: not known yet */
 	int64_t away_since_ms;
-	json_t *rollout; /* as last seen; owned */
+	bool is_service; /* as far as is known */
+	json_t *rollout; /* as last seen; owned; or the service */
 };
 
 static void on_event(void *ctx, const json_t *event)
@@ -44,44 +46,76 @@ static const json_t *pick(struct waiting *w, const json_t *history)
 	return NULL;
 }
 
-/* Asks once. Returns -1 to go on waiting, else the exit code. */
-static int take_answer(struct waiting *w, const struct reply *reply)
+/* Takes what was seen last. Returns -1 to go on waiting, else the exit code. */
+static int take(struct waiting *w, const json_t *r)
 {
-	if (reply->status < 200 || reply->status > 299) {
-		/* A daemon that starts up or is busy will answer soon. */
-		if (w->attempt && reply->status >= 500)
-			return -1;
-		if (w->attempt == 0 && reply->status == 404 && span_now_ms() < w->appears_ms)
-			return -1;
-		return cli_refused(w->cli, reply);
-	}
-	const json_t *r = pick(w, reply->json);
-	if (!r) {
-		if (w->attempt)
-			cli_error(w->cli, "attempt %jd of %s is not in the history any more", (intmax_t)w->attempt,
-				  w->name);
-		else
-			cli_error(w->cli, "there is no rollout %s. See: rolloutctl list", w->name);
-		return EXIT_REFUSED;
-	}
 	w->attempt = field_int(r, "attempt");
 	json_decref(w->rollout);
 	w->rollout = json_incref((json_t *)r);
 	return page_exit_code(r);
 }
 
-static int ask(struct waiting *w)
+static int take_refusal(struct waiting *w, const struct reply *reply)
+{
+	/* A daemon that starts up or is busy will answer soon. */
+	if (w->attempt && reply->status >= 500)
+		return -1;
+	if (w->attempt == 0 && reply->status == 404 && span_now_ms() < w->appears_ms)
+		return -1;
+	return cli_refused(w->cli, reply);
+}
+
+static int take_history(struct waiting *w, const struct reply *reply)
+{
+	const json_t *r = pick(w, reply->json);
+
+	if (r)
+		return take(w, r);
+	if (w->attempt)
+		cli_error(w->cli, "attempt %jd of %s is not in the history any more", (intmax_t)w->attempt, w->name);
+	else
+		cli_error(w->cli, "there is no rollout %s. See: rolloutctl list", w->name);
+	return EXIT_REFUSED;
+}
+
+static int take_answer(struct waiting *w, enum control_route route, const struct reply *reply)
+{
+	if (reply->status < 200 || reply->status > 299)
+		return take_refusal(w, reply);
+	return route == CONTROL_STATUS ? take(w, reply->json) : take_history(w, reply);
+}
+
+/* Returns 0 when there was an answer. */
+static int call(struct waiting *w, enum control_route route, struct reply *ret)
 {
 	struct buf path = BUF_INIT(1024);
+
+	control_format_path(route, w->name, NULL, &path);
+	int failed = client_call(w->cli->client, "GET", buf_text(&path), NULL, NULL, ret);
+	buf_deinit(&path);
+	return failed;
+}
+
+/*
+ * Until it is known what the name stands for, its status is asked for: a service has that alone. A rollout has its
+ * history, in which the attempt that is waited for stays when a newer one comes.
+ */
+static int ask(struct waiting *w)
+{
 	struct reply reply;
 	int64_t now = span_now_ms();
+	enum control_route route = w->is_service || w->attempt == 0 ? CONTROL_STATUS : CONTROL_HISTORY;
+	int failed = call(w, route, &reply);
 
-	control_format_path(CONTROL_HISTORY, w->name, NULL, &path);
-	int failed = client_call(w->cli->client, "GET", buf_text(&path), NULL, NULL, &reply);
-	buf_deinit(&path);
+	if (!failed && route == CONTROL_STATUS && reply.status == 200 && !service_is(reply.json)) {
+		reply_deinit(&reply);
+		route = CONTROL_HISTORY;
+		failed = call(w, route, &reply);
+	}
 	if (!failed) {
 		w->away_since_ms = 0;
-		int rc = take_answer(w, &reply);
+		w->is_service = w->is_service || (route == CONTROL_STATUS && reply.status == 200);
+		int rc = take_answer(w, route, &reply);
 		reply_deinit(&reply);
 		return rc;
 	}

@@ -1,6 +1,5 @@
 #include "control/forms.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -616,35 +615,11 @@ json_t *form_diagnostic(bool is_error, unsigned line, unsigned column, const cha
 	return o;
 }
 
-void form_declared(const struct service_alias *alias, char *out, size_t size)
-{
-	char soak[32];
-
-	switch (alias->follow) {
-	case FOLLOW_VERSION:
-		snprintf(out, size, "version %ju", (uintmax_t)alias->version);
-		break;
-	case FOLLOW_NEWEST:
-		snprintf(out, size, "the latest version");
-		break;
-	case FOLLOW_HEAD:
-		snprintf(out, size, "$LATEST");
-		break;
-	case FOLLOW_ALIAS:
-		text_format_span(alias->soak_ms, soak);
-		snprintf(out, size, "what %s holds%s%s", alias->from_alias, alias->soak_ms > 0 ? ", after " : "",
-			 alias->soak_ms > 0 ? soak : "");
-		break;
-	}
-}
-
-json_t *form_alias_plan(const struct service_alias *alias, const char *rollout, const struct rollout_spec *spec)
+json_t *form_alias_plan(const char *alias, const char *declared, const char *rollout, const struct rollout_spec *spec)
 {
 	json_t *o = new_object();
-	char declared[LIMIT_REASON];
 
-	form_declared(alias, declared, sizeof(declared));
-	set(o, "name", make_text(alias->name));
+	set(o, "name", make_text(alias));
 	set(o, "declared", make_text(declared));
 	set(o, "rollout", make_text(rollout));
 	set(o, "plan", spec ? form_spec(spec) : json_null());

@@ -125,11 +125,9 @@ json_t *form_events(json_t *events);
 json_t *form_answer(const char *result, const char *name, const char *phase, const char *message);
 /* One line of a plan's diagnostics. */
 json_t *form_diagnostic(bool is_error, unsigned line, unsigned column, const char *text);
-/* What an alias should hold, for people: "version 2", "the latest version", "$LATEST", "what test holds, after 2h". */
-void form_declared(const struct service_alias *alias, char *out, size_t size);
 /* One alias of a service, as POST /v1/plans/validate shows it. `rollout` is the name of the rollouts that move it, and
  * `spec` how they go; both NULL for an alias that no rollout moves. */
-json_t *form_alias_plan(const struct service_alias *alias, const char *rollout, const struct rollout_spec *spec);
+json_t *form_alias_plan(const char *alias, const char *declared, const char *rollout, const struct rollout_spec *spec);
 /* POST /v1/plans/validate: {"valid": …, "name": …, "kind": …, "diagnostics": […], "plan": form_spec or null,
  * "aliases": [form_alias_plan]}. `name` and `kind` NULL when the plan is not valid. `spec` is a rollout's and NULL
  * otherwise; `aliases` are a service's (taken over), and NULL otherwise. */

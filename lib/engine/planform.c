@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "control/forms.h"
+#include "engine/service.h"
 
 json_t *planform_diagnostics(const struct diags *diags)
 {
@@ -25,7 +26,11 @@ static json_t *make_aliases(const struct plan *service)
 		const struct service_alias *alias = &service->service.aliases[i];
 		cleanup(plan_free_p) struct plan *child =
 		    alias->follow == FOLLOW_HEAD ? NULL : plan_make_child(service, i, 1, NULL, 0);
-		json_t *form = form_alias_plan(alias, child ? child->name : NULL, child ? &child->spec : NULL);
+		char declared[LIMIT_REASON];
+
+		service_declared(alias, declared, sizeof(declared));
+		json_t *form =
+		    form_alias_plan(alias->name, declared, child ? child->name : NULL, child ? &child->spec : NULL);
 
 		require(json_array_append_new(items, form) == 0);
 	}

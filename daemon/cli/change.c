@@ -1,0 +1,86 @@
+#include "change.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "field.h"
+
+/* By the first word of the kind: so what a newer daemon adds reads well, too. */
+enum change_sort change_sort_of(const json_t *change)
+{
+	static const struct {
+		const char *begin;
+		enum change_sort sort;
+	} sorts[] = {
+	    {"create-", SORT_MAKES},   {"add-", SORT_MAKES},	  {"put-", SORT_MAKES},	     {"publish-", SORT_MAKES},
+	    {"remove-", SORT_REMOVES}, {"delete-", SORT_REMOVES}, {"problem", SORT_HINDERS}, {"wait", SORT_WAITS},
+	};
+	const char *kind = field_text(change, "kind");
+
+	for (size_t i = 0; i < array_len(sorts); i++)
+		if (text_starts_with(kind, sorts[i].begin))
+			return sorts[i].sort;
+	return SORT_ALTERS;
+}
+
+static void put_sign(struct canvas *c, enum change_sort sort)
+{
+	switch (sort) {
+	case SORT_MAKES:
+		canvas_put(c, STYLE_GOOD, "+ ");
+		break;
+	case SORT_ALTERS:
+		canvas_put(c, STYLE_WARN, "~ ");
+		break;
+	case SORT_REMOVES:
+		canvas_put(c, STYLE_BAD, "- ");
+		break;
+	case SORT_HINDERS:
+		canvas_put(c, STYLE_BAD, "! ");
+		break;
+	case SORT_WAITS:
+		canvas_put(c, STYLE_DIM, ". ");
+		break;
+	}
+}
+
+/* "version: 1 -> 2", "version 2", "variable lambdaAlias: test ->" … as far as there is something to say. */
+static void put_values(struct canvas *c, const json_t *change)
+{
+	const char *field = field_text(change, "field"), *from = field_text(change, "from");
+	const char *to = field_text(change, "to");
+
+	if (field[0])
+		canvas_putf(c, STYLE_PLAIN, ": %s", field);
+	if (from[0] && to[0])
+		canvas_putf(c, STYLE_PLAIN, ": %s -> %s", from, to);
+	else if (from[0])
+		canvas_putf(c, STYLE_PLAIN, ": %s -> (none)", from);
+	else if (to[0])
+		canvas_putf(c, STYLE_PLAIN, ": %s", to);
+}
+
+void change_put(struct canvas *c, const json_t *change, int indent)
+{
+	const char *kind = field_text(change, "kind"), *text = field_text(change, "text");
+	enum change_sort sort = change_sort_of(change);
+
+	canvas_pad(c, indent);
+	put_sign(c, sort);
+	if (sort == SORT_MAKES)
+		canvas_putf(c, STYLE_PLAIN, "%.*s ", (int)strcspn(kind, "-"), kind);
+	canvas_put(c, STYLE_BOLD, field_text(change, "subject"));
+	if (sort == SORT_HINDERS || sort == SORT_WAITS) {
+		canvas_putf(c, STYLE_PLAIN, ": %s", text);
+	} else {
+		if (sort != SORT_REMOVES)
+			put_values(c, change);
+		if (strcmp(kind, "rollout") == 0)
+			canvas_put(c, STYLE_DIM, ", by a rollout");
+		if (text[0])
+			canvas_putf(c, STYLE_DIM, " (%s)", text);
+	}
+	canvas_end_line(c);
+}
