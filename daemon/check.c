@@ -27,10 +27,17 @@ static int select_candidates(const struct dirent *entry)
 	return planfile_is_candidate(entry->d_name);
 }
 
-/* What the daemon would refuse although the plan alone is valid. */
+/* What the daemon would refuse although the plan alone is valid. Names are those of Rollouts and Services alike. */
 static bool check_use(struct check *c, const char *file, const struct plan *plan)
 {
 	const char *first = strmap_get(&c->names, plan->name);
+	if (plan->owner) {
+		fprintf(c->out,
+			"%s: error: '%s' is a rollout of the service '%s', which rolloutd makes itself: remove the "
+			"file\n",
+			file, plan->name, plan->owner);
+		return false;
+	}
 	if (first) {
 		fprintf(c->out, "%s: error: a plan named '%s' is in %s already: names are unique\n", file, plan->name,
 			first);
