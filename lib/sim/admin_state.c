@@ -146,11 +146,11 @@ json_t *admin_state_json(struct world *w)
 	for (size_t i = 0; i < w->n_keys; i++)
 		json_array_append_new(keys,
 				      json_pack("{s:s, s:b}", "id", w->keys[i].id, "expired", w->keys[i].expired));
-	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "clock",
+	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "clock",
 			 admin_clock_json(w), "seed", (json_int_t)w->seed, "invoke_delay", w->invoke_delay, "update_ms",
 			 (json_int_t)w->update_ms, "provision_ms", (json_int_t)w->provision_ms, "s3",
 			 names_json(&w->objects), "images", names_json(&w->images), "keys", keys, "functions",
-			 functions, "traffic", admin_traffic_json(w), "metrics", admin_metrics_json(w), "limits",
-			 admin_limits_json(w), "faults", faults_json(&w->faults), "alarms", admin_alarms_json(w),
-			 "late_requests", (json_int_t)w->n_late);
+			 functions, "apis", gateway_state_json(w), "traffic", admin_traffic_json(w), "metrics",
+			 admin_metrics_json(w), "limits", admin_limits_json(w), "faults", faults_json(&w->faults),
+			 "alarms", admin_alarms_json(w), "late_requests", (json_int_t)w->n_late);
 }

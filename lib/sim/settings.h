@@ -15,6 +15,8 @@ bool settings_traffic(struct world *w, const struct node *n, struct diags *d);
 bool settings_keys(struct world *w, const struct node *n, struct diags *d);
 bool settings_alarms(struct world *w, const struct node *n, struct diags *d);
 bool settings_functions(struct world *w, const struct node *n, struct diags *d);
+/* Adds to the APIs that are there; their functions must be, too. */
+bool settings_apis(struct world *w, const struct node *n, struct diags *d);
 /* One version's behaviour, description and code; made if it is absent. */
 bool settings_version(struct world *w, struct function *f, const struct node *n, struct diags *d);
 /* One alias; made if it is absent. `n` is the mapping, `name` its name. */

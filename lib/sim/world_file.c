@@ -39,9 +39,9 @@ static bool apply_part(struct world *w, const struct node *n, const char *key,
 
 bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 {
-	static const char *const keys[] = {"seed",	  "clock",	    "keys",   "functions", "traffic",
-					   "metrics",	  "limits",	    "faults", "alarms",	   "invoke_delay",
-					   "update_time", "provision_time", "s3",     "images",	   NULL};
+	static const char *const keys[] = {
+	    "seed",   "clock",	      "keys",	     "functions",      "traffic", "metrics", "limits", "faults",
+	    "alarms", "invoke_delay", "update_time", "provision_time", "s3",	  "images",  "apis",   NULL};
 	static const char *const clocks[] = {"real", "virtual", NULL};
 	size_t before = d->errors, clock = w->virtual_clock;
 	uint64_t seed = w->seed;
@@ -63,8 +63,10 @@ bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 	apply_part(w, n, "limits", settings_limits, d);
 	apply_part(w, n, "s3", settings_s3, d);
 	apply_part(w, n, "images", settings_images, d);
-	if (apply_part(w, n, "functions", settings_functions, d))
+	if (apply_part(w, n, "functions", settings_functions, d)) {
 		apply_part(w, n, "traffic", settings_traffic, d);
+		apply_part(w, n, "apis", settings_apis, d);
+	}
 	apply_part(w, n, "alarms", settings_alarms, d);
 	apply_part(w, n, "faults", settings_faults, d);
 	return d->errors == before;
