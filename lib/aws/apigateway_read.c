@@ -424,7 +424,7 @@ int apigateway_parse_list(const struct http_response *r, enum api_type type, enu
 	const char *key = json_object_get(root, "item") ? "item" : "items";
 	const json_t *items;
 	char position[APIGATEWAY_POSITION_SIZE];
-	if (!json_get_array(root, key, &items))
+	if (!json_object_get(root, key) || !json_get_array(root, key, &items))
 		return answer_malformed(r, "a list of API Gateway has an array named item or items", ret_error);
 	if (!json_copy_text(root, type == API_REST ? "position" : "nextToken", false, position, sizeof(position)) ||
 	    strlen(position) >= position_size)
