@@ -68,9 +68,10 @@ struct lambda_served {
 };
 
 /*
- * One request at the world's time through a function and its qualifier: a version's number, an alias's name, "$LATEST",
- * or NULL for $LATEST. The version is chosen, behaves, is counted and measured just as for Invoke, which is made of this.
- * `user`, less than USERS_MAX, is counted; NULL: nobody in particular. `request_id` is told to whom the function fails.
+ * One request at the world's time through a function and its qualifier: a version's number, an alias's name,
+ * "$LATEST", or NULL for $LATEST. The version is chosen, behaves, is counted and measured just as for Invoke, which is
+ * made of this. `user`, less than USERS_MAX, is counted; NULL: nobody in particular. `request_id` is told to whom the
+ * function fails.
  */
 void lambda_serve(struct world *w, struct arena *a, const char *function, const char *qualifier, const uint64_t *user,
 		  const char *request_id, struct lambda_served *ret);

@@ -1,6 +1,6 @@
 /*
- * What a zip file holds, as far as it is asked here: its size unpacked, and the bytes of an entry that is stored without
- * compression. APPNOTE.TXT 6.3, sections 4.3 and 4.4; neither ZIP64 nor archives in several parts.
+ * What a zip file holds, as far as it is asked here: its size unpacked, and the bytes of an entry that is stored
+ * without compression. APPNOTE.TXT 6.3, sections 4.3 and 4.4; neither ZIP64 nor archives in several parts.
  */
 #pragma once
 
