@@ -42,7 +42,19 @@ static void check_round_trip(const struct plan *p)
 	require(strcmp(p->hash, q->hash) == 0);
 	require(strcmp(p->normalized, q->normalized) == 0);
 	require(p->spec.n_steps == q->spec.n_steps);
-	require(p->spec.analysis.n_metrics == q->spec.analysis.n_metrics && p->spec.analysis.n_metrics > 0);
+	require(p->spec.analysis.n_metrics == q->spec.analysis.n_metrics);
+	require(p->kind == PLAN_SERVICE || p->spec.analysis.n_metrics > 0);
+	require(p->service.n_aliases == q->service.n_aliases && p->service.api.n_stages == q->service.api.n_stages);
+}
+
+/* Whatever a service declares, the rollouts that move its aliases are plans like others. */
+static void check_children(const struct plan *p)
+{
+	for (size_t i = 0; i < p->service.n_aliases; i++) {
+		cleanup(plan_free_p) struct plan *c = plan_make_child(p, i, 7, NULL, 0);
+		require(c && c->spec.n_steps == p->hows[i].spec.n_steps);
+		check_round_trip(c);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -53,7 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cleanup(plan_free_p) struct plan *p = plan_load(bytes, size, &d);
 	require((p != NULL) == (d.errors == 0));
 	check_diags(&d);
-	if (p)
+	if (p) {
 		check_round_trip(p);
+		check_children(p);
+	}
 	return 0;
 }
