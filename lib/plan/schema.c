@@ -150,9 +150,8 @@ static const struct schema_key *const hook_keys[] = {
 		"^((arn:aws[A-Za-z-]*:lambda:[a-z]+(-[a-z]+)+-[0-9]{1,2}:)?[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}"
 		"(:([A-Za-z0-9_-]{1,128}|\\$LATEST))?$",
 	    .example = "hello-smoke",
-	    .about =
-		"A Lambda function that is invoked: its name or ARN, with or without a qualifier. It is told function, "
-		"alias, version and rollout; an error, or an answer whose `status` is `Failed`, is a no."),
+	    .about = "A Lambda function that is invoked: its name or ARN, with or without a qualifier. It is told "
+		     "function, alias, version and rollout; its error, or its answer, can be a no."),
     [HOOK_EXEC] =
 	SCHEMA_KEY(.name = "exec", .type = SCHEMA_TEXT, .check = texts_check_program,
 		   .pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$", .example = "notify-chat",
