@@ -267,7 +267,7 @@ static void test_retry_beside_an_open_call(void **state)
 	assert_int_equal(b->n_flights, 1);
 	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
 	assert_int_equal(engine_retry(b->e, "hello", "uid=0", "", text), ENGINE_DONE);
-	bench_assert_phase(b, "hello", PHASE_PENDING);
+	bench_assert_phase(b, "hello", PHASE_PREPARING);
 	assert_int_equal(bench_look(b, "hello").attempt, 2);
 	bench_run_for(b, 15 * MS_PER_MINUTE);
 	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
