@@ -28,6 +28,8 @@ static bool read_policy_target(struct call *c, struct policy_target *ret)
 	if (!lambda_read_target(c, &t.name, &t.qualifier))
 		return false;
 	t.function = model_function(c->w, t.name);
+	if (t.function)
+		model_settle(c->w, t.function);
 	t.key = t.qualifier ? t.qualifier : "";
 	*ret = t;
 	return true;

@@ -113,6 +113,14 @@ static void test_the_parts_of_a_zip(void **state)
 	assert_int_equal(len, 5);
 	assert_memory_equal(bytes, "hello", 5);
 	assert_int_equal(zip_find(&z, "a.tx", &bytes, &len), ZIP_ABSENT);
+	/* The first bytes of all, and of the directory. */
+	zip.data[0] = 'X';
+	assert_false(zip_open(zip.data, zip.len, &z));
+	zip.data[0] = 'P';
+	zip.data[40] = 'X';
+	assert_false(zip_open(zip.data, zip.len, &z));
+	zip.data[40] = 'P';
+	assert_true(zip_open(zip.data, zip.len, &z));
 	/* Cut or changed anywhere it is refused or found to hold less, and nothing outside of it is read. */
 	for (size_t cut = 0; cut < zip.len; cut++) {
 		char *copy = mem_alloc(cut);
@@ -228,8 +236,9 @@ static void test_the_old_code_serves_until_the_update_is_done(void **state)
 	assert_int_equal(rig_call(&r, "GET", FUNCTION "/configuration", NULL), 200);
 	text_copy(sha, sizeof(sha), rig_text(&r, "CodeSha256"));
 	assert_int_equal(rig_call(&r, "PUT", "/_localaws/world", "{functions: {hello: {update_fails: why}}}"), 200);
-	assert_int_equal(upload_zip(&r, zip_of("localaws.json", "{body: third}"), ""), 200);
+	assert_int_equal(upload_zip(&r, zip_of("localaws.json", "{body: third, error_rate: 1}"), ""), 200);
 	assert_string_not_equal(rig_text(&r, "CodeSha256"), sha);
+	assert_string_equal(invoked(&r, "$LATEST"), "\"second\"");
 	rig_advance(&r, 10000);
 	assert_string_equal(invoked(&r, "$LATEST"), "\"second\"");
 	assert_int_equal(rig_call(&r, "GET", FUNCTION "/configuration", NULL), 200);
@@ -345,6 +354,8 @@ static void test_images(void **state)
 	assert_null(json_object_get(r.body, "RuntimeVersionConfig"));
 	assert_int_equal(strspn(rig_text(&r, "CodeSha256"), "0123456789abcdef"), 64);
 	assert_int_equal(rig_call(&r, "PUT", "/2015-03-31/functions/app/code", "{\"ZipFile\":\"UEs=\"}"), 400);
+	assert_string_equal(rig_text(&r, "message"),
+			    "Please provide ImageUri when updating a function with packageType Image.");
 	assert_int_equal(rig_call(&r, "GET", "/2015-03-31/functions/app", NULL), 200);
 	assert_int_equal(
 	    rig_call(&r, "PUT", "/2015-03-31/functions/app/code", "{\"ImageUri\":\"repo/app:2\",\"Publish\":true}"),

@@ -118,9 +118,15 @@ static void test_a_version_is_provisioned_once(void **state)
 	assert_int_equal(rig_call(&r, "PUT", PROD, "{\"RoutingConfig\":{\"AdditionalVersionWeights\":{\"2\":0.1}}}"),
 			 400);
 	assert_non_null(strstr(r.reply.response.body, "Alias with weights can not be used with Provisioned"));
-	assert_int_equal(ask(&r, "DELETE", FUNCTION, "Qualifier=2", NULL), 409);
+	assert_int_equal(ask(&r, "PUT", PROVISIONED, "Qualifier=3", FIVE), 202);
+	assert_int_equal(ask(&r, "DELETE", FUNCTION, "Qualifier=3", NULL), 409);
+	assert_int_equal(ask(&r, "DELETE", PROVISIONED, "Qualifier=3", NULL), 204);
+	assert_int_equal(ask(&r, "DELETE", FUNCTION, "Qualifier=3", NULL), 204);
 	/* With the alias goes its configuration. */
 	assert_int_equal(rig_call(&r, "DELETE", PROD, NULL), 204);
+	const char *again = "{\"Name\":\"prod\",\"FunctionVersion\":\"1\"}";
+	assert_int_equal(rig_call(&r, "POST", FUNCTION "/aliases", again), 201);
+	assert_int_equal(ask(&r, "GET", PROVISIONED, "Qualifier=prod", NULL), 404);
 	assert_int_equal(ask(&r, "PUT", PROVISIONED, "Qualifier=1", FIVE), 202);
 	rig_deinit(&r);
 }
