@@ -196,7 +196,8 @@ static void add_routes(struct world *w, struct gateway_api *api, const struct ap
 static void add_permission(struct world *w, const struct gateway_api *api, struct function *f,
 			   const struct stage_wish *wish)
 {
-	cleanup(mem_free_p) char *sid = mem_printf("%s-%s", api->id, wish->name);
+	/* A statement's id has no '$'. */
+	cleanup(mem_free_p) char *sid = mem_printf("%s-%s", api->id, wish->name + (*wish->name == '$'));
 	cleanup(mem_free_p) char *source =
 	    mem_printf("arn:aws:execute-api:%s:" WORLD_ACCOUNT ":%s/%s/*", api->region, api->id, wish->name);
 	cleanup(mem_free_p) char *resource =
