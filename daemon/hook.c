@@ -283,8 +283,9 @@ static int spawn(struct hook *h, int output_fd)
 	struct hooks *s = h->owner;
 	cleanup(mem_free_p) char *path = file_resolve(s->dir, h->program);
 	char *argv[] = {h->program, NULL};
-	char *env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-		       "ROLLOUTD_HOOK=1", NULL};
+	/* uv wants them writable, and does not write. */
+	char *env[] = {(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		       (char *)"LANG=C.UTF-8", (char *)"ROLLOUTD_HOOK=1", NULL};
 	uv_stdio_container_t stdio[] = {
 	    {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&h->stdin_pipe},
 	    {.flags = UV_INHERIT_FD, .data.fd = output_fd},

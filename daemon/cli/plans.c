@@ -184,7 +184,7 @@ static void put_rollout(struct canvas *c, const char *file, const struct plan *p
 
 static void put_aliases(struct canvas *c, const json_t *aliases)
 {
-	static const struct column columns[] = {{.title = "ALIAS"}, {.title = "HOLDS"}, {.title = "MOVED BY"}};
+	static const struct column columns[] = {{.title = "ALIAS"}, {.title = "HOLDS"}, {.title = "ROLLOUT"}};
 	struct table *t = table_new(c->screen, columns, array_len(columns));
 
 	for (size_t i = 0; i < json_array_size(aliases); i++) {
@@ -197,9 +197,9 @@ static void put_aliases(struct canvas *c, const json_t *aliases)
 		table_cell(t, STYLE_PLAIN, field_text(a, "declared"));
 		text_format_span(field_int(json_object_get(a, "plan"), "expected_ms"), takes);
 		if (rollout[0])
-			table_cellf(t, STYLE_PLAIN, "rollout %s, about %s", rollout, takes);
+			table_cellf(t, STYLE_PLAIN, "%s, about %s", rollout, takes);
 		else
-			table_cell(t, STYLE_DIM, "nothing: it follows by itself");
+			table_cell(t, STYLE_DIM, "none needed");
 	}
 	table_render(t, c, 2);
 	table_free(t);
@@ -216,6 +216,30 @@ static void put_api(struct canvas *c, const struct service_api *api)
 	canvas_end_line(c);
 }
 
+static void put_code(struct canvas *c, const struct code_spec *code)
+{
+	char from[LIMIT_PATH + 64] = "";
+
+	switch (code->source) {
+	case CODE_NONE:
+		return;
+	case CODE_LATEST:
+		snprintf(from, sizeof(from), "$LATEST, as it stands");
+		break;
+	case CODE_ZIP:
+		snprintf(from, sizeof(from), "the zip file %s", code->zip);
+		break;
+	case CODE_S3:
+		snprintf(from, sizeof(from), "s3://%s/%s", code->bucket, code->key);
+		break;
+	case CODE_IMAGE:
+		snprintf(from, sizeof(from), "the image %s", code->image);
+		break;
+	}
+	canvas_putf(c, STYLE_PLAIN, "  Code from %s: a version is published when it differs from the newest one", from);
+	canvas_end_line(c);
+}
+
 static void put_service(struct canvas *c, const char *file, const struct plan *p, const json_t *form)
 {
 	const json_t *aliases = field_array(form, "aliases");
@@ -224,6 +248,7 @@ static void put_service(struct canvas *c, const char *file, const struct plan *p
 	canvas_putf(c, STYLE_PLAIN, "  %s keeps function %s%s%s, account %s", p->name, p->function,
 		    p->region ? " in " : "", p->region ? p->region : "", p->account);
 	canvas_end_line(c);
+	put_code(c, &p->service.code);
 	put_api(c, &p->service.api);
 	put_aliases(c, aliases);
 	for (size_t i = 0; i < json_array_size(aliases); i++) {

@@ -1,5 +1,6 @@
 #include "control/forms.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -466,11 +467,11 @@ json_t *form_change(const struct change *c)
 	return o;
 }
 
-/* What only must be waited for, or is not ours to mend, is no change that would be made. */
-static bool changes_nothing(const struct change_list *changes)
+/* What only has to be waited for is on its way to be as declared; what is a problem is not. */
+static bool is_as_declared(const struct change_list *changes)
 {
 	for (size_t i = 0; changes && i < changes->len; i++)
-		if (CHANGE_IS_CALL(changes->items[i].kind) || changes->items[i].kind == CHANGE_ROLLOUT)
+		if (changes->items[i].kind != CHANGE_WAIT)
 			return false;
 	return true;
 }
@@ -481,7 +482,7 @@ json_t *form_diff(const char *name, const char *kind, const struct change_list *
 
 	set(o, "name", make_text(name));
 	set(o, "kind", make_text(kind));
-	set(o, "as_declared", json_boolean(changes_nothing(changes)));
+	set(o, "as_declared", json_boolean(is_as_declared(changes)));
 	set(o, "changes", make_changes(changes));
 	return o;
 }
@@ -615,11 +616,35 @@ json_t *form_diagnostic(bool is_error, unsigned line, unsigned column, const cha
 	return o;
 }
 
-json_t *form_alias_plan(const char *alias, const char *declared, const char *rollout, const struct rollout_spec *spec)
+void form_declared(const struct service_alias *alias, char *out, size_t size)
+{
+	char soak[32];
+
+	switch (alias->follow) {
+	case FOLLOW_VERSION:
+		snprintf(out, size, "version %ju", (uintmax_t)alias->version);
+		break;
+	case FOLLOW_NEWEST:
+		snprintf(out, size, "the newest version");
+		break;
+	case FOLLOW_HEAD:
+		snprintf(out, size, "$LATEST");
+		break;
+	case FOLLOW_ALIAS:
+		text_format_span(alias->soak_ms, soak);
+		snprintf(out, size, "what %s holds%s%s", alias->from_alias, alias->soak_ms > 0 ? ", after " : "",
+			 alias->soak_ms > 0 ? soak : "");
+		break;
+	}
+}
+
+json_t *form_alias_plan(const struct service_alias *alias, const char *rollout, const struct rollout_spec *spec)
 {
 	json_t *o = new_object();
+	char declared[LIMIT_REASON];
 
-	set(o, "name", make_text(alias));
+	form_declared(alias, declared, sizeof(declared));
+	set(o, "name", make_text(alias->name));
 	set(o, "declared", make_text(declared));
 	set(o, "rollout", make_text(rollout));
 	set(o, "plan", spec ? form_spec(spec) : json_null());

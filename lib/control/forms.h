@@ -42,7 +42,7 @@ struct view_rollout {
 /* What a service's alias should be and is. */
 struct view_service_alias {
 	const char *name;
-	const char *declared; /* "version 2", "the latest version", "$LATEST", "what test holds, after 2h" */
+	const char *declared; /* "version 2", "the newest version", "$LATEST", "what test holds, after 2h" */
 	const char *holds;    /* "version 1 (90%) and version 2 (10%)"; "" when it does not exist or is not known */
 	const char *rollout;  /* "hello.prod" when one is under way; "" otherwise */
 	const char *state;    /* "as declared", or what is in the way */
@@ -100,7 +100,8 @@ json_t *form_file(const struct view_file *v);
 json_t *form_service(const struct view_service *v, bool details);
 /* One change: {kind, subject, field, from, to, text}; `kind` as change_kind_name says. */
 json_t *form_change(const struct change *c);
-/* POST /v1/plans/diff: {"name", "kind", "as_declared": no call and no rollout would follow, "changes": […]}. */
+/* POST /v1/plans/diff: {"name", "kind", "as_declared": no call and no rollout would follow, and nothing
+ * is in the way, "changes": […]}. */
 json_t *form_diff(const char *name, const char *kind, const struct change_list *changes);
 /* POST /v1/plans/doctor: {"name", "healthy": no finding is a problem, "findings": [{level, subject, text, cure}]}. */
 json_t *form_doctor(const char *name, const struct finding *findings, size_t n);
@@ -125,9 +126,11 @@ json_t *form_events(json_t *events);
 json_t *form_answer(const char *result, const char *name, const char *phase, const char *message);
 /* One line of a plan's diagnostics. */
 json_t *form_diagnostic(bool is_error, unsigned line, unsigned column, const char *text);
+/* What an alias should hold, for people: "version 2", "the newest version", "$LATEST", "what test holds, after 2h". */
+void form_declared(const struct service_alias *alias, char *out, size_t size);
 /* One alias of a service, as POST /v1/plans/validate shows it. `rollout` is the name of the rollouts that move it, and
  * `spec` how they go; both NULL for an alias that no rollout moves. */
-json_t *form_alias_plan(const char *alias, const char *declared, const char *rollout, const struct rollout_spec *spec);
+json_t *form_alias_plan(const struct service_alias *alias, const char *rollout, const struct rollout_spec *spec);
 /* POST /v1/plans/validate: {"valid": …, "name": …, "kind": …, "diagnostics": […], "plan": form_spec or null,
  * "aliases": [form_alias_plan]}. `name` and `kind` NULL when the plan is not valid. `spec` is a rollout's and NULL
  * otherwise; `aliases` are a service's (taken over), and NULL otherwise. */

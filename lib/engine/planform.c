@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "control/forms.h"
-#include "engine/service.h"
 
 json_t *planform_diagnostics(const struct diags *diags)
 {
@@ -26,11 +25,7 @@ static json_t *make_aliases(const struct plan *service)
 		const struct service_alias *alias = &service->service.aliases[i];
 		cleanup(plan_free_p) struct plan *child =
 		    alias->follow == FOLLOW_HEAD ? NULL : plan_make_child(service, i, 1, NULL, 0);
-		char declared[LIMIT_REASON];
-
-		service_declared(alias, declared, sizeof(declared));
-		json_t *form =
-		    form_alias_plan(alias->name, declared, child ? child->name : NULL, child ? &child->spec : NULL);
+		json_t *form = form_alias_plan(alias, child ? child->name : NULL, child ? &child->spec : NULL);
 
 		require(json_array_append_new(items, form) == 0);
 	}

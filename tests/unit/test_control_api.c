@@ -59,7 +59,7 @@ static void each_route_is_found(void **state)
 				 hole + 6);
 		else
 			snprintf(path, sizeof(path), "%s", table[i].path);
-		bool plan = table[i].route == CONTROL_SUBMIT || table[i].route == CONTROL_VALIDATE;
+		bool plan = strncmp(table[i].path, "/v1/plans", 9) == 0;
 		assert_int_equal(parse_all(table[i].method, path, query, plan ? "kind: Rollout" : NULL, &r),
 				 CONTROL_OK);
 		assert_int_equal(r.route, table[i].route);
@@ -117,6 +117,30 @@ static void wrong_names(void **state)
 	snprintf(path, sizeof(path), "/v1/rollouts/%s", name);
 	assert_int_equal(parse("GET", path, &r), CONTROL_BAD_REQUEST);
 	name[LIMIT_NAME] = '\0';
+	snprintf(path, sizeof(path), "/v1/rollouts/%s", name);
+	assert_int_equal(parse("GET", path, &r), CONTROL_OK);
+	assert_string_equal(r.name, name);
+}
+
+static void names_of_services_rollouts(void **state)
+{
+	static const char *const good[] = {"a.b", "hello.prod", "hello.Prod_2-x", "h-1.0"};
+	static const char *const bad[] = {".b", "a.", "a.b.c", "a.b/c", "a.$", "A.b", "a..b", "-a.b", "", "."};
+	char name[CONTROL_NAME_SIZE + 1], path[300];
+	struct control_request r;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(good); i++)
+		assert_true(control_is_name(good[i]));
+	for (size_t i = 0; i < array_len(bad); i++)
+		assert_false(control_is_name(bad[i]));
+	/* The longest one, and one that is longer by one. */
+	memset(name, 'a', sizeof(name));
+	name[LIMIT_NAME] = '.';
+	name[CONTROL_NAME_SIZE] = '\0';
+	snprintf(path, sizeof(path), "/v1/rollouts/%s", name);
+	assert_int_equal(parse("GET", path, &r), CONTROL_BAD_REQUEST);
+	name[CONTROL_NAME_SIZE - 1] = '\0';
 	snprintf(path, sizeof(path), "/v1/rollouts/%s", name);
 	assert_int_equal(parse("GET", path, &r), CONTROL_OK);
 	assert_string_equal(r.name, name);
@@ -239,7 +263,8 @@ static void rights(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
-		bool looks = strcmp(table[i].method, "GET") == 0 || table[i].route == CONTROL_VALIDATE;
+		bool looks = strcmp(table[i].method, "GET") == 0 || table[i].route == CONTROL_VALIDATE ||
+			     table[i].route == CONTROL_DIFF || table[i].route == CONTROL_DOCTOR;
 		assert_int_equal(control_route_may_change(table[i].route), !looks);
 		assert_int_equal(control_route_submits(table[i].route), table[i].route == CONTROL_SUBMIT);
 	}
@@ -288,17 +313,12 @@ static void openapi_has_the_same_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(each_route_is_found),
-	    cmocka_unit_test(wrong_paths_and_methods),
-	    cmocka_unit_test(wrong_names),
-	    cmocka_unit_test(bodies_of_commands),
-	    cmocka_unit_test(wrong_bodies_of_commands),
-	    cmocka_unit_test(plans_have_a_size),
-	    cmocka_unit_test(arguments_of_events),
-	    cmocka_unit_test(wrong_arguments),
-	    cmocka_unit_test(rights),
-	    cmocka_unit_test(paths_escape),
-	    cmocka_unit_test(openapi_has_the_same_routes),
+	    cmocka_unit_test(each_route_is_found), cmocka_unit_test(wrong_paths_and_methods),
+	    cmocka_unit_test(wrong_names),	   cmocka_unit_test(names_of_services_rollouts),
+	    cmocka_unit_test(bodies_of_commands),  cmocka_unit_test(wrong_bodies_of_commands),
+	    cmocka_unit_test(plans_have_a_size),   cmocka_unit_test(arguments_of_events),
+	    cmocka_unit_test(wrong_arguments),	   cmocka_unit_test(rights),
+	    cmocka_unit_test(paths_escape),	   cmocka_unit_test(openapi_has_the_same_routes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,23 +278,174 @@ static json_t *one_diagnostic(void)
 	return a;
 }
 
+/* --- services --- */
+
+static const struct view_service_alias service_aliases[] = {
+    {"dev", "$LATEST", "", "", "does not exist yet"},
+    {"prod", "version 2", "version 1 (90%) and version 2 (10%)", "hello.prod", "progressing"},
+};
+static const struct view_service_stage service_stages[] = {{"dev", "dev", ""},
+							   {"prod", "prod", "https://x/prod/hello"}};
+static struct change some_changes[] = {
+    {.kind = CHANGE_WAIT, .subject = "version 2", .field = "", .from = "", .to = "", .text = "it is Pending"},
+    {.kind = CHANGE_CREATE_ALIAS, .subject = "alias dev", .field = "", .from = "", .to = "$LATEST"},
+    {.kind = CHANGE_PROBLEM, .subject = "alias test", .text = "somebody moved it"},
+};
+
+static struct view_service make_service(void)
+{
+	static const struct change_list changes = {some_changes, array_len(some_changes)};
+
+	return (struct view_service){
+	    .name = "hello",
+	    .attempt = 3,
+	    .function = "hello",
+	    .account = "default",
+	    .region = "us-east-1",
+	    .plan_hash = "c0ffee",
+	    .source = "hello.yaml",
+	    .phase = PHASE_PROGRESSING,
+	    .reason = "alias prod moves",
+	    .trouble = "",
+	    .checked_unix_ms = now.unix_ms,
+	    .changes_made = 7,
+	    .api_id = "",
+	    .aliases = service_aliases,
+	    .n_aliases = array_len(service_aliases),
+	    .stages = service_stages,
+	    .n_stages = array_len(service_stages),
+	    .changes = &changes,
+	    .now = now,
+	};
+}
+
+static void a_service_says_all(void **state)
+{
+	struct view_service v = make_service();
+	json_t *j = form_service(&v, true);
+
+	(void)state;
+	is_text(j, "kind", "Service");
+	is_text(j, "phase", "progressing");
+	is_text(j, "checked_at", "2026-11-22T22:10:05.123Z");
+	assert_int_equal(json_integer_value(get(j, "changes_made")), 7);
+	assert_true(json_is_null(get(j, "api_id")));
+	assert_true(json_is_null(get(j, "aliases.0.holds")));
+	is_text(j, "aliases.1.holds", "version 1 (90%) and version 2 (10%)");
+	is_text(j, "aliases.1.rollout", "hello.prod");
+	assert_true(json_is_null(get(j, "stages.0.url")));
+	is_text(j, "stages.1.url", "https://x/prod/hello");
+	is_text(j, "changes.1.kind", "create-alias");
+	is_text(j, "changes.1.to", "$LATEST");
+	is_text(j, "changes.2.text", "somebody moved it");
+	is_text(j, "changes.2.field", "");
+	fits("Service", j);
+}
+
+static void a_service_that_was_not_looked_at(void **state)
+{
+	struct view_service v = make_service();
+
+	(void)state;
+	v.checked_unix_ms = 0;
+	v.changes = NULL;
+	json_t *j = form_service(&v, true);
+	assert_true(json_is_null(get(j, "checked_at")));
+	assert_int_equal(json_array_size(get(j, "changes")), 0);
+	fits("Service", j);
+	v = (struct view_service){.name = "hello", .unreadable = "the record is damaged"};
+	j = form_service(&v, true);
+	is_text(j, "phase", "blocked");
+	is_text(j, "reason", "the record is damaged");
+	fits("Service", j);
+}
+
+static void what_differs(void **state)
+{
+	struct change_list l = {some_changes, 1}; /* nothing but a wait */
+
+	(void)state;
+	json_t *j = form_diff("hello", "Service", &l);
+	assert_true(json_is_true(get(j, "as_declared")));
+	fits("Diff", j);
+	for (l.len = 2; l.len <= 3; l.len++) {
+		j = form_diff("hello", "Service", &l);
+		assert_true(json_is_false(get(j, "as_declared")));
+		assert_int_equal(json_array_size(get(j, "changes")), l.len);
+		fits("Diff", j);
+	}
+	l = (struct change_list){&some_changes[2], 1}; /* a problem alone */
+	j = form_diff("hello", "Rollout", &l);
+	assert_true(json_is_false(get(j, "as_declared")));
+	fits("Diff", j);
+}
+
+static void what_doctor_found(void **state)
+{
+	const struct finding findings[] = {
+	    {FINDING_OK, "credentials of account default", "read from the environment", ""},
+	    {FINDING_WARNING, "alias prod", "no metrics yet", "wait"},
+	    {FINDING_PROBLEM, "function hello", "does not exist", "create it"},
+	};
+
+	(void)state;
+	json_t *j = form_doctor("hello", findings, 2);
+	assert_true(json_is_true(get(j, "healthy")));
+	is_text(j, "findings.1.level", "warning");
+	fits("Doctor", j);
+	j = form_doctor("hello", findings, 3);
+	assert_true(json_is_false(get(j, "healthy")));
+	is_text(j, "findings.2.level", "problem");
+	is_text(j, "findings.2.cure", "create it");
+	fits("Doctor", j);
+}
+
+static void what_aliases_should_hold(void **state)
+{
+	const struct {
+		struct service_alias alias;
+		const char *declared;
+	} cases[] = {
+	    {{.name = "a", .follow = FOLLOW_VERSION, .version = 7}, "version 7"},
+	    {{.name = "a", .follow = FOLLOW_NEWEST}, "the newest version"},
+	    {{.name = "a", .follow = FOLLOW_HEAD}, "$LATEST"},
+	    {{.name = "a", .follow = FOLLOW_ALIAS, .from_alias = "test"}, "what test holds"},
+	    {{.name = "a", .follow = FOLLOW_ALIAS, .from_alias = "test", .soak_ms = 7200000},
+	     "what test holds, after 2h"},
+	};
+	struct rollout_spec spec = make_spec();
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		json_t *aliases = json_array();
+		json_t *j = form_alias_plan(&cases[i].alias, i ? "s.a" : NULL, i ? &spec : NULL);
+
+		is_text(j, "declared", cases[i].declared);
+		is_text(j, "rollout", i ? "s.a" : "");
+		json_array_append_new(aliases, j);
+		fits("Check", form_check("s", "Service", NULL, aliases, json_array()));
+	}
+}
+
 static void answers_fit_their_description(void **state)
 {
 	struct rollout_spec spec = make_spec();
 	struct rollout r = make_rollout();
 	struct view_rollout v = make_view(&spec, &r);
-	json_t *all = json_array(), *files = json_array();
+	json_t *all = json_array(), *files = json_array(), *services = json_array();
+	struct view_service service = make_service();
 
 	(void)state;
+	json_array_append_new(services, form_service(&service, false));
 	json_array_append_new(all, form_rollout(&v, false));
 	json_array_append_new(files, form_file(&(struct view_file){"a", "b"}));
 	fits("History", form_history(json_incref(all)));
-	fits("List", form_list(all, files, now.unix_ms));
+	fits("List", form_list(services, all, files, now.unix_ms));
 	fits("Events", form_events(json_array()));
 	fits("Answer", form_answer("done", "a", "paused", "x"));
 	fits("Answer", form_answer("done", "", NULL, "x"));
-	fits("Check", form_check("a", &spec, json_array()));
-	fits("Check", form_check(NULL, NULL, one_diagnostic()));
+	fits("Check", form_check("a", "Rollout", &spec, NULL, json_array()));
+	fits("Check", form_check(NULL, NULL, NULL, NULL, one_diagnostic()));
 	fits("Error", form_error("refused", "no"));
 	fits("Error", form_invalid_plan("one error", one_diagnostic()));
 	fits("Version", form_version("0.1.0", now.unix_ms));
@@ -339,6 +490,11 @@ int main(void)
 	    cmocka_unit_test(the_lengths_of_the_steps_add_up),
 	    cmocka_unit_test(broken_text_does_not_break_a_form),
 	    cmocka_unit_test(errors_of_a_file_are_lines),
+	    cmocka_unit_test(a_service_says_all),
+	    cmocka_unit_test(a_service_that_was_not_looked_at),
+	    cmocka_unit_test(what_differs),
+	    cmocka_unit_test(what_doctor_found),
+	    cmocka_unit_test(what_aliases_should_hold),
 	    cmocka_unit_test(answers_fit_their_description),
 	    cmocka_unit_test(every_phase_is_described),
 	};

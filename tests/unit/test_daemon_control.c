@@ -10,8 +10,22 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "engine/engine.h"
+
+/* One service, "hello", with two aliases. */
+static bool fake_engine_service(struct engine *e, const char *name, engine_service_cb cb, void *ctx)
+{
+	static const struct view_service_alias aliases[] = {{.name = "prod"}, {.name = "test"}};
+	(void)e;
+	if (strcmp(name, "hello") != 0)
+		return false;
+	cb(ctx, &(struct view_service){.name = "hello", .aliases = aliases, .n_aliases = 2});
+	return true;
+}
 
 /* The daemon is a program and no library: its parts are compiled into the test. */
+#define engine_service fake_engine_service
+#include "daemon/control/family.c"
 #include "daemon/control/listen.c"
 #include "daemon/control/peer.c"
 #include "daemon/control/stream.c"
@@ -256,19 +270,19 @@ static void test_a_stream_begins_where_it_is_told(void **state)
 	put_event(store, "b", "two");
 	put_event(store, "a", "three");
 
-	struct stream *newest = stream_new(store, &r);
+	struct stream *newest = stream_new(NULL, store, &r);
 	assert_texts(newest, 4096, "two three ");
 	assert_texts(newest, 4096, "");
 
 	r.after = first; /* everything since then, whatever the limit */
 	put_event(store, "a", "four");
 	put_event(store, "a", "five");
-	struct stream *since = stream_new(store, &r);
+	struct stream *since = stream_new(NULL, store, &r);
 	assert_texts(since, 4096, "two three four five ");
 	assert_texts(newest, 3, "four five "); /* in any pieces */
 
 	r = (struct control_request){.limit = 100, .name = "b"};
-	struct stream *named = stream_new(store, &r);
+	struct stream *named = stream_new(NULL, store, &r);
 	assert_texts(named, 4096, "two ");
 	assert_true(stream_wants(named, "b"));
 	assert_false(stream_wants(named, "a"));
@@ -284,7 +298,7 @@ static void test_a_slow_follower_misses_nothing(void **state)
 	(void)state;
 	struct store *store = store_open_memory();
 	struct control_request r = {.limit = 1};
-	struct stream *s = stream_new(store, &r); /* of an empty record */
+	struct stream *s = stream_new(NULL, store, &r); /* of an empty record */
 	struct buf expected = BUF_INIT(64 * 1024);
 	assert_texts(s, 4096, "");
 	for (unsigned i = 0; i < 350; i++) {
@@ -298,6 +312,54 @@ static void test_a_slow_follower_misses_nothing(void **state)
 	assert_texts(s, 4096, "- "); /* an empty line */
 	assert_texts(s, 4096, "");
 	buf_deinit(&expected);
+	stream_free(s);
+	store_close(store);
+}
+
+static void assert_events(struct store *store, const char *name, uint64_t after, unsigned limit, const char *expected)
+{
+	struct buf texts = BUF_INIT(4096);
+	json_t *events = json_array();
+	assert_int_equal(family_collect_events(NULL, store, name, after, limit, events), 0);
+	for (size_t i = 0; i < json_array_size(events); i++)
+		buf_addf(&texts, "%s ", json_string_value(json_object_get(json_array_get(events, i), "text")));
+	assert_string_equal(buf_text(&texts), expected);
+	json_decref(events);
+	buf_deinit(&texts);
+}
+
+static void test_events_of_a_service_have_its_rollouts(void **state)
+{
+	(void)state;
+	struct store *store = store_open_memory();
+	put_event(store, "hello", "one");
+	put_event(store, "hello.prod", "two");
+	put_event(store, "hello-prod", "another");
+	uint64_t third = put_event(store, "hello.test", "three");
+	put_event(store, "other.prod", "another");
+	put_event(store, "hello.prod", "four");
+	put_event(store, "hello", "five");
+	assert_events(store, "hello", 0, 100, "one two three four five ");
+	assert_events(store, "hello", 0, 3, "three four five "); /* the newest */
+	assert_events(store, "hello", 0, 1, "five ");
+	assert_events(store, "hello", third, 100, "four five ");
+	assert_events(store, "hello", third, 1, "four "); /* the oldest of those */
+	assert_events(store, "hello.prod", 0, 100, "two four ");
+	assert_events(store, "hello-prod", 0, 100, "another ");
+	assert_events(store, "", 0, 2, "four five ");
+	assert_events(store, "absent", 0, 100, "");
+
+	struct control_request r = {.limit = 2, .name = "hello"};
+	struct stream *s = stream_new(NULL, store, &r);
+	assert_texts(s, 4096, "four five ");
+	put_event(store, "hello.test", "six");
+	put_event(store, "hello.tes", "another");
+	put_event(store, "hello", "seven");
+	assert_texts(s, 4096, "six seven ");
+	assert_true(stream_wants(s, "hello"));
+	assert_true(stream_wants(s, "hello.prod"));
+	assert_false(stream_wants(s, "hello-prod"));
+	assert_false(stream_wants(s, "hell"));
 	stream_free(s);
 	store_close(store);
 }
@@ -317,6 +379,7 @@ int main(void)
 	    cmocka_unit_test(test_groups_by_name),
 	    cmocka_unit_test(test_a_stream_begins_where_it_is_told),
 	    cmocka_unit_test(test_a_slow_follower_misses_nothing),
+	    cmocka_unit_test(test_events_of_a_service_have_its_rollouts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
