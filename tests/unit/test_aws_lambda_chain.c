@@ -876,8 +876,8 @@ static void recorded_answers(void **state)
 	{
 		const char *step;
 		json_t *recorded;
-		json_object_foreach(json_object_get(entry, "recorded-content"), step, recorded)
-		    try_recorded(recorded, n);
+		json_object_foreach(json_object_get(entry, "recorded-content"), step,
+				    recorded) if (json_is_object(recorded)) try_recorded(recorded, n);
 	}
 	json_decref(all);
 	for (size_t i = 0; i < array_len(n); i++)
