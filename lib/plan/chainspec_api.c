@@ -88,8 +88,7 @@ static bool variables_clash(const char *a, const char *b)
 	size_t at = common_parts(a, b);
 	if (a[at] != '/' || b[at] != '/' || a[at + 1] != '{' || b[at + 1] != '{')
 		return false;
-	size_t a_len = strcspn(a + at + 1, "/");
-	return a_len != strcspn(b + at + 1, "/") || strncmp(a + at + 1, b + at + 1, a_len) != 0;
+	return strncmp(a + at + 1, b + at + 1, strcspn(a + at + 1, "/")) != 0; /* it ends in a brace */
 }
 
 static void check_route(const struct record *api, size_t index, struct diags *diags)

@@ -21,6 +21,7 @@ static void read_text(const char *text, struct followed *ret)
 /* One of `publish` and `from_alias`, and `soak` only with the latter. */
 static void check_mapping(const struct record *r, struct diags *diags)
 {
+	require(r->fields); /* record_read fills every record */
 	const struct field *from = &r->fields[VERSION_FROM_ALIAS];
 	const struct field *soak = &r->fields[VERSION_SOAK];
 	bool may_publish = r->object == &schema_version;

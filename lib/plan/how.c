@@ -29,20 +29,23 @@ static size_t find_target(const struct record *hook)
 static void check_hook(const struct record *hook, struct diags *diags)
 {
 	const struct field *timeout = &hook->fields[HOOK_TIMEOUT];
-	size_t first = find_target(hook);
+	const struct node *first = NULL;
 	bool misspelt = false;
 	for (size_t i = 0; i < array_len(targets); i++) {
 		const struct field *f = &hook->fields[targets[i]];
 		misspelt |= f->misspelt;
-		if (f->node && targets[i] != first)
+		if (f->node && first)
 			diags_add(diags, DIAG_ERROR, AT_KEY(f->node),
 				  "a hook calls one thing, and `%s` (line %u) is given already; remove one of them",
-				  hook->fields[first].node->key, hook->fields[first].node->key_line);
+				  first->key, first->key_line);
+		else if (f->node)
+			first = f->node;
 	}
-	if (first == HOOK_KNOWN && !misspelt)
+	if (!first && !misspelt)
 		diags_add(diags, DIAG_ERROR, AT_VALUE(hook->node),
 			  "a hook calls one thing; write `invoke: FUNCTION`, `exec: PROGRAM` or `http: URL` into it");
-	if (first == HOOK_INVOKE && timeout->node && timeout->ok && timeout->number > SCHEMA_HOOK_INVOKE_MAX_MS) {
+	if (record_has(hook, HOOK_INVOKE) && timeout->node && timeout->ok &&
+	    timeout->number > SCHEMA_HOOK_INVOKE_MAX_MS) {
 		char given[32];
 		text_format_duration(timeout->number, given);
 		diags_add(diags, DIAG_ERROR, AT_VALUE(timeout->node),

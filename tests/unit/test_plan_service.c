@@ -123,6 +123,8 @@ static void test_aliases_of_a_service(void **state)
 	assert_int_equal(p->service.n_aliases, 4);
 	assert_string_equal(a[0].name, "dev");
 	assert_int_equal(a[0].follow, FOLLOW_HEAD);
+	assert_true(a[0].jump);
+	assert_int_equal(p->hows[0].spec.n_steps, 0);
 	assert_string_equal(a[1].name, "hot");
 	assert_int_equal(a[1].follow, FOLLOW_VERSION);
 	assert_int_equal(a[1].version, 3);
@@ -497,14 +499,15 @@ static void test_urls(void **state)
 		      {"https://[2001:db8::1]:8443/", true}, {"https://a?b", true}, {"http://localhost/", true},
 		      {"http://localhost:1/", true}, {"http://127.0.0.1", true}, {"http://127.255.0.3:65535/a", true},
 		      {"http://[::1]:8080/a", true}, {"http://a/", false}, {"http://localhost.example/", false},
-		      {"http://127.0.0.1.example/", false}, {"http://127.0.0/", false}, {"http://127.0.0.256/", false},
-		      {"http://127.0.0.1.2/", false}, {"http://0127.0.0.1/", false}, {"http://1270.0.0.1/", false},
-		      {"http://127.0.0.1@a/", false}, {"http://[::1/", false}, {"http://[::1].a/", false},
-		      {"http://[::2]/", false}, {"https://", false}, {"https:///a", false}, {"https://a:0/", false},
-		      {"https://a:65536/", false}, {"https://a:/", false}, {"https://a:1234567890/", false},
-		      {"https://u:p@a/", false}, {"https://a/#x", false}, {"https://a/\x7f", false},
-		      {"https://a\\b", false}, {"https://a/\xc3\xa9", false}, {"HTTPS://a/", false}, {"", false},
-		      {"https://-a/", false}, {"https://.a/", false}, {"https://a/@x", true}, {"https://a?u@v", true});
+		      {"http://127.0.0.1.example/", false}, {"http://128.0.0.1/", false}, {"http://127.0.0/", false},
+		      {"http://127.0.0.256/", false}, {"http://127.0.0.1.2/", false}, {"http://0127.0.0.1/", false},
+		      {"http://1270.0.0.1/", false}, {"http://127.0.0.1@a/", false}, {"http://[::1/", false},
+		      {"http://[::1].a/", false}, {"http://[::2]/", false}, {"https://", false}, {"https:///a", false},
+		      {"https://a:0/", false}, {"https://a:65536/", false}, {"https://a:/", false},
+		      {"https://a:1234567890/", false}, {"https://u:p@a/", false}, {"https://a/#x", false},
+		      {"https://a/\x7f", false}, {"https://a\\b", false}, {"https://a/\xc3\xa9", false},
+		      {"HTTPS://a/", false}, {"", false}, {"https://-a/", false}, {"https://.a/", false},
+		      {"https://a/@x", true}, {"https://a?u@v", true});
 	char longest[LIMIT_URL + 2] = "https://a/";
 	memset(longest + 10, 'x', LIMIT_URL - 10);
 	ASSERT_CHECKS(texts_check_url, {longest, true});
