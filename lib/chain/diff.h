@@ -4,7 +4,8 @@
  *
  * The order is the order in which a request depends on things, so that nothing ever routes to what is not there yet:
  *   function, code, version, aliases that do not exist, API, permissions, routes, deployment, stages and their
- *   variables, rollouts of aliases that should move, permissions that nothing uses any more, versions that nobody needs.
+ *   variables, rollouts of aliases that should move, permissions that nothing uses any more, versions that nobody
+ *   needs.
  *
  * The caller carries out the first call (chain_first_call), lets the answer into the view (chain_apply), and asks
  * again. What depends on something that is not there yet is not in the list: it comes with a later asking. A ROLLOUT is
@@ -12,9 +13,9 @@
  * do, is a CHANGE_PROBLEM about its subject, and everything else goes on.
  *
  * What is put back, and what is only named. Configuration that the file declares (aliases that are missing,
- * permissions, routes, stages, stage variables) is put back when somebody changed it. What carries code or traffic is not moved over
- * somebody's head: an alias or $LATEST that was as declared once and is not any more is a problem that names what
- * it is now, until an operator asks again (struct chain_memory `insist`).
+ * permissions, routes, stages, stage variables) is put back when somebody changed it. What carries code or traffic is
+ * not moved over somebody's head: an alias or $LATEST that was as declared once and is not any more is a problem that
+ * names what it is now, until an operator asks again (struct chain_memory `insist`).
  */
 #pragma once
 
@@ -55,25 +56,26 @@ enum change_kind {
  *   kind                 field          from -> to                          key           index  others
  *   CREATE_FUNCTION      ""             "" -> identity of the code          the function  -
  *   UPDATE_CODE          "code"         CodeSha256 -> identity of the code  the function  -
- *   PUBLISH_VERSION      "version"      newest version -> CodeSha256        CodeSha256    -      version: the newest; 0: none
+ *   PUBLISH_VERSION      "version"      newest version -> CodeSha256        CodeSha256    -      version: newest, or 0
  *   CREATE_ALIAS         ""             "" -> "version 2", "$LATEST"        alias         alias  version
  *   MOVE_ALIAS, ROLLOUT  "version"      what it holds -> "version 2"        alias         alias  version
  *   CREATE_API           ""             "" -> its name                      its name      -
- *   ADD_PERMISSION       ""             "" -> source ARN                    statement id  stage  (the stage's alias)
+ *   ADD_PERMISSION       ""             "" -> source ARN                    statement id  stage
  *   REMOVE_PERMISSION    ""             source ARN, "any source" -> ""      statement id  alias
- *   CREATE_RESOURCE      ""             "" -> last part of the path         whole path    route  parent: the parent's id
- *   PUT_METHOD           ""             "" -> "GET /hello"                  "GET /hello"  route  parent: the resource's id
- *   PUT_INTEGRATION      "integration"  URI -> URI                          "GET /hello"  route  parent: the resource's id
+ *   CREATE_RESOURCE      ""             "" -> last part of the path         whole path    route  parent
+ *   PUT_METHOD           ""             "" -> "GET /hello"                  "GET /hello"  route  parent: its resource
+ *   PUT_INTEGRATION      "integration"  URI -> URI                          "GET /hello"  route  parent: its resource
  *   CREATE_INTEGRATION   ""             "" -> URI                           URI           -
- *   CREATE_ROUTE         ""             "" -> "GET /hello"                  "GET /hello"  route  parent: the integration's id
- *   UPDATE_ROUTE         "integration"  URI -> URI                          "GET /hello"  route  parent: the same; id: the route's
- *   CREATE_DEPLOYMENT    ""             "" -> its description               description   -      (names no stage)
- *   CREATE_STAGE         ""             "" -> alias                         stage         stage  parent: the deployment's id (1)
- *   UPDATE_STAGE         "variable V"   value -> alias                      stage         stage  parent: the deployment's id (2)
+ *   CREATE_ROUTE         ""             "" -> "GET /hello"                  "GET /hello"  route  parent: integration
+ *   UPDATE_ROUTE         "integration"  URI -> URI                          "GET /hello"  route  parent, id: of the route
+ *   CREATE_DEPLOYMENT    ""             "" -> its description               description   -
+ *   CREATE_STAGE         ""             "" -> alias                         stage         stage  parent: deployment (1)
+ *   UPDATE_STAGE         "variable V"   value -> alias                      stage         stage  parent: deployment (2)
  *                        "deployment"   its id -> id
  *   DELETE_VERSION       ""             "7" -> ""                           -             -      version
  *   WAIT, PROBLEM        its subject's  "" -> ""                            -             -      text
  *
+ * Parents are ids: of the resource above, of the route's resource or integration, of the deployment.
  * (1) NULL for an HTTP API: the stage is made with automatic deployment. (2) NULL: it keeps the deployment that it has.
  *
  * The stage variable's name is the spec's, its value the alias's name; CREATE_STAGE and UPDATE_STAGE always set it, as

@@ -138,7 +138,7 @@ static struct wanted want_from_alias(struct diff *d, size_t n, const struct view
 						 "declare it in this file",
 						 s->from_alias));
 	if (version > 0) {
-		/* A new alias serves nobody yet, so it need not wait; what was tried before is judged, not waited for. */
+		/* A new alias serves nobody yet, so it need not wait; what was tried before is judged at once. */
 		bool soaks = e && e->view.target.version != version && m->reached != version;
 		return soaks ? want_soaked(d, s, m, version) : (struct wanted){.version = version};
 	}

@@ -1,4 +1,7 @@
-/* Permissions: each stage may invoke its alias before anything routes to it, and nothing of ours stays that no stage needs. */
+/*
+ * Permissions: each stage may invoke its alias before anything routes to it, and nothing of ours stays that no stage
+ * needs.
+ */
 #include <string.h>
 
 #include "base/text.h"

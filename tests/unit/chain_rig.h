@@ -1,0 +1,134 @@
+/*
+ * A rig for the tests of lib/chain: a function with versions and aliases, and one API, as a model that changes are
+ * carried out on. It knows nothing of chain_apply: what a look shows is put together anew from the model. Each change
+ * is checked where AWS would refuse it, and where a request would fail because of it.
+ */
+#pragma once
+
+#include "base/mem.h"
+#include "chain/diff.h"
+
+#define RIG_ACCOUNT "123456789012"
+#define RIG_MAX	    16
+#define RIG_TEXT    256
+
+struct rig_statement {
+	char sid[RIG_TEXT];
+	bool invokes;
+	char arn[RIG_TEXT];	/* "": any */
+	char account[RIG_TEXT]; /* "": any */
+};
+
+struct rig_alias {
+	char name[RIG_TEXT];
+	struct alias_view view;
+	struct rig_statement statements[RIG_MAX];
+	size_t n_statements;
+	size_t bytes; /* of its policy, beside what the statements have */
+	bool unread;  /* its policy cannot be read */
+};
+
+struct rig_method {
+	char resource[RIG_TEXT];
+	char route[RIG_TEXT];
+	char path[RIG_TEXT];
+	char verb[RIG_TEXT];
+	char integration[RIG_TEXT];
+	char type[RIG_TEXT]; /* "": no integration */
+	char uri[RIG_TEXT];
+};
+
+struct rig_deployment {
+	char id[RIG_TEXT];
+	char description[RIG_TEXT];
+	char routes[RIG_MAX][RIG_TEXT];
+	size_t n_routes;
+	bool unread; /* its summary is not known */
+};
+
+struct rig_stage {
+	char name[RIG_TEXT];
+	char deployment[RIG_TEXT]; /* "": none */
+	char variables[4][2][RIG_TEXT];
+	size_t n_variables;
+	bool canary, auto_deploy;
+};
+
+struct chain_rig {
+	/* what is declared */
+	struct service_spec spec;
+	struct service_alias aliases[RIG_MAX];
+	struct service_route routes[RIG_MAX];
+	struct service_stage stages[LIMIT_SERVICE_STAGES];
+	char code_sha256[SHA256_BASE64_SIZE];
+	const char *code_problem;
+	uint64_t kept[4];
+	size_t n_kept;
+
+	/* what AWS has */
+	struct view_version latest; /* number 0; "" as state: settled */
+	bool function_found;
+	struct view_version versions[RIG_MAX * 2];
+	size_t n_versions;
+	uint64_t next_version;
+	struct rig_alias alias[RIG_MAX];
+	size_t n_alias;
+	struct view_concurrency concurrency[4];
+	size_t n_concurrency;
+	bool concurrency_unread;
+	bool api_found;
+	unsigned n_same_name;
+	char api_id[API_ID_SIZE];
+	struct view_resource resource[RIG_MAX]; /* strings in `strings` */
+	size_t n_resource;
+	bool root_unread;
+	struct rig_method method[RIG_MAX];
+	size_t n_method;
+	struct view_integration integration[RIG_MAX];
+	size_t n_integration;
+	struct rig_deployment deployment[RIG_MAX * 4];
+	size_t n_deployment;
+	struct rig_stage stage[RIG_MAX];
+	size_t n_stage;
+	unsigned next_id;
+	struct arena *strings;
+
+	/* between the two */
+	struct chain_memory memory;
+	struct chain_view view;
+	struct change_list list;
+	struct arena *arena; /* the list's */
+	int64_t now_unix_ms;
+	bool slow;	/* code and versions take until the next look */
+	unsigned calls; /* made so far */
+};
+
+/* Function hello with code in $LATEST that is version 1 and 2; aliases dev, test, prod declared and missing; a REST API
+ * with three stages and GET /hello declared, and missing. */
+void rig_init(struct chain_rig *g);
+void rig_deinit(struct chain_rig *g);
+
+struct view_version *rig_add_version(struct chain_rig *g, const char *sha256);
+struct rig_alias *rig_add_alias(struct chain_rig *g, const char *name, uint64_t version);
+struct rig_alias *rig_alias(struct chain_rig *g, const char *name);
+void rig_allow(struct chain_rig *g, struct rig_alias *a, const char *sid, const char *arn, const char *account);
+struct rig_stage *rig_stage(struct chain_rig *g, const char *name);
+
+struct chain_input rig_input(const struct chain_rig *g);
+void rig_look(struct chain_rig *g); /* reads the model; what was slow is ready afterwards */
+void rig_diff(struct chain_rig *g);
+/* Looks, lets the memory see it, and compares. */
+void rig_ask(struct chain_rig *g);
+
+enum rig_fate { RIG_OK, RIG_LOST_BEFORE, RIG_LOST_AFTER };
+/* Makes the change as the engine does; when it is lost, the memory is that of before the call. */
+void rig_make(struct chain_rig *g, const struct change *c, enum rig_fate fate);
+/* Calls and rollouts until none is left, fails when that takes too long. Returns how many calls were made. */
+unsigned rig_run(struct chain_rig *g);
+
+/* The only item of that kind, or NULL; fails when there are several. */
+const struct change *rig_only(const struct chain_rig *g, enum change_kind kind);
+/* The item about that subject; NULL: none. */
+const struct change *rig_about(const struct chain_rig *g, enum change_kind kind, const char *subject);
+/* All items, one a line; in the list's arena. */
+const char *rig_text(const struct chain_rig *g);
