@@ -123,6 +123,7 @@ static void fill_hook(struct arena *a, const struct field *hook, struct plan_hoo
 	if (!hook->items)
 		return;
 	size_t target = find_target(hook->items);
+	require(target < array_len(kinds));
 	ret->kind = kinds[target];
 	ret->target = arena_strdup(a, hook->items->fields[target].text);
 	ret->timeout_ms = hook->items->fields[HOOK_TIMEOUT].number;
