@@ -24,7 +24,7 @@ static void check_mapping(const struct record *r, struct diags *diags)
 	require(r->fields); /* record_read fills every record */
 	const struct field *from = &r->fields[VERSION_FROM_ALIAS];
 	const struct field *soak = &r->fields[VERSION_SOAK];
-	bool may_publish = r->object == &schema_version;
+	bool may_publish = r->object == &schema_rollout_version;
 	const struct field *publish = may_publish ? &r->fields[VERSION_PUBLISH] : NULL;
 	bool publishes = publish && publish->node;
 	if (publishes && from->node)
@@ -51,7 +51,7 @@ static void read_mapping(const struct record *r, struct diags *diags, struct fol
 		ret->follow = FOLLOW_ALIAS;
 		ret->from_alias = from->text;
 		ret->from = from->node;
-	} else if (r->object == &schema_version && r->fields[VERSION_PUBLISH].items) {
+	} else if (r->object == &schema_rollout_version && r->fields[VERSION_PUBLISH].items) {
 		ret->publish = r->fields[VERSION_PUBLISH].items;
 		artifact_check(ret->publish, true, diags);
 	} else {

@@ -346,7 +346,7 @@ static const struct schema_key *const version_keys[] = {
 					    "of $LATEST as it stands. When "
 					    "nothing is new, none is published."),
 };
-const struct schema_object schema_version = {
+const struct schema_object schema_rollout_version = {
     .noun = "`version`",
     .place = "in the `version` of a Rollout",
     .keys = version_keys,
@@ -406,8 +406,8 @@ static const struct schema_key *const plan_keys[] = {
 			     .about = "The alias whose traffic is moved. It must exist."),
     [TOP_VERSION] =
 	SCHEMA_KEY(.name = "version", .type = SCHEMA_TEXT, .required = true, .min = 1, /* may be a number */
-		   .check = target_check_version, .pattern = "^([1-9][0-9]*|latest)$", .object = &schema_version,
-		   .example = "2",
+		   .check = target_check_version, .pattern = "^([1-9][0-9]*|latest)$",
+		   .object = &schema_rollout_version, .example = "2",
 		   .about =
 		       "The version to roll out: a published one's number; `latest`, the newest published one; one "
 		       "that is published first; or what another alias serves."),
@@ -432,10 +432,25 @@ const struct schema_object schema_plan = {
 };
 
 const struct schema_object *const schema_objects[] = {
-    &schema_plan,    &schema_service,	    &schema_how,   &schema_step,  &schema_analysis,
-    &schema_metric,  &schema_errors,	    &schema_hooks, &schema_hook,  &schema_verify,
-    &schema_version, &schema_alias_version, &schema_code,  &schema_s3,	  &schema_create,
-    &schema_alias,   &schema_api,	    &schema_route, &schema_probe,
+    &schema_plan,
+    &schema_service,
+    &schema_how,
+    &schema_step,
+    &schema_analysis,
+    &schema_metric,
+    &schema_errors,
+    &schema_hooks,
+    &schema_hook,
+    &schema_verify,
+    &schema_rollout_version,
+    &schema_alias_version,
+    &schema_code,
+    &schema_s3,
+    &schema_create,
+    &schema_alias,
+    &schema_api,
+    &schema_route,
+    &schema_probe,
 };
 const size_t schema_n_objects = array_len(schema_objects);
 

@@ -148,7 +148,7 @@ extern const struct schema_object schema_errors;
 extern const struct schema_object schema_hooks;
 extern const struct schema_object schema_hook;
 extern const struct schema_object schema_verify;
-extern const struct schema_object schema_version;
+extern const struct schema_object schema_rollout_version;
 extern const struct schema_object schema_code;
 extern const struct schema_object schema_s3;
 extern const struct schema_object schema_create;

@@ -279,7 +279,7 @@ static void print_exclusions(struct printer *p, const struct schema_object *o)
 	    {&schema_hooks, "minProperties", "1"},
 	    {&schema_hook, "oneOf",
 	     "[{\"required\": [\"invoke\"]}, {\"required\": [\"exec\"]}, {\"required\": [\"http\"]}]"},
-	    {&schema_version, "oneOf", "[{\"required\": [\"publish\"]}, {\"required\": [\"from_alias\"]}]"},
+	    {&schema_rollout_version, "oneOf", "[{\"required\": [\"publish\"]}, {\"required\": [\"from_alias\"]}]"},
 	    {&schema_alias_version, "required", "[\"from_alias\"]"},
 	    {&schema_code, "not",
 	     "{\"anyOf\": [{\"required\": [\"zip\", \"s3\"]}, {\"required\": [\"zip\", \"image\"]}, "
