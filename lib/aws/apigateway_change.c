@@ -106,6 +106,12 @@ static const char *alias_of(const struct making *m, const struct service_spec *s
 	return spec->aliases[m->api->stages[m->change->index].alias].name;
 }
 
+static void add_variable(struct buf *b, const char *name, const char *value)
+{
+	request_add_key(b, name);
+	buf_add_json_string(b, value); /* an empty one, too */
+}
+
 /* Our variable, and with it all others of the stage as they were last seen: whether HTTP APIs replace the map or merge
  * it is not documented, and nobody else's variable may get lost either way. */
 static void add_variables(const struct making *m, const struct view_stage *stage, const char *alias, struct buf *b)
@@ -113,8 +119,8 @@ static void add_variables(const struct making *m, const struct view_stage *stage
 	buf_add_char(b, '{');
 	for (size_t i = 0; stage && i < stage->n_variables; i++)
 		if (strcmp(stage->variables[i].name, m->api->stage_variable) != 0)
-			request_add_member(b, stage->variables[i].name, stage->variables[i].value);
-	request_add_member(b, m->api->stage_variable, alias);
+			add_variable(b, stage->variables[i].name, stage->variables[i].value);
+	add_variable(b, m->api->stage_variable, alias);
 	buf_add_char(b, '}');
 }
 
