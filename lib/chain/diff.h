@@ -114,8 +114,8 @@ struct alias_memory {
 struct chain_memory {
 	char applied_code[DIGEST_SIZE + 64]; /* identity (hashed if long) of the code that was applied last; "" none */
 	char applied_sha256[CODE_HASH_SIZE]; /* the CodeSha256 that AWS had then */
-	bool deploy;			     /* routes were changed, or are being: a deployment is due */
-	char deployment_id[API_ID_SIZE];     /* made for the routes as they are; "" none yet */
+	bool deploy;			 /* a deployment for all declared stages is due, as routes are changed, say */
+	char deployment_id[API_ID_SIZE]; /* made for the routes as they are; "" none yet */
 	/* Description of the deployment that was asked for: one whose answer was lost is found by it. */
 	char deploy_mark[DEPLOY_MARK_SIZE];
 	bool insist;	/* an operator asks for it: what drifted is moved, too; chain_remember_seen ends it */

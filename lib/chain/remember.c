@@ -34,6 +34,8 @@ void chain_remember_before(const struct change *c, struct chain_memory *m)
 		m->deploy = true;
 		forget_deployment(m);
 	} else if (c->kind == CHANGE_CREATE_DEPLOYMENT) {
+		/* Due from here on, even if no route was changed: one deployment for all stages. */
+		m->deploy = true;
 		m->deployment_id[0] = '\0'; /* it is gone, or lacks a route */
 		(void)text_copy(m->deploy_mark, sizeof(m->deploy_mark), c->key);
 	}
