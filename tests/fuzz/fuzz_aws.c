@@ -5,9 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "aws/apigateway.h"
 #include "aws/cloudwatch.h"
 #include "aws/credentials.h"
-#include "aws/lambda.h"
+#include "aws/lambda_chain.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -78,6 +79,107 @@ static void fuzz_answers(unsigned which, const struct http_response *r)
 	default:
 		check_error(cloudwatch_parse_describe_alarms(r, take_alarm, NULL, &token, &e), r, &e);
 	}
+}
+
+static void fuzz_lambda_chain(unsigned which, const struct http_response *r)
+{
+	struct chain_view v;
+	struct view_version version;
+	struct view_policy policy = {0};
+	struct lambda_invoked invoked;
+	struct aws_error e;
+	char revision[REVISION_SIZE];
+	char marker[64];
+	size_t bytes;
+	chain_view_init(&v);
+	switch (which) {
+	case 0:
+		check_error(lambda_parse_configuration(r, &version, &e), r, &e);
+		break;
+	case 1:
+		check_error(lambda_parse_function(r, &v, revision, &e), r, &e);
+		require(!v.function_found || (strlen(v.account_id) == 12 && *v.partition && *v.region));
+		break;
+	case 2:
+		check_error(lambda_parse_versions(r, &v, marker, sizeof(marker), &e), r, &e);
+		for (size_t i = 0; i < v.n_versions; i++)
+			require(v.versions[i].number > 0 &&
+				(i == 0 || v.versions[i - 1].number <= v.versions[i].number));
+		break;
+	case 3:
+		check_error(lambda_parse_aliases(r, &v, marker, sizeof(marker), &e), r, &e);
+		for (size_t i = 0; i < v.n_aliases; i++)
+			require(*v.aliases[i].name && strlen(v.aliases[i].name) <= LIMIT_ALIAS_NAME);
+		break;
+	case 4:
+		check_error(lambda_parse_policy(r, v.arena, &policy, &e), r, &e);
+		for (size_t i = 0; i < policy.n_statements; i++)
+			require(policy.statements[i].sid);
+		break;
+	case 5:
+		check_error(lambda_parse_add_permission(r, &bytes, &e), r, &e);
+		break;
+	case 6:
+		check_error(lambda_parse_concurrencies(r, &v, marker, sizeof(marker), &e), r, &e);
+		require(v.n_concurrency == 0 || v.concurrency_read);
+		break;
+	default:
+		check_error(lambda_parse_invoke(r, &invoked, &e), r, &e);
+	}
+	chain_view_deinit(&v);
+}
+
+/* Two times the same page, as the second one meets what the first has left. */
+static void fuzz_apigateway_list(const struct http_response *r, enum api_type type, enum apigateway_list what)
+{
+	struct chain_view v;
+	struct aws_error e;
+	char position[64];
+	chain_view_init(&v);
+	for (int i = 0; i < 2; i++)
+		check_error(apigateway_parse_list(r, type, what, "hello", &v, position, sizeof(position), &e), r, &e);
+	for (size_t i = 0; i < v.api.n_methods; i++) {
+		require(v.api.methods[i].verb && v.api.methods[i].path);
+		require(type == API_REST ? !!v.api.methods[i].resource_id : !!v.api.methods[i].route_id);
+	}
+	for (size_t i = 0; i < v.api.n_stages; i++)
+		require(v.api.stages[i].name);
+	for (size_t i = 0; i < v.api.n_deployments; i++)
+		require(v.api.deployments[i].id && v.api.deployments[i].description);
+	require(v.api.found == (v.api.n_same_name > 0));
+	chain_view_deinit(&v);
+}
+
+static void fuzz_apigateway(unsigned which, const struct http_response *r)
+{
+	struct chain_view v;
+	struct aws_error e;
+	char id[API_ID_SIZE];
+	char root_id[API_ID_SIZE];
+	enum api_type type = which % 2 ? API_HTTP : API_REST;
+	which /= 2;
+	if (which <= APIGATEWAY_STAGES) {
+		fuzz_apigateway_list(r, type, which);
+		return;
+	}
+	const struct view_method method = {.resource_id = "r1", .path = "/", .verb = "GET"};
+	chain_view_init(&v);
+	v.api.methods = &method;
+	v.api.n_methods = 1;
+	switch (which - APIGATEWAY_STAGES - 1) {
+	case 0:
+		check_error(apigateway_parse_api(r, type, &v, &e), r, &e);
+		break;
+	case 1:
+		check_error(apigateway_parse_integration(r, "r1", "GET", &v, &e), r, &e);
+		break;
+	case 2:
+		check_error(apigateway_parse_deployment(r, "d1", &v, &e), r, &e);
+		break;
+	default:
+		check_error(apigateway_parse_created(r, which % CHANGE_ROLLOUT, type, id, root_id, &e), r, &e);
+	}
+	chain_view_deinit(&v);
 }
 
 /* The input as the value of every header that is read, and as the body. */
@@ -157,7 +259,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = mem_alloc(len + 1);
 	memcpy(text, data + 2, len);
 	const struct http_response r = {.status = status, .body = text, .body_len = len};
-	unsigned which = data[0] % 9;
+	/* The first nine as the corpus has them. */
+	unsigned which = data[0] % 64;
 	if (which < 5)
 		fuzz_answers(which, &r);
 	else if (which == 5)
@@ -166,8 +269,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_credentials(text, len);
 	else if (which == 7)
 		fuzz_endpoint(text);
-	else
+	else if (which == 8)
 		fuzz_verify(text);
+	else if (which < 17)
+		fuzz_lambda_chain(which - 9, &r);
+	else
+		fuzz_apigateway(which - 17, &r);
 	free(text);
 	return 0;
 }
