@@ -83,13 +83,36 @@ def make_rollout(name="hello-prod", **fields):
     return r
 
 
+def make_service(name="hello", **fields):
+    now = fields.pop("now_unix", time.time())
+    alias = lambda name, declared, holds, rollout="", state="as declared": {
+        "name": name, "declared": declared, "holds": holds, "rollout": rollout, "state": state}  # fmt: skip
+    s = {
+        "kind": "Service", "name": name, "attempt": 1, "function": name, "account": "default", "region": "us-east-1",
+        "source": f"{name}.yaml", "plan_hash": "c0ffee", "phase": "progressing", "reason": "alias prod moves",
+        "trouble": "", "now": utc(now), "checked_at": utc(now - 30), "changes_made": 1234, "api_id": "abc123",
+        "aliases": [alias("dev", "$LATEST", "$LATEST"), alias("test", "version 1", "version 1"),
+                    alias("prod", "version 2", "version 1 (90%) and version 2 (10%)", f"{name}.prod",
+                          "progressing: step 1 of 9")],
+        "stages": [{"name": n, "alias": n, "url": f"https://abc123.execute-api/{n}/hello"}
+                   for n in ("dev", "test", "prod")],
+        "changes": [change("rollout", "alias prod", "version", "1", "2")],
+    }  # fmt: skip
+    s.update(fields)
+    return s
+
+
+def change(kind, subject, field="", before="", to="", text=""):
+    return {"kind": kind, "subject": subject, "field": field, "from": before, "to": to, "text": text}
+
+
 class Control:
     """A control server on a Unix socket. `rollouts` has all attempts, newest last."""
 
     def __init__(self, path):
         self.path = path
         self.changed = threading.Condition()
-        self.rollouts, self.files, self.events, self.requests = [], [], [], []
+        self.services, self.rollouts, self.files, self.events, self.requests = [], [], [], [], []
         self.answers = {}  # (method, path) -> (status, object or bytes)
         self.closing = False
         self.last_words = None  # (kind, text): announced a little after a rollout that ended was asked for
@@ -160,6 +183,11 @@ class Control:
             self.rollouts = [r for r in self.rollouts if not same(r)] + [rollout]
             self.changed.notify_all()
 
+    def put_service(self, service):
+        with self.changed:
+            self.services = [s for s in self.services if s["name"] != service["name"]] + [service]
+            self.changed.notify_all()
+
     def announce(self, name, kind, text, phase="progressing", by=""):
         with self.changed:
             self.events.append({"id": len(self.events) + 1, "at": utc(time.time()), "name": name, "rollout_id": 1,
@@ -202,7 +230,7 @@ class Control:
             return self.answers[method, path]
         if path == "/v1/rollouts":
             newest = {r["name"]: r for r in self.rollouts}
-            return 200, {"now": utc(time.time()), "rollouts": list(newest.values()), "files": self.files}
+            return 200, {"now": utc(time.time()), "services": self.services, "rollouts": list(newest.values()), "files": self.files}
         if path == "/v1/version":
             return 200, {"version": "9.9.9", "api": "v1", "started_at": utc(time.time() - 100)}
         if path == "/v1/history":
@@ -213,7 +241,7 @@ class Control:
                 return 200, "stream"
             return 200, {"events": self.select(query)}
         if method == "GET" and len(part) == 3:
-            found = [r for r in self.rollouts if r["name"] == part[2]]
+            found = [r for r in self.services + self.rollouts if r["name"] == part[2]]
             return (200, {**found[-1], "now": utc(time.time())}) if found else self.no_such()
         if method == "POST" and len(part) == 4:
             return 200, {"result": "done", "name": part[2], "phase": "paused", "message": f"{part[3]}: done"}
@@ -225,7 +253,9 @@ class Control:
 
     def select(self, query):
         after, limit = int(query.get("after", 0)), int(query.get("limit", 100))
-        events = [e for e in self.events if e["id"] > after and query.get("name", e["name"]) == e["name"]]
+        name = query.get("name")
+        events = [e for e in self.events
+                  if e["id"] > after and (name is None or e["name"] == name or e["name"].startswith(name + "."))]
         return events[:limit] if after else events[-limit:]
 
     def stream(self, h, query):

@@ -30,7 +30,7 @@ class Usage(Case):
 
     def test_missing_and_surplus_arguments(self):
         p = self.run_ctl("status", code=2)
-        self.assertIn("the NAME of a rollout is missing", p.stderr)
+        self.assertIn("the NAME of a rollout or a service is missing", p.stderr)
         self.assertIn("usage: rolloutctl status NAME", p.stderr)
         self.assertIn("'b' is one argument too many", self.run_ctl("status", "a", "b", code=2).stderr)
         self.assertIn("which command?", self.run_ctl(code=2).stderr)
@@ -48,7 +48,7 @@ class Usage(Case):
         commands = re.findall(r"^  ([a-z]+) {2,}\S", text, re.M)
         self.assertEqual(
             sorted(commands),
-            sorted("list status watch events validate submit pause resume promote rollback abort retry wait history "
+            sorted("list status watch events validate diff doctor submit pause resume promote rollback abort retry wait history "
                    "reload version help".split()))  # fmt: skip
         for c in commands:
             own = self.run_ctl("help", c).stdout
@@ -457,7 +457,7 @@ class Wait(Case):
     def test_the_daemon_has_not_read_the_plan_yet(self):
         control = self.serve()
         p = self.start("wait", "hello-prod")
-        control.wait_for(lambda: len(control.asked("GET /v1/history")) >= 2)
+        control.wait_for(lambda: len(control.asked("GET /v1/rollouts/hello-prod")) >= 2)
         control.put(make_rollout(phase="succeeded"))
         self.assertEqual(p.wait(DEADLINE), 0)
         self.assertRegex(p.stdout.read(), "^hello-prod succeeded")
