@@ -117,10 +117,10 @@ class Rest(Case):
         self.assertEqual(one["description"], "first")
         got = self.gw.get_deployment(restApiId=api, deploymentId=one["id"], embed=["apisummary"])
         self.assertEqual(got["apiSummary"], {"/": {"GET": {"authorizationType": "NONE", "apiKeyRequired": False}}})
-        two = self.gw.create_deployment(restApiId=api, stageName="prod")["id"]
+        two = self.gw.create_deployment(restApiId=api, stageName="prod", variables={"more": "x"})["id"]
         stage = self.gw.get_stage(restApiId=api, stageName="prod")
         # The stage goes on, with what it had.
-        self.assertEqual((stage["deploymentId"], stage["variables"]), (two, {"lambdaAlias": "prod"}))
+        self.assertEqual((stage["deploymentId"], stage["variables"]), (two, {"lambdaAlias": "prod", "more": "x"}))
         self.assertEqual(
             self.message("BadRequestException", 400, self.gw.delete_deployment, restApiId=api, deploymentId=two),
             "Active stages pointing to this deployment must be moved or deleted")
@@ -305,6 +305,8 @@ class Limits(Case):
         gw = self.server.client("apigateway")
         gw.get_rest_apis()
         self.refused("TooManyRequestsException", 429, gw.create_rest_api, name="x")
+        # Also what has a limit of its own.
+        self.refused("TooManyRequestsException", 429, gw.get_resources, restApiId="x")
 
     def test_faults(self):
         gw = self.server.client("apigateway")

@@ -28,14 +28,17 @@ class Recorded(Case):
         super().setUp()
         self.gw = self.server.client("apigateway", parameter_validation=False)
         self.stage = None
+        # What this SDK does not know it drops.
+        shape = self.gw.meta.service_model.shape_for
+        self.newer = {"ipAddressType", "rootResourceId"} - set(shape("RestApi").members) \
+            - set(shape("EndpointConfiguration").members)
 
     # --- comparing ---
 
     def compare(self, recorded, got, where):
         if isinstance(recorded, dict) and isinstance(got, dict):
             left, right = (set(d) - {"ResponseMetadata"} for d in (recorded, got))
-            # Unknown to older SDKs.
-            self.assertEqual(left - {"ipAddressType"}, right - {"ipAddressType"}, where)
+            self.assertEqual(left - self.newer, right, where)
             for key in left & right:
                 self.compare(recorded[key], got[key], f"{where}.{key}")
             if "ResponseMetadata" in recorded:

@@ -447,6 +447,43 @@ static void test_canary(void **state)
 	rig_deinit(&r);
 }
 
+static void test_bad_world_files(void **state)
+{
+	(void)state;
+#define BEGIN "functions: {hello: {versions: {1: {}}}}\napis:\n  shop: "
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+	    {BEGIN "{function: nobody}\n", "w:3:9: error: an API needs `function`: one that is in the world\n"},
+	    {BEGIN "{function: hello, type: web}\n", NULL},
+	    {BEGIN "{function: hello, id: UPPER}\n", "w:3:31: error: `id` has small letters and digits\n"},
+	    {BEGIN "{function: hello, routes: [FETCH /x, GET /a//b, GET x, 'GET /x/']}\n", NULL},
+	    {BEGIN "{function: hello, stages: {prod: {}}}\n",
+	     "w:3:9: error: stages of a REST API need a deployment, and that needs `routes`\n"},
+	    {BEGIN "{function: hello, routes: [GET /], stages: {prod: {deployed: false}}}\n",
+	     "w:3:59: error: a stage of a REST API always has a deployment\n"},
+	    {BEGIN "{function: hello, routes: [GET /], stages: {prod: {alias: $LATEST}}}\n",
+	     "w:3:67: error: a stage variable cannot hold `$LATEST`\n"},
+	    {BEGIN "{function: hello, routes: [GET /], stages: {$default: {}}}\n",
+	     "w:3:53: error: `$default` is no name for a stage: letters, digits, - and _\n"},
+	    {BEGIN "[]\n", NULL},
+	};
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct world *w = world_new(1);
+		struct diags *diags = mem_alloc(sizeof(*diags));
+		struct buf out = BUF_INIT(64 * 1024);
+		const char *text = cases[i].text;
+		assert_int_equal(world_load(w, text, strlen(text), (struct instant){.unix_ms = 1}, diags), 1);
+		diags_format(diags, "w", &out);
+		if (cases[i].error)
+			assert_string_equal(buf_text(&out), cases[i].error);
+		buf_deinit(&out);
+		diags_deinit(diags);
+		free(diags);
+		world_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +498,7 @@ int main(void)
 	    cmocka_unit_test(test_deployments_are_snapshots),
 	    cmocka_unit_test(test_integration_must_post),
 	    cmocka_unit_test(test_canary),
+	    cmocka_unit_test(test_bad_world_files),
 	};
 	return cmocka_run_group_tests_name("world_gateway", tests, NULL, NULL);
 }
