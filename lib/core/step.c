@@ -282,6 +282,8 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 	ret->len = 0;
 	take_event(&t, ret_answer, ret_text);
 	turn_proceed(&t);
+	if (rollout_ended(r))
+		turn_proceed(&t); /* what its end has left to be done */
 	watch_poll(&t);
 	arm_timer(&t);
 }

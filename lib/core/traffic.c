@@ -127,11 +127,20 @@ static void found_foreign(struct turn *t, const struct alias_view *view)
 }
 
 /* The alias's allocation is on its way to a version that we asked for, or that the alias was left at. */
-static bool moved_by_us(const struct turn *t, uint64_t version)
+static bool moved_by_us(const struct turn *t, const struct alias_view *view)
 {
-	struct alias_target target = {.version = version};
+	struct alias_target target = {.version = view->target.version};
 
-	return is_asked(t, &target) || t->r->live.version == version;
+	return concurrency_moves(t->r, view) && (is_asked(t, &target) || t->r->live.version == target.version);
+}
+
+/* … and has arrived there. */
+static bool has_arrived(const struct turn *t, const struct alias_view *view)
+{
+	struct alias_view live = {.target = t->r->live};
+
+	return concurrency_moves(t->r, &live) && !view->odd && view->target.weight_bp == 0 &&
+	       view->target.version == t->r->live.version;
 }
 
 static void look_succeeded(struct turn *t)
@@ -139,14 +148,12 @@ static void look_succeeded(struct turn *t)
 	struct rollout *r = t->r;
 	const struct alias_view *view = &t->event->alias.alias;
 	bool same = alias_target_equal(&view->target, &r->live) && !view->odd;
-	bool ours = !view->odd && (same || is_asked(t, &view->target));
+	bool ours = !view->odd && (same || is_asked(t, &view->target) || moved_by_us(t, view) || has_arrived(t, view));
 	bool moved = !same || strcmp(view->revision, r->revision) != 0;
 	uint32_t attempts = r->attempts;
 
-	if (concurrency_moves(r, view) && moved_by_us(t, view->target.version)) {
-		ours = true;
+	if (moved_by_us(t, view))
 		r->applied = false; /* whatever it seemed to hold before */
-	}
 	if (!ours) {
 		if (!may_take_over(t, view)) {
 			found_foreign(t, view);
@@ -256,10 +263,9 @@ static void write_succeeded(struct turn *t)
 {
 	struct rollout *r = t->r;
 	const struct alias_view *view = &t->event->alias.alias;
-	bool moves = concurrency_moves(r, view) && moved_by_us(t, view->target.version);
 	struct alias_target wanted;
 
-	if (view->odd || !(moves || is_asked(t, &view->target))) {
+	if (view->odd || !(moved_by_us(t, view) || is_asked(t, &view->target))) {
 		found_foreign(t, view);
 		return;
 	}

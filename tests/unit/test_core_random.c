@@ -1,6 +1,7 @@
 /*
  * The state machine under random faults: lost, late and throttled writes, crashes at any event, a human's writes,
- * operators' commands, metrics that turn bad, go missing or cannot be read. The rig checks each write as it is asked
+ * operators' commands, metrics that turn bad, go missing or cannot be read, hooks that refuse or do not answer, requests
+ * for provisioned concurrency that are lost. The rig checks each write as it is asked
  * for; here the rest of the invariants is checked at each step. After a while the faults stop, and everything must end.
  *
  * ROLLOUT_SEED runs one seed alone and says what happens; ROLLOUT_SEEDS sets how many are run.
@@ -27,6 +28,7 @@ struct run {
 	bool human_seen;	  /* a human has written since the last operator's word */
 	bool went_home;
 	unsigned writes_seen;
+	bool release_refused;
 };
 
 static bool chance(struct run *x, unsigned per_mille)
@@ -61,6 +63,51 @@ static void answer_write(struct run *x, enum fate fate)
 	if (on_human)
 		check(x, !x->human_seen);
 	rig_answer_write(&x->g, fate);
+}
+
+/* Mostly good; sometimes without an answer, seldom a refusal. */
+static enum call_outcome draw_outcome(struct run *x)
+{
+	if (!chance(x, x->p_fault))
+		return CALL_OK;
+	if (chance(x, 50))
+		return CALL_REFUSED;
+	return chance(x, 500) ? CALL_UNAVAILABLE : CALL_UNKNOWN;
+}
+
+static void answer_outside(struct run *x, bool calm)
+{
+	struct rig *g = &x->g;
+	enum call_outcome outcome = calm ? CALL_OK : draw_outcome(x);
+	bool applied = outcome == CALL_OK || (outcome == CALL_UNKNOWN && chance(x, 500));
+
+	if (g->has_gate) {
+		rig_answer_gate(g, outcome);
+	} else if (g->has_provision) {
+		rig_answer_provision(g, outcome, applied);
+	} else {
+		x->release_refused = x->release_refused || outcome == CALL_REFUSED;
+		rig_answer_release(g, outcome, applied);
+	}
+}
+
+static bool waits_outside(const struct rig *g)
+{
+	return g->has_gate || g->has_provision || g->has_release;
+}
+
+/* What is under way then may take effect, or not. */
+static void crash(struct run *x)
+{
+	struct rig *g = &x->g;
+
+	if (g->has_provision && chance(x, 500)) {
+		g->canary_provisioned = g->provision_count;
+		g->provision_state = PROVISION_IN_PROGRESS;
+	}
+	if (g->has_release && chance(x, 500))
+		*(g->release_version == g->r.canary ? &g->canary_provisioned : &g->stable_provisioned) = 0;
+	rig_crash(g, chance(x, 700));
 }
 
 static void human(struct run *x)
@@ -112,10 +159,19 @@ static void check_always(struct run *x)
 			check(x, x->g.alias.target.version == (r->phase == PHASE_SUCCEEDED ? r->canary : r->stable));
 		}
 	}
+	/* No success before the last gate has opened; a rollout that changes nothing asks nobody. */
+	if (r->phase == PHASE_SUCCEEDED && r->stable != r->canary)
+		check(x, !x->g.spec.post_gate || x->g.gate_opened_post);
+	/* What was given to a canary that is not wanted is taken back, and only that. */
+	if (rollout_settled(r) && r->prepared && !x->release_refused && r->stable != r->canary) {
+		check(x, r->phase == PHASE_SUCCEEDED ? x->g.canary_provisioned >= r->provisioned
+						     : x->g.canary_provisioned == 0);
+		check(x, r->phase != PHASE_SUCCEEDED || x->g.stable_provisioned == 0);
+	}
 	/* Something is always waited for, unless an operator must act or it has ended. */
-	if (!rollout_ended(r) && r->phase != PHASE_BLOCKED && r->phase != PHASE_PENDING &&
+	if (!rollout_settled(r) && r->phase != PHASE_BLOCKED && r->phase != PHASE_PENDING &&
 	    !(r->phase == PHASE_PAUSED && r->first_traffic_unix_ms == 0))
-		check(x, x->g.has_prepare || x->g.has_read || x->g.has_write || x->g.has_poll ||
+		check(x, x->g.has_prepare || x->g.has_read || x->g.has_write || x->g.has_poll || waits_outside(&x->g) ||
 			     x->g.timer_boot_ms != INT64_MAX);
 	check(x, r->phase != PHASE_PAUSED || r->pause != 0);
 }
@@ -126,7 +182,7 @@ static void event(struct run *x)
 	struct rig *g = &x->g;
 
 	if (chance(x, x->p_crash))
-		rig_crash(g, chance(x, 700));
+		crash(x);
 	else if (chance(x, x->p_human))
 		human(x);
 	else if (chance(x, x->p_command))
@@ -137,6 +193,8 @@ static void event(struct run *x)
 		rig_deliver_late(g);
 	else if (g->has_write)
 		answer_write(x, draw_fate(x));
+	else if (waits_outside(g) && chance(x, 700))
+		answer_outside(x, false);
 	else
 		(void)rig_turn(g);
 	check_always(x);
@@ -150,7 +208,7 @@ static void calm_down(struct run *x)
 	g->metrics_missing = g->metrics_unreadable = false;
 	g->canary_invocations = 600;
 	g->canary_errors = 0;
-	for (int i = 0; i < 4000 && !rollout_ended(&g->r); i++) {
+	for (int i = 0; i < 4000 && !rollout_settled(&g->r); i++) {
 		if (g->r.phase == PHASE_BLOCKED) {
 			x->human_seen = false;
 			(void)rig_command(g, COMMAND_ROLLBACK);
@@ -160,12 +218,14 @@ static void calm_down(struct run *x)
 			(void)rig_command(g, g->r.pause & PAUSE_APPROVAL ? COMMAND_PROMOTE : COMMAND_RESUME);
 		} else if (g->has_write) {
 			answer_write(x, FATE_OK);
+		} else if (waits_outside(g)) {
+			answer_outside(x, true);
 		} else {
 			(void)rig_turn(g);
 		}
 		check_always(x);
 	}
-	check(x, rollout_ended(&g->r));
+	check(x, rollout_settled(&g->r));
 }
 
 static void draw_plan(struct run *x)
@@ -176,6 +236,12 @@ static void draw_plan(struct run *x)
 	g->steps[1].min_invocations = chance(x, 200) ? 2000 : 0;
 	g->spec.n_steps = (size_t)prng_below(&x->prng, 3);
 	g->spec.final_bake_ms = chance(x, 500) ? 3 * MS_PER_MINUTE : 0;
+	g->spec.pre_gate = chance(x, 300);
+	g->spec.post_gate = chance(x, 300);
+	g->stable_provisioned = chance(x, 300) ? 10 : 0;
+	g->source_version = chance(x, 200) ? 2 : 0;
+	g->spec.soak_ms = g->source_version != 0 ? 10 * MS_PER_MINUTE : 0;
+	g->gate_takes_long = chance(x, 500);
 	g->spec.on_failure = chance(x, 300) ? SPEC_PAUSE : SPEC_ROLLBACK;
 	g->spec.analysis.pace = chance(x, 300) ? SPEC_PACE_CLOCK : SPEC_PACE_EVIDENCE;
 	g->spec.analysis.no_data = (enum spec_no_data)prng_below(&x->prng, 3);
@@ -197,9 +263,9 @@ static void run_seed(uint64_t seed, bool trace, unsigned ends[PHASE_BLOCKED + 1]
 	draw_plan(&x);
 	x.g.trace = trace;
 	rig_simple(&x.g, EVENT_START);
-	for (int i = 0; i < 150 && !rollout_ended(&x.g.r); i++)
+	for (int i = 0; i < 150 && !rollout_settled(&x.g.r); i++)
 		event(&x);
-	if (!rollout_ended(&x.g.r))
+	if (!rollout_settled(&x.g.r))
 		calm_down(&x);
 	/* Nothing that is still under way may land after the end. */
 	if (!x.g.human_wrote) {
