@@ -324,6 +324,8 @@ static void functions_are_read(void **state)
 	    "{\"Configuration\":{\"Version\":\"$LATEST\",\"CodeSha256\":\"x\","
 	    "\"FunctionArn\":\"arn:aws:lambda:r:12345678901:function:f\"}}",
 	    "{\"Configuration\":{\"Version\":\"$LATEST\",\"CodeSha256\":\"x\","
+	    "\"FunctionArn\":\"arn:aws:lambda:r:123456789012x:function:f\"}}",
+	    "{\"Configuration\":{\"Version\":\"$LATEST\",\"CodeSha256\":\"x\","
 	    "\"FunctionArn\":\"arn:aws:s3:r:123456789012:function:f\"}}",
 	    "{\"Configuration\":" CONFIG("$LATEST", ",\"RevisionId\":7") "}",
 	    "{\"Configuration\":" CONFIG("$LATEST", "") ",\"Code\":[]}",
@@ -529,6 +531,7 @@ static void only_what_is_understood_invokes(void **state)
 	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":7"),
 	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":\"x\"}"),
 	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":{\"AWS:SourceArn\":[\"x\",\"y\"]}}"),
+	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":{\"aws:PrincipalArn\":\"x\"}}"),
 	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnNotLike\":{\"AWS:SourceArn\":\"x\"}}"),
 	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"StringEquals\":{\"AWS:SourceArn\":\"x\"}}"),
 	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"StringEquals\":{\"aws:PrincipalOrgID\":\"o\"}}"),
