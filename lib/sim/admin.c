@@ -194,6 +194,11 @@ static void get_counters(struct admin_call *a)
 	answer(a, counters_json(a->call.w));
 }
 
+static void get_calls(struct admin_call *a)
+{
+	answer(a, counters_calls_json(a->call.w));
+}
+
 static void get_traffic(struct admin_call *a)
 {
 	answer(a, admin_traffic_json(a->call.w));
@@ -232,6 +237,7 @@ static const struct {
 } routes[] = {
     {"GET", "state", false, get_state},
     {"GET", "counters", false, get_counters},
+    {"GET", "calls", false, get_calls}, /* one by one; the counters have the sums */
     {"GET", "traffic", false, get_traffic},
     {"PUT", "traffic", true, put_traffic},
     {"GET", "metrics", false, get_metrics},

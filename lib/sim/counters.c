@@ -27,6 +27,7 @@ void counters_deinit(struct counters *c)
 	for (size_t i = 0; i < c->operations.len; i++)
 		free(c->operations.entries[i].value);
 	table_deinit(&c->operations);
+	free(c->calls);
 	for (size_t i = 0; i < c->stages.len; i++)
 		stage_free(c->stages.entries[i].value);
 	table_deinit(&c->stages);
@@ -36,7 +37,15 @@ void counters_deinit(struct counters *c)
 	*c = (struct counters){0};
 }
 
-void counters_add(struct counters *c, const char *operation, enum outcome outcome)
+static void log_call(struct counters *c, const struct call_entry *entry)
+{
+	size_t at = c->n_calls++ % CALL_LOG_MAX;
+	if (at >= c->calls_cap)
+		c->calls = mem_grow(c->calls, &c->calls_cap, at + 1, sizeof(*c->calls));
+	c->calls[at] = *entry;
+}
+
+void counters_add(struct counters *c, const char *operation, enum outcome outcome, int64_t unix_ms)
 {
 	struct call_counts *counts = table_get(&c->operations, operation);
 	if (!counts) {
@@ -45,6 +54,7 @@ void counters_add(struct counters *c, const char *operation, enum outcome outcom
 	}
 	counts->calls++;
 	counts->by[outcome]++;
+	log_call(c, &(struct call_entry){unix_ms, operation, outcome});
 }
 
 static struct stage_version *find_version(struct stage_counts *s, const char *function, uint64_t version)
@@ -89,21 +99,22 @@ void counters_log(struct counters *c, const struct alias_change *change)
 	c->n_changes++;
 }
 
+static const char *const outcome_names[OUTCOME_N] = {
+    [OUTCOME_OK] = "ok",
+    [OUTCOME_CLIENT_ERROR] = "client_error",
+    [OUTCOME_THROTTLED] = "throttled",
+    [OUTCOME_SERVER_ERROR] = "server_error",
+    [OUTCOME_NO_ANSWER] = "no_answer",
+};
+
 static json_t *operations_json(const struct counters *c)
 {
-	static const char *const names[OUTCOME_N] = {
-	    [OUTCOME_OK] = "ok",
-	    [OUTCOME_CLIENT_ERROR] = "client_error",
-	    [OUTCOME_THROTTLED] = "throttled",
-	    [OUTCOME_SERVER_ERROR] = "server_error",
-	    [OUTCOME_NO_ANSWER] = "no_answer",
-	};
 	json_t *all = json_object();
 	for (size_t i = 0; i < c->operations.len; i++) {
 		const struct call_counts *counts = c->operations.entries[i].value;
 		json_t *one = json_pack("{s:I}", "calls", (json_int_t)counts->calls);
 		for (size_t k = 0; k < OUTCOME_N; k++)
-			json_object_set_new(one, names[k], json_integer((json_int_t)counts->by[k]));
+			json_object_set_new(one, outcome_names[k], json_integer((json_int_t)counts->by[k]));
 		json_object_set_new(all, c->operations.entries[i].key, one);
 	}
 	return all;
@@ -187,4 +198,17 @@ json_t *counters_json(const struct world *w)
 	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I}", "time_ms", (json_int_t)w->now_ms, "operations",
 			 operations_json(c), "functions", functions, "stages", stages_json(c), "alias_changes", log,
 			 "alias_changes_total", (json_int_t)c->n_changes);
+}
+
+json_t *counters_calls_json(const struct world *w)
+{
+	const struct counters *c = &w->counters;
+	json_t *all = json_array();
+	for (uint64_t i = c->n_calls > CALL_LOG_MAX ? c->n_calls - CALL_LOG_MAX : 0; i < c->n_calls; i++) {
+		const struct call_entry *entry = &c->calls[i % CALL_LOG_MAX];
+		json_array_append_new(all,
+				      json_pack("{s:I, s:s, s:s}", "time_ms", (json_int_t)entry->unix_ms, "operation",
+						entry->operation, "outcome", outcome_names[entry->outcome]));
+	}
+	return json_pack("{s:o, s:I}", "calls", all, "calls_total", (json_int_t)c->n_calls);
 }

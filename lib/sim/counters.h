@@ -1,5 +1,6 @@
 /*
- * What the world saw: calls by operation and outcome, and every change of an alias, the newest ALIAS_LOG_MAX of them.
+ * What the world saw: calls by operation and outcome, the newest CALL_LOG_MAX of them one by one, and every change of
+ * an alias, the newest ALIAS_LOG_MAX of them.
  */
 #pragma once
 
@@ -9,6 +10,7 @@
 #include "sim/user_set.h"
 
 #define ALIAS_LOG_MAX 10000
+#define CALL_LOG_MAX  10000
 
 enum outcome {
 	OUTCOME_OK,
@@ -22,6 +24,13 @@ enum outcome {
 struct call_counts {
 	uint64_t calls;
 	uint64_t by[OUTCOME_N];
+};
+
+/* One call of an operation. */
+struct call_entry {
+	int64_t unix_ms;       /* of the caller's clock, as rates are limited by it */
+	const char *operation; /* static text */
+	enum outcome outcome;
 };
 
 /* One change of an alias, as the world applied it. */
@@ -58,6 +67,9 @@ struct stage_counts {
 
 struct counters {
 	struct table operations;  /* name -> struct call_counts */
+	struct call_entry *calls; /* a ring */
+	size_t calls_cap;
+	uint64_t n_calls;	  /* all that ever were */
 	struct alias_change *log; /* a ring */
 	size_t n_log;
 	size_t log_cap;
@@ -66,7 +78,8 @@ struct counters {
 };
 
 void counters_deinit(struct counters *c);
-void counters_add(struct counters *c, const char *operation, enum outcome outcome);
+/* `operation` is static text. */
+void counters_add(struct counters *c, const char *operation, enum outcome outcome, int64_t unix_ms);
 /* One answer of a stage. `function` NULL: no version has run. */
 void counters_add_served(struct counters *c, const char *stage, int status, const char *function, uint64_t version);
 /* Copies the strings. */
@@ -74,3 +87,4 @@ void counters_log(struct counters *c, const struct alias_change *change);
 
 struct world;
 json_t *counters_json(const struct world *w);
+json_t *counters_calls_json(const struct world *w); /* the newest calls, oldest first */

@@ -566,11 +566,11 @@ void dispatch_request(struct world *w, const struct http_request *request, struc
 	bool throttled = false;
 	call_init(&c, w, request, ret);
 	if (!authenticate(&c, now)) {
-		counters_add(&w->counters, "(unauthenticated)", OUTCOME_CLIENT_ERROR);
+		counters_add(&w->counters, "(unauthenticated)", OUTCOME_CLIENT_ERROR, now.unix_ms);
 		return;
 	}
 	if (!identify(&c)) {
-		counters_add(&w->counters, "(unknown)", OUTCOME_CLIENT_ERROR);
+		counters_add(&w->counters, "(unknown)", OUTCOME_CLIENT_ERROR, now.unix_ms);
 		json_decref(c.in);
 		return;
 	}
@@ -585,7 +585,7 @@ void dispatch_request(struct world *w, const struct http_request *request, struc
 	} else {
 		run(&c);
 	}
-	counters_add(&w->counters, name, outcome_of(ret, throttled));
+	counters_add(&w->counters, name, outcome_of(ret, throttled), now.unix_ms);
 	json_decref(c.in);
 }
 

@@ -1,5 +1,6 @@
 /* Faults, rate limits, signatures, the virtual clock. */
 #include "aws/sigv4.h"
+#include "sim/counters.h"
 #include "world_rig.h"
 
 #define TO_2 "{\"FunctionVersion\":\"2\"}"
@@ -93,6 +94,38 @@ static void test_late_requests_keep_their_order(void **state)
 	for (size_t i = 1; i < 4; i++)
 		assert_true(json_is_true(json_object_get(json_array_get(log, i), "late")));
 	assert_true(world_next_ms(r.w) == INT64_MAX);
+	rig_deinit(&r);
+}
+
+static json_t *call_at(const struct rig *r, size_t i)
+{
+	return json_array_get(json_object_get(r->body, "calls"), i);
+}
+
+static void test_calls_one_by_one(void **state)
+{
+	(void)state;
+	struct rig r;
+	rig_init(&r, 1, world);
+	set_fault(&r, "[{op: UpdateAlias, fault: throttle, nth: 1}]");
+	rig_call(&r, "PUT", PROD, TO_2);
+	rig_advance(&r, 1500);
+	rig_call(&r, "GET", PROD, NULL);
+	assert_int_equal(rig_call(&r, "GET", "/_localaws/calls", NULL), 200);
+	assert_int_equal(json_integer_value(json_object_get(r.body, "calls_total")), 2);
+	assert_string_equal(json_string_value(json_object_get(call_at(&r, 0), "operation")), "UpdateAlias");
+	assert_string_equal(json_string_value(json_object_get(call_at(&r, 0), "outcome")), "throttled");
+	assert_string_equal(json_string_value(json_object_get(call_at(&r, 1), "operation")), "GetAlias");
+	assert_string_equal(json_string_value(json_object_get(call_at(&r, 1), "outcome")), "ok");
+	assert_int_equal(json_integer_value(json_object_get(call_at(&r, 0), "time_ms")), RIG_START_MS);
+	assert_int_equal(json_integer_value(json_object_get(call_at(&r, 1), "time_ms")), RIG_START_MS + 1500);
+	/* The newest are kept. */
+	for (size_t i = 0; i < CALL_LOG_MAX; i++)
+		rig_call(&r, "GET", PROD, NULL);
+	assert_int_equal(rig_call(&r, "GET", "/_localaws/calls", NULL), 200);
+	assert_int_equal(json_integer_value(json_object_get(r.body, "calls_total")), CALL_LOG_MAX + 2);
+	assert_int_equal(json_array_size(json_object_get(r.body, "calls")), CALL_LOG_MAX);
+	assert_string_equal(json_string_value(json_object_get(call_at(&r, 0), "operation")), "GetAlias");
 	rig_deinit(&r);
 }
 
@@ -233,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fates),
 	    cmocka_unit_test(test_late_requests_keep_their_order),
+	    cmocka_unit_test(test_calls_one_by_one),
 	    cmocka_unit_test(test_counting_of_calls),
 	    cmocka_unit_test(test_rates),
 	    cmocka_unit_test(test_virtual_clock),
