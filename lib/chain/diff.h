@@ -106,6 +106,7 @@ struct alias_memory {
 	bool rollout_live;	    /* a rollout of ours works on it */
 	bool rolled_back;	    /* the rollout to `reached` came back or failed */
 	char outcome[LIMIT_REASON]; /* and why */
+	bool insisted;		    /* it was moved because an operator insists: once; false whenever insist is set */
 };
 
 #define DEPLOY_MARK_SIZE 48

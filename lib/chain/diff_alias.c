@@ -210,7 +210,8 @@ static bool was_tried(const struct diff *d, size_t n, uint64_t version)
 {
 	const struct alias_memory *m = &d->m->aliases[n];
 
-	return !d->m->insist && (version == VERSION_LATEST ? m->was_head : m->reached == version);
+	/* Insisting is good for one attempt: what comes back again is not tried without end. */
+	return (!d->m->insist || m->insisted) && (version == VERSION_LATEST ? m->was_head : m->reached == version);
 }
 
 static struct decision decide_rolled_back(struct diff *d, size_t n, uint64_t version)

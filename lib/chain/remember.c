@@ -72,11 +72,10 @@ void chain_remember_after(const struct chain_input *in, const struct change *c, 
 		break;
 	case CHANGE_CREATE_ALIAS:
 	case CHANGE_MOVE_ALIAS:
-		remember_reached(&m->aliases[c->index], c->version);
-		break;
 	case CHANGE_ROLLOUT:
 		remember_reached(&m->aliases[c->index], c->version);
-		m->aliases[c->index].rollout_live = true;
+		m->aliases[c->index].rollout_live = c->kind == CHANGE_ROLLOUT;
+		m->aliases[c->index].insisted = m->insist;
 		break;
 	case CHANGE_CREATE_DEPLOYMENT:
 		m->deploy_mark[0] = '\0';
@@ -151,7 +150,7 @@ static bool is_fulfilled(const struct chain_input *in, const struct chain_memory
 static bool alias_memory_equal(const struct alias_memory *a, const struct alias_memory *b)
 {
 	return a->reached == b->reached && a->was_head == b->was_head && a->seen == b->seen &&
-	       a->seen_unix_ms == b->seen_unix_ms && a->rolled_back == b->rolled_back;
+	       a->seen_unix_ms == b->seen_unix_ms && a->rolled_back == b->rolled_back && a->insisted == b->insisted;
 }
 
 static bool memory_equal(const struct chain_memory *a, const struct chain_memory *b, size_t n_aliases)
@@ -184,6 +183,8 @@ bool chain_remember_seen(const struct chain_input *in, struct chain_memory *m)
 	if (m->insist && is_fulfilled(in, m)) {
 		m->insist = false;
 		m->code_done = false;
+		for (size_t n = 0; n < in->spec->n_aliases; n++)
+			m->aliases[n].insisted = false;
 	}
 	return !memory_equal(&before, m, in->spec->n_aliases);
 }

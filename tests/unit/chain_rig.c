@@ -628,7 +628,15 @@ void rig_make(struct chain_rig *g, const struct change *c, enum rig_fate fate)
 	chain_remember_after(&in, c, answer.id, &g->memory);
 }
 
-static const struct change *next_deed(const struct chain_rig *g)
+void rig_insist(struct chain_rig *g)
+{
+	g->memory.insist = true;
+	g->memory.code_done = false;
+	for (size_t n = 0; n < LIMIT_SERVICE_ALIASES; n++)
+		g->memory.aliases[n].insisted = false;
+}
+
+const struct change *rig_next(const struct chain_rig *g)
 {
 	for (size_t n = 0; n < g->list.len; n++) {
 		if (CHANGE_IS_CALL(g->list.items[n].kind) || g->list.items[n].kind == CHANGE_ROLLOUT)
@@ -642,7 +650,7 @@ unsigned rig_run(struct chain_rig *g)
 	unsigned before = g->calls;
 
 	rig_ask(g);
-	for (const struct change *c = next_deed(g); c; c = next_deed(g)) {
+	for (const struct change *c = rig_next(g); c; c = rig_next(g)) {
 		if (g->calls - before > CALLS_MAX)
 			fail_msg("no end:\n%s", rig_text(g));
 		bool rollout = c->kind == CHANGE_ROLLOUT;

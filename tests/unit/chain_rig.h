@@ -123,6 +123,10 @@ void rig_ask(struct chain_rig *g);
 enum rig_fate { RIG_OK, RIG_LOST_BEFORE, RIG_LOST_AFTER };
 /* Makes the change as the engine does; when it is lost, the memory is that of before the call. */
 void rig_make(struct chain_rig *g, const struct change *c, enum rig_fate fate);
+/* As `rolloutctl retry` does. */
+void rig_insist(struct chain_rig *g);
+/* The first call or rollout; NULL: none. */
+const struct change *rig_next(const struct chain_rig *g);
 /* Calls and rollouts until none is left, fails when that takes too long. Returns how many calls were made. */
 unsigned rig_run(struct chain_rig *g);
 

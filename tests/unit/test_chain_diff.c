@@ -149,7 +149,7 @@ static void test_code_drift(void **state)
 	assert_int_equal(g->list.len, 1);
 	assert_problem(g, "function hello", "somebody else has put other code into $LATEST");
 	assert_problem(g, "function hello", "rolloutctl retry hello");
-	g->memory.insist = true;
+	rig_insist(g);
 	rig_run(g);
 	assert_list(g, "");
 	assert_string_equal(g->latest.code_sha256, "sha-two");
@@ -168,7 +168,7 @@ static void test_code_failed(void **state)
 	assert_problem(g, "function hello", "the image is gone");
 	assert_int_equal(g->list.len, 1);
 	/* An operator's wish is one attempt. */
-	g->memory.insist = true;
+	rig_insist(g);
 	rig_diff(g);
 	assert_list(g, "update-code function hello: code: sha-old -> zip:sha-two\n");
 	rig_make(g, &g->list.items[0], RIG_OK);
@@ -336,10 +336,21 @@ static void test_alias_moves(void **state)
 	assert_problem(g, "alias prod", "was rolled back");
 	g->n_alias = 3;
 	g->alias[2] = prod;
-	g->memory.insist = true;
+	rig_insist(g);
 	rig_ask(g);
 	assert_true(g->memory.insist);
 	assert_non_null(rig_only(g, CHANGE_ROLLOUT));
+	/* It comes back once more, while the wish is still open: it is not tried again without being asked. */
+	struct chain_memory before = g->memory;
+	struct chain_input in = rig_input(g);
+	chain_remember_after(&in, rig_only(g, CHANGE_ROLLOUT), NULL, &g->memory);
+	assert_true(g->memory.insist && g->memory.aliases[2].rollout_live);
+	g->memory.aliases[2].rollout_live = false;
+	g->memory.aliases[2].rolled_back = true;
+	rig_diff(g);
+	assert_problem(g, "alias prod", "was rolled back");
+	g->memory = before;
+	rig_diff(g);
 	rig_run(g);
 	assert_false(g->memory.insist);
 	assert_int_equal(rig_alias(g, "prod")->view.target.version, 3);
@@ -356,7 +367,7 @@ static void test_alias_drift(void **state)
 	assert_int_equal(g->list.len, 2);
 	assert_problem(g, "alias prod", "somebody else has moved it: it holds version 1, and it was on version 2");
 	assert_problem(g, "alias dev", "it was on $LATEST");
-	g->memory.insist = true;
+	rig_insist(g);
 	rig_run(g);
 	assert_list(g, "");
 	assert_int_equal(rig_alias(g, "prod")->view.target.version, 2);
