@@ -1,6 +1,6 @@
 /*
  * Answers of API Gateway, read into the view. REST APIs call a list `item`, HTTP APIs `items`; either is taken from
- * both. The view changes only when all of an answer was understood; what was read until then stays in its arena, unused.
+ * both. The view changes only when all of an answer was understood; what was read until then stays in its arena.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * Resource-based policies. A statement counts as letting API Gateway in only when everything that it says is understood:
- * what is too much for this reader (another condition, a list of sources) is one that does not, so that our own is added.
+ * Resource-based policies. A statement counts as letting API Gateway in only when everything that it says is
+ * understood: what is too much for this reader (another condition, a list of sources) does not, so that ours is added.
  */
 #include <string.h>
 

@@ -14,8 +14,8 @@ struct arena;
 /* A request to the endpoint with the given path (behind the endpoint's own) and query, both in wire form. */
 void request_init(struct http_request *r, struct arena *a, const struct aws_endpoint *e, const char *method,
 		  const char *path, const char *query);
-/* The same from buffers; query NULL: none. Names and tokens are capped where they come from (plans, configuration, AWS's
- * own answers), so that neither can have overflown. */
+/* The same from buffers; query NULL: none. Names and tokens are capped where they come from (plans, configuration,
+ * AWS's own answers), so that neither can have overflown. */
 void request_init_target(struct http_request *r, struct arena *a, const struct aws_endpoint *e, const char *method,
 			 const struct buf *path, const struct buf *query);
 void request_add_segment(struct buf *path, const char *text); /* percent-encoded, '/' too */

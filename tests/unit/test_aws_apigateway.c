@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "aws/apigateway.h"
+#include "base/text.h"
 #include "tests/unit/aws_answers.h"
 
 #define RECORDED(name) "../shared/vectors/real-aws-responses/" name ".snapshot.json"
@@ -109,10 +110,10 @@ static void expect_change(enum api_type type, struct change c, const char *metho
 	struct http_request r;
 	struct service_spec spec = spec_of(type);
 	chain_view_init(&v);
-	strcpy(v.partition, "aws");
-	strcpy(v.region, "us-east-1");
-	strcpy(v.account_id, "123456789012");
-	strcpy(v.api.id, "abc");
+	text_copy(v.partition, sizeof(v.partition), "aws");
+	text_copy(v.region, sizeof(v.region), "us-east-1");
+	text_copy(v.account_id, sizeof(v.account_id), "123456789012");
+	text_copy(v.api.id, sizeof(v.api.id), "abc");
 	v.api.stages = seen_stages;
 	v.api.n_stages = 1;
 	apigateway_build_change(v.arena, &aws, &spec, &v, &c, &r);

@@ -15,7 +15,6 @@
 #define RECORDED "../shared/vectors/real-aws-responses/lambda_api.snapshot.json"
 #define ROLE	 "arn:aws:iam::123456789012:role/r"
 #define ARN	 "arn:aws:lambda:us-east-1:123456789012:function:hello"
-#define SOURCE	 "arn:aws:execute-api:us-east-1:123456789012:abc/prod/*"
 #define F	 "/2015-03-31/functions/hello"
 
 static const struct aws_endpoint aws = {.scheme = "https", .host = "lambda.us-east-1.amazonaws.com"};
@@ -124,24 +123,6 @@ static void versions_and_aliases_are_made(void **state)
 	expect(&r, "GET", F "/aliases", "Marker=a%2Fb%3D", "");
 	lambda_build_list_aliases(a, &aws, "hello", "", &r);
 	expect(&r, "GET", F "/aliases", "", "");
-}
-
-static void permissions_are_asked_for(void **state)
-{
-	(void)state;
-	struct arena *a cleanup(arena_free_p) = arena_new();
-	struct http_request r;
-	lambda_build_get_policy(a, &aws, "hello", "prod", &r);
-	expect(&r, "GET", F "/policy", "Qualifier=prod", "");
-	lambda_build_add_permission(a, &aws, "hello", "prod", "rolloutd-abc-prod", SOURCE, "123456789012", &r);
-	expect(&r, "POST", F "/policy", "Qualifier=prod",
-	       "{\"StatementId\":\"rolloutd-abc-prod\",\"Action\":\"lambda:InvokeFunction\","
-	       "\"Principal\":\"apigateway.amazonaws.com\",\"SourceArn\":\"" SOURCE
-	       "\",\"SourceAccount\":\"123456789012\"}");
-	lambda_build_remove_permission(a, &aws, "hello", "prod", "rolloutd-abc-prod", &r);
-	expect(&r, "DELETE", F "/policy/rolloutd-abc-prod", "Qualifier=prod", "");
-	lambda_build_remove_permission(a, &aws, "hello", "prod", "a/b", &r);
-	expect(&r, "DELETE", F "/policy/a%2Fb", "Qualifier=prod", "");
 }
 
 static void concurrency_and_invoking_are_asked_for(void **state)
@@ -442,158 +423,6 @@ static void aliases_are_read(void **state)
 	chain_view_deinit(&v);
 }
 
-/* --- policies --- */
-
-#define STATEMENT(sid, more)                                                                                           \
-	"{\"Sid\":\"" sid "\",\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"apigateway.amazonaws.com\"},"          \
-	"\"Action\":\"lambda:InvokeFunction\",\"Resource\":\"" ARN ":prod\"" more "}"
-#define CONDITIONS                                                                                                     \
-	",\"Condition\":{\"StringEquals\":{\"AWS:SourceAccount\":\"123456789012\"},"                                   \
-	"\"ArnLike\":{\"AWS:SourceArn\":\"" SOURCE "\"}}"
-
-/* The answer that has `policy` as text. */
-static int parse_policy(struct arena *a, const char *policy, struct view_policy *p, struct aws_error *e)
-{
-	struct buf b cleanup(buf_deinit) = BUF_INIT(1 << 20);
-	buf_add_text(&b, "{\"Policy\":");
-	buf_add_json_string(&b, policy);
-	buf_add_text(&b, ",\"RevisionId\":\"r\"}");
-	struct http_response r = answer_body(buf_text(&b));
-	return lambda_parse_policy(&r, a, p, e);
-}
-
-static void policies_are_read(void **state)
-{
-	(void)state;
-	struct arena *a cleanup(arena_free_p) = arena_new();
-	struct view_policy p;
-	struct aws_error e = {0};
-	const char *text = "{\"Version\":\"2012-10-17\",\"Id\":\"default\",\"Statement\":[" STATEMENT(
-	    "one", CONDITIONS) "," STATEMENT("two", "") "]}";
-	assert_int_equal(parse_policy(a, text, &p, &e), 0);
-	assert_int_equal(p.bytes, strlen(text));
-	assert_int_equal(p.n_statements, 2);
-	assert_string_equal(p.statements[0].sid, "one");
-	assert_true(p.statements[0].invokes);
-	assert_string_equal(p.statements[0].source_arn, SOURCE);
-	assert_string_equal(p.statements[0].source_account, "123456789012");
-	assert_true(p.statements[1].invokes);
-	assert_null(p.statements[1].source_arn);
-	assert_null(p.statements[1].source_account);
-	assert_int_equal(parse_policy(a, "{\"Statement\":" STATEMENT("alone", "") "}", &p, &e), 0);
-	assert_int_equal(p.n_statements, 1);
-	assert_int_equal(parse_policy(a, "{\"Statement\":[]}", &p, &e), 0);
-	assert_int_equal(p.n_statements, 0);
-}
-
-static bool invokes(const char *statement)
-{
-	struct arena *a cleanup(arena_free_p) = arena_new();
-	struct view_policy p;
-	struct aws_error e = {0};
-	char *policy = mem_printf("{\"Statement\":[%s]}", statement);
-	if (parse_policy(a, policy, &p, &e))
-		fail_msg("%s: %s", e.message, policy);
-	free(policy);
-	return p.statements[0].invokes;
-}
-
-#define WITH(effect, principal, action, more)                                                                          \
-	"{\"Effect\":" effect ",\"Principal\":" principal ",\"Action\":" action more "}"
-#define SERVICE "{\"Service\":\"apigateway.amazonaws.com\"}"
-#define INVOKE	"\"lambda:InvokeFunction\""
-
-static void only_what_is_understood_invokes(void **state)
-{
-	(void)state;
-	static const char *const yes[] = {
-	    WITH("\"Allow\"", SERVICE, INVOKE, ""),
-	    WITH("\"Allow\"", "\"*\"", INVOKE, ""),
-	    WITH("\"Allow\"", "{\"Service\":[\"s3.amazonaws.com\",\"apigateway.amazonaws.com\"]}", INVOKE, ""),
-	    WITH("\"Allow\"", SERVICE, "[\"lambda:GetAlias\",\"lambda:InvokeFunction\"]", ""),
-	    WITH("\"Allow\"", SERVICE, "\"lambda:*\"", ""),
-	    WITH("\"Allow\"", SERVICE, "\"*\"", ""),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnEquals\":{\"aws:SourceArn\":[\"x\"]}}"),
-	};
-	for (size_t i = 0; i < array_len(yes); i++)
-		if (!invokes(yes[i]))
-			fail_msg("does not invoke: %s", yes[i]);
-	static const char *const no[] = {
-	    WITH("\"Deny\"", SERVICE, INVOKE, ""),
-	    WITH("7", SERVICE, INVOKE, ""),
-	    WITH("\"Allow\"", "{\"Service\":\"s3.amazonaws.com\"}", INVOKE, ""),
-	    WITH("\"Allow\"", "{\"AWS\":\"arn:aws:iam::123456789012:root\"}", INVOKE, ""),
-	    WITH("\"Allow\"", "[7]", INVOKE, ""),
-	    WITH("\"Allow\"", "null", INVOKE, ""),
-	    WITH("\"Allow\"", SERVICE, "\"lambda:InvokeFunctionUrl\"", ""),
-	    WITH("\"Allow\"", SERVICE, "[]", ""),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":7"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":\"x\"}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":{\"AWS:SourceArn\":[\"x\",\"y\"]}}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":{\"aws:PrincipalArn\":\"x\"}}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnNotLike\":{\"AWS:SourceArn\":\"x\"}}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"StringEquals\":{\"AWS:SourceArn\":\"x\"}}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"StringEquals\":{\"aws:PrincipalOrgID\":\"o\"}}"),
-	    WITH("\"Allow\"", SERVICE, INVOKE, ",\"Condition\":{\"ArnLike\":{\"AWS:SourceArn\":7}}"),
-	    ("{\"Effect\":\"Allow\",\"NotPrincipal\":" SERVICE ",\"Action\":" INVOKE "}"),
-	    ("{\"Effect\":\"Allow\",\"Principal\":" SERVICE ",\"NotAction\":\"lambda:GetAlias\"}"),
-	};
-	for (size_t i = 0; i < array_len(no); i++)
-		if (invokes(no[i]))
-			fail_msg("invokes: %s", no[i]);
-}
-
-static void what_is_no_policy_is_refused(void **state)
-{
-	(void)state;
-	struct arena *a cleanup(arena_free_p) = arena_new();
-	struct view_policy p = {.bytes = 17};
-	struct aws_error e = {0};
-	static const char *const bad[] = {
-	    "",
-	    "[]",
-	    "{}",
-	    "{\"Statement\":7}",
-	    "{\"Statement\":[7]}",
-	    "{\"Statement\":[{\"Sid\":7}]}",
-	    "{\"Statement\":[{\"Sid\":\"a\\nb\"}]}",
-	    "{\"Statement\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
-	};
-	for (size_t i = 0; i < array_len(bad); i++) {
-		if (!parse_policy(a, bad[i], &p, &e))
-			fail_msg("taken: %s", bad[i]);
-		assert_int_equal(e.class, AWS_MALFORMED);
-		assert_int_equal(p.bytes, 17);
-	}
-	struct http_response r = answer_body("{\"Policy\":{\"Statement\":[]}}");
-	assert_int_equal(lambda_parse_policy(&r, a, &p, &e), 1);
-	r = answer_of(404, "x-amzn-errortype", "ResourceNotFoundException", "{\"Message\":\"no policy\"}");
-	assert_int_equal(lambda_parse_policy(&r, a, &p, &e), 1);
-	assert_int_equal(e.class, AWS_NOT_FOUND);
-}
-
-static void added_permissions_tell_their_size(void **state)
-{
-	(void)state;
-	static const char statement[] = STATEMENT("rolloutd-abc-prod", CONDITIONS);
-	struct buf b cleanup(buf_deinit) = BUF_INIT(1 << 20);
-	struct aws_error e = {0};
-	size_t bytes = 0;
-	buf_add_text(&b, "{\"Statement\":");
-	buf_add_json_string(&b, statement);
-	buf_add_char(&b, '}');
-	struct http_response r = answer_of(201, NULL, NULL, buf_text(&b));
-	assert_int_equal(lambda_parse_add_permission(&r, &bytes, &e), 0);
-	assert_int_equal(bytes, sizeof(statement) - 1);
-	static const char *const bad[] = {"{}", "{\"Statement\":{}}", "{\"Statement\":\"\"}", "{\"Statement\":\"x\"}"};
-	for (size_t i = 0; i < array_len(bad); i++) {
-		r = answer_body(bad[i]);
-		assert_int_equal(lambda_parse_add_permission(&r, &bytes, &e), 1);
-		assert_int_equal(bytes, sizeof(statement) - 1);
-	}
-}
-
 /* --- provisioned concurrency --- */
 
 #define PROVISIONED(arn, status)                                                                                       \
@@ -695,7 +524,6 @@ static void cut_answer(const struct http_response *r, void *ctx)
 {
 	struct chain_view v;
 	struct view_version version;
-	struct view_policy policy;
 	struct aws_error e = {0};
 	char revision[REVISION_SIZE];
 	char marker[64];
@@ -714,11 +542,8 @@ static void cut_answer(const struct http_response *r, void *ctx)
 	case 3:
 		result = lambda_parse_aliases(r, &v, marker, sizeof(marker), &e);
 		break;
-	case 4:
-		result = lambda_parse_concurrencies(r, &v, marker, sizeof(marker), &e);
-		break;
 	default:
-		result = lambda_parse_policy(r, v.arena, &policy, &e);
+		result = lambda_parse_concurrencies(r, &v, marker, sizeof(marker), &e);
 	}
 	chain_view_deinit(&v);
 	assert_int_equal(result, 1);
@@ -734,7 +559,6 @@ static void every_cut_is_refused(void **state)
 	    "{\"Versions\":[" CONFIG("$LATEST", "") "," CONFIG("1", "") "],\"NextMarker\":\"m\"}",
 	    "{\"Aliases\":[" ALIAS("prod", "") "]}",
 	    PROVISIONED_LIST(PROVISIONED(ARN ":7", "READY")),
-	    "{\"Policy\":\"{\\\"Statement\\\":[{\\\"Sid\\\":\\\"x\\\"}]}\"}",
 	};
 	for (int which = 0; which < (int)array_len(whole); which++)
 		each_truncation(whole[which], cut_answer, &which);
@@ -804,39 +628,6 @@ static void recorded_versions_are_as_latest(void **state)
 	json_decref(all);
 }
 
-static void recorded_policies(void **state)
-{
-	(void)state;
-	json_t *all = json_load_file(RECORDED, 0, NULL);
-	if (!all)
-		skip();
-	struct arena *a cleanup(arena_free_p) = arena_new();
-	struct view_policy p;
-	struct aws_error e = {0};
-	json_t *steps = scenario(all, "test_add_lambda_permission_aws");
-	/* The recorder has read the text, which AWS writes without any space. */
-	char *policy = json_dumps(json_object_get(json_object_get(steps, "get_policy"), "Policy"), JSON_COMPACT);
-	assert_int_equal(parse_policy(a, policy, &p, &e), 0);
-	assert_int_equal(p.n_statements, 1);
-	assert_string_equal(p.statements[0].sid, "s3");
-	assert_false(p.statements[0].invokes);
-	free(policy);
-	/* What ours takes: the same members, with our values. */
-	json_t *statement = json_object_get(json_object_get(steps, "add_permission"), "Statement");
-	json_object_set_new(statement, "Sid", json_string("rolloutd-abc-prod"));
-	json_object_set_new(statement, "Principal", json_pack("{ss}", "Service", "apigateway.amazonaws.com"));
-	json_object_set_new(statement, "Resource", json_string(ARN ":prod"));
-	json_object_set_new(statement, "Condition",
-			    json_pack("{s{ss}s{ss}}", "StringEquals", "AWS:SourceAccount", "123456789012", "ArnLike",
-				      "AWS:SourceArn", SOURCE));
-	char *text = json_dumps(statement, JSON_COMPACT);
-	/* And the comma before it. */
-	assert_int_equal(strlen(text) + 1,
-			 chain_statement_bytes(ARN, "prod", "rolloutd-abc-prod", SOURCE, "123456789012"));
-	free(text);
-	json_decref(all);
-}
-
 static void try_recorded(const json_t *recorded, int *n)
 {
 	char *body = json_dumps(recorded, 0);
@@ -895,7 +686,6 @@ int main(void)
 	    cmocka_unit_test(code_is_updated),
 	    cmocka_unit_test(a_file_may_be_as_large_as_aws_takes),
 	    cmocka_unit_test(versions_and_aliases_are_made),
-	    cmocka_unit_test(permissions_are_asked_for),
 	    cmocka_unit_test(concurrency_and_invoking_are_asked_for),
 	    cmocka_unit_test(rights_are_tried_without_a_change),
 	    cmocka_unit_test(configurations_are_read),
@@ -906,15 +696,10 @@ int main(void)
 	    cmocka_unit_test(pages_of_versions_are_put_together),
 	    cmocka_unit_test(a_list_has_a_cap),
 	    cmocka_unit_test(aliases_are_read),
-	    cmocka_unit_test(policies_are_read),
-	    cmocka_unit_test(only_what_is_understood_invokes),
-	    cmocka_unit_test(what_is_no_policy_is_refused),
-	    cmocka_unit_test(added_permissions_tell_their_size),
 	    cmocka_unit_test(concurrency_is_read),
 	    cmocka_unit_test(invocations_are_read),
 	    cmocka_unit_test(every_cut_is_refused),
 	    cmocka_unit_test(recorded_versions_are_as_latest),
-	    cmocka_unit_test(recorded_policies),
 	    cmocka_unit_test(recorded_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
