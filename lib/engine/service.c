@@ -451,6 +451,8 @@ enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t 
 
 /* --- commands --- */
 
+#define LOOKS "AWS is compared with the file"
+
 /* The one live rollout that a command to the service can only mean; NULL: there is none, or more than one. */
 static struct item *only_rollout(const struct service *s, char *ret_text)
 {
@@ -511,7 +513,7 @@ static enum engine_answer resume_service(struct service *s, const char *by, cons
 	s->failures = 0;
 	s->state.probe_failures = 0;
 	say_commanded(s, "resume", by, reason);
-	service_mark_dirty(s);
+	service_set_phase(s, PHASE_PREPARING, LOOKS);
 	service_look_soon(s, 0);
 	(void)text_copy(ret_text, LIMIT_REASON, "looks at AWS again now");
 	return ENGINE_DONE;
@@ -552,7 +554,7 @@ enum engine_answer service_retry(struct service *s, const char *by, const char *
 	s->failures = 0;
 	s->state.probe_failures = 0;
 	say_commanded(s, "retry", by, reason);
-	service_mark_dirty(s);
+	service_set_phase(s, PHASE_PREPARING, LOOKS);
 	service_look_soon(s, 0);
 	(void)text_copy(ret_text, LIMIT_REASON,
 			"everything that differs is brought to what the file says, what somebody else moved included");

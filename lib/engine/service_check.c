@@ -116,6 +116,7 @@ static void intent(void *arg, const struct change *c, const char *text)
 
 	if (c->kind >= CHANGE_CREATE_ALIAS && c->kind <= CHANGE_UPDATE_STAGE)
 		s->state.probe = s->plan->service.api.probe_path != NULL;
+	service_set_phase(s, PHASE_PREPARING, "what differs is being brought to what the file says");
 	engine_add_intent(s->engine, s->id, ++s->state.seq, text, "");
 	service_event(s, rollout_announce_name(ANNOUNCE_INTENT), text, "");
 	service_mark_dirty(s);
