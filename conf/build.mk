@@ -11,8 +11,10 @@ LOCALAWS_SRC := $(wildcard daemon/localaws/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELPER_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 BENCH_SRC := $(wildcard tests/bench/*.c)
+FAULT_SRC := $(wildcard tests/fault/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC)
+ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC) \
+	$(FAULT_SRC)
 FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -22,6 +24,9 @@ LIBDAEMON := $(BUILD)/libdaemon.a
 PROGRAMS := $(BUILD)/rolloutd $(BUILD)/rolloutctl $(BUILD)/rollout-localaws
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+# rolloutd with a part of it broken on purpose, for tests that must see it.
+FAULT_BIN := $(patsubst tests/fault/%.c,$(BUILD)/fault/%/rolloutd,$(FAULT_SRC))
+HAMMER := $(BUILD)/bench/hammer
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 
 # --- flags ---
@@ -73,13 +78,15 @@ $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@echo $(ALL_SRC) | cmp -s - $@ || echo $(ALL_SRC) >$@
 FORCE:
-.PHONY: FORCE lint-now bench-programs fuzz-programs
+.PHONY: FORCE lint-now bench-programs fault-programs fuzz-programs hammer
 
 # --- rules ---
 
 objects: $(call obj,$(ALL_SRC))
 unit-programs: $(UNIT_BIN)
 bench-programs: $(BENCH_BIN)
+fault-programs: $(FAULT_BIN)
+hammer: $(HAMMER)
 fuzz-programs: $(FUZZ_BIN)
 
 $(LIBROLLOUT): $(call obj,$(LIB_SRC))
@@ -91,6 +98,8 @@ $(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
 UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
+# Before the library, so that what it has of the same names is not taken.
+$(FAULT_BIN): $(BUILD)/fault/%/rolloutd: $(BUILD)/tests/fault/%.o $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBSIM) $(LIBROLLOUT)
 
 link = $(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LIBS)
@@ -101,7 +110,7 @@ $(LIBROLLOUT) $(LIBSIM) $(LIBDAEMON): $(BUILD)/sources
 $(PROGRAMS): $(BUILD)/sources
 	$(say) LD $@
 	$(link)
-$(UNIT_BIN) $(BENCH_BIN) $(FUZZ_BIN): $(BUILD)/sources
+$(UNIT_BIN) $(BENCH_BIN) $(FAULT_BIN) $(FUZZ_BIN): $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(link) $(if $(filter $(UNIT_BIN),$@),-lcmocka)
