@@ -81,7 +81,11 @@ bool apigateway_read_texts(struct call *c, const char *key, json_t **ret)
 		return true;
 	if (!json_is_object(map))
 		return wrong_type(c, key, "a map of strings");
-	json_object_foreach(map, name, value) if (!json_is_string(value)) return wrong_type(c, key, "a map of strings");
+	json_object_foreach(map, name, value)
+	{
+		if (!json_is_string(value))
+			return wrong_type(c, key, "a map of strings");
+	}
 	*ret = map;
 	return true;
 }

@@ -1,6 +1,6 @@
 /*
  * API Gateway's operations on REST APIs (2015-07-09) and on HTTP APIs (v2, 2018-11-29). Rules, statuses and texts are
- * those that were recorded from the real service, as far as there are recordings; docs/localaws.md says what is missing.
+ * recorded from the real service, as far as there are recordings; docs/localaws.md says what is missing.
  */
 #pragma once
 

@@ -172,7 +172,10 @@ static json_t *shown_resource(const json_t *resource, bool methods)
 	const char *verb;
 	if (!methods && all) {
 		json_t *verbs = json_object();
-		json_object_foreach(all, verb, method) json_object_set_new(verbs, verb, json_object());
+		json_object_foreach(all, verb, method)
+		{
+			json_object_set_new(verbs, verb, json_object());
+		}
 		json_object_set_new(shown, "resourceMethods", verbs);
 	}
 	return shown;

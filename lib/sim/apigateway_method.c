@@ -26,8 +26,9 @@ static bool check_authorization(struct call *c, const char *type)
 	const char *authorizer = NULL;
 	if (!lambda_read_text(c, "authorizerId", &authorizer))
 		return false;
-	for (size_t i = 0; type && i < array_len(known); i++)
-		if (strcmp(known[i], type) == 0 && (i < 2 || authorizer))
+	/* The last two ask an authorizer. */
+	for (size_t i = 0; type && i < (authorizer ? array_len(known) : 2); i++)
+		if (strcmp(known[i], type) == 0)
 			return true;
 	if (type && (strcmp(type, "CUSTOM") == 0 || strcmp(type, "COGNITO_USER_POOLS") == 0))
 		call_fail(c, &apigateway_error_bad_request,

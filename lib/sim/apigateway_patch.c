@@ -276,7 +276,7 @@ static json_t *setting_value(const struct patch *p, const struct method_setting 
 	return NULL;
 }
 
-/* "/~1hello/GET/throttling/rateLimit": the setting of "hello/GET"; "~1" stands for a slash inside the resource's path. */
+/* "/~1hello/GET/throttling/rateLimit": the setting of "hello/GET"; "~1" stands for a slash of the resource's path. */
 static bool patch_method(const struct patch *p)
 {
 	const char *at = p->path + (text_starts_with(p->path, "/~1") && p->path[3] != '/' ? 3 : 1);

@@ -151,23 +151,23 @@ static bool method_fits(const struct gateway_route *r, const char *method)
 	return strcmp(r->method, "ANY") == 0 || strcmp(r->method, method) == 0;
 }
 
-/*
- * A REST API finds the resource, and then its method; an HTTP API takes the closest of those routes that have the
- * method. A route of the very method goes before ANY.
- */
+/* Whether `r` goes before `best`, both of whose paths fit. In the same place the very method goes before ANY. */
+static bool goes_before(const struct gateway_route *r, const struct gateway_route *best, const char *method)
+{
+	if (closer(r->path, best->path))
+		return true;
+	return !closer(best->path, r->path) && (strcmp(r->method, method) == 0 || !method_fits(best, method));
+}
+
+/* A REST API finds the resource, then its method; an HTTP API takes the closest of the routes that have the method. */
 static const struct gateway_route *find_route(const struct gateway_deployment *d, bool rest, const char *method,
 					      const char *path)
 {
 	const struct gateway_route *best = NULL;
 	for (size_t i = 0; i < d->n_routes; i++) {
 		const struct gateway_route *r = &d->routes[i];
-		if ((!rest && !method_fits(r, method)) || !path_fits(r->path, path))
-			continue;
-		if (!best || closer(r->path, best->path))
-			best = r;
-		else if (!closer(best->path, r->path) && strcmp(r->method, method) == 0)
-			best = r;
-		else if (!closer(best->path, r->path) && !method_fits(best, method))
+		bool fits = (rest || method_fits(r, method)) && path_fits(r->path, path);
+		if (fits && (!best || goes_before(r, best, method)))
 			best = r;
 	}
 	return best && method_fits(best, method) ? best : NULL;

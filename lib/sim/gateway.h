@@ -79,7 +79,7 @@ void gateway_draw_id(struct world *w, size_t len, char out[static GATEWAY_ID_SIZ
 
 /* NULL when absent, or of the other type. */
 struct gateway_api *gateway_find(const struct world *w, enum gateway_type type, const char *id);
-/* `id` NULL: one is drawn. NULL when there are GATEWAY_APIS_MAX, or the id is taken. A REST API gets its resource "/". */
+/* `id` NULL: one is drawn. NULL when there are GATEWAY_APIS_MAX, or the id is taken. A REST API begins with "/". */
 struct gateway_api *gateway_add(struct world *w, enum gateway_type type, const char *region, const char *id,
 				const char *name);
 void gateway_remove(struct world *w, struct gateway_api *api);

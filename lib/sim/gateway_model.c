@@ -445,7 +445,9 @@ static json_t *api_state_json(const struct gateway_api *api)
 		const char *verb;
 		json_t *method;
 		json_object_foreach(json_object_get(r, "resourceMethods"), verb, method)
-		    json_array_append_new(routes, json_sprintf("%s %s", verb, text_of(r, "path")));
+		{
+			json_array_append_new(routes, json_sprintf("%s %s", verb, text_of(r, "path")));
+		}
 	}
 	for (size_t i = 0; i < api->routes.len; i++)
 		json_array_append(routes, json_object_get(api->routes.entries[i].value, "routeKey"));

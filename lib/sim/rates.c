@@ -9,7 +9,6 @@
 static const struct {
 	const char *name;
 	double per_second;
-	double saved_s; /* so many seconds' worth may be saved up; 0: one second's */
 } groups[RATE_N] = {
     [RATE_NONE] = {"none", 0},
     /* Lambda: developer guide, "Quotas", API requests. */
@@ -26,11 +25,14 @@ static const struct {
     [RATE_SET_ALARM_STATE] = {"set_alarm_state", 3},
     [RATE_CHANGE_ALARMS] = {"change_alarms", 3},
     /* API Gateway: developer guide, "Quotas for creating, deploying and managing an API". */
-    [RATE_APIGATEWAY] = {"apigateway", 10, 4},
+    [RATE_APIGATEWAY] = {"apigateway", 10},
     [RATE_CREATE_DEPLOYMENT] = {"create_deployment", 0.2},
     [RATE_CREATE_RESOURCE] = {"create_resource", 5},
-    [RATE_GET_RESOURCES] = {"get_resources", 2.5, 2},
+    [RATE_GET_RESOURCES] = {"get_resources", 2.5},
 };
+
+/* So many seconds' worth may be saved up where AWS says it: 40 requests at once, 5 in 2 s. Elsewhere one second's. */
+static const double saved_s[RATE_N] = {[RATE_APIGATEWAY] = 4, [RATE_GET_RESOURCES] = 2};
 
 void rates_init(struct rates *r)
 {
@@ -52,8 +54,7 @@ const char *rates_name(enum rate_group g)
 
 static void bucket_start(struct bucket *b, enum rate_group g, double per_second, int64_t now_ms)
 {
-	/* AWS says something of bursts for API Gateway alone. */
-	double saved = per_second * (groups[g].saved_s > 0 ? groups[g].saved_s : 1);
+	double saved = per_second * (saved_s[g] > 0 ? saved_s[g] : 1);
 	if (per_second > 0)
 		bucket_init(b, per_second, saved < 1 ? 1 : saved, now_ms);
 }
