@@ -281,10 +281,9 @@ static void apply_stage(const struct service_spec *spec, const struct change *c,
 		copy[at] = (struct view_stage){.name = keep(v, c->key),
 					       .auto_deploy = spec->api.type == API_HTTP && !c->parent};
 	} else {
-		while (strcmp(copy[at].name, c->key) != 0) {
+		while (at < v->api.n_stages && strcmp(copy[at].name, c->key) != 0)
 			at++;
-			require(at < v->api.n_stages);
-		}
+		require(at < v->api.n_stages);
 	}
 	if (c->parent)
 		copy[at].deployment_id = keep(v, c->parent);

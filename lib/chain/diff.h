@@ -67,7 +67,7 @@ enum change_kind {
  *   PUT_INTEGRATION      "integration"  URI -> URI                          "GET /hello"  route  parent: its resource
  *   CREATE_INTEGRATION   ""             "" -> URI                           URI           -
  *   CREATE_ROUTE         ""             "" -> "GET /hello"                  "GET /hello"  route  parent: integration
- *   UPDATE_ROUTE         "integration"  URI -> URI                          "GET /hello"  route  parent, id: of the route
+ *   UPDATE_ROUTE         "integration"  URI -> URI                          "GET /hello"  route  parent; id: its own
  *   CREATE_DEPLOYMENT    ""             "" -> its description               description   -
  *   CREATE_STAGE         ""             "" -> alias                         stage         stage  parent: deployment (1)
  *   UPDATE_STAGE         "variable V"   value -> alias                      stage         stage  parent: deployment (2)

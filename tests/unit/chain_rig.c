@@ -399,6 +399,7 @@ static void make_function(struct chain_rig *g, const struct change *c, struct ch
 	if (c->kind != CHANGE_PUBLISH_VERSION) {
 		copy_text(g->latest.code_sha256, g->spec.code.source == CODE_ZIP ? g->code_sha256 : c->to);
 		answer->version = g->latest;
+		answer->version.config_digest[0] = '\0'; /* its form is that of lists */
 		return;
 	}
 	assert_string_equal(c->key, g->latest.code_sha256); /* the guard */
@@ -407,6 +408,7 @@ static void make_function(struct chain_rig *g, const struct change *c, struct ch
 	copy_text(v->config_digest, g->latest.config_digest);
 	copy_text(v->state, g->slow ? "Pending" : "Active");
 	answer->version = *v;
+	answer->version.config_digest[0] = '\0';
 }
 
 static void delete_version(struct chain_rig *g, uint64_t number)

@@ -295,6 +295,7 @@ static void test_permission_of_others(void **state)
 	    {"arn:aws:execute-api:us-east-1:123456789012:%s/*/*", "", true},
 	    {"arn:aws:execute-api:us-east-1:123456789012:%s/prod/*", "", true},
 	    {"arn:aws:execute-api:*:*:%s/pro?/*", "", true},
+	    {"arn:aws:execute-api:*:*:%s/prod/***", "", true},
 	    {"arn:aws:execute-api:us-east-1:123456789012:%s/*/GET/hello", "", false},
 	    {"arn:aws:execute-api:us-east-1:123456789012:%s/prod/?", "", false},
 	    {"arn:aws:execute-api:us-east-1:123456789012:%s/dev/*", "", false},
@@ -476,9 +477,40 @@ static void test_http_auto_deploy(void **state)
 	rig_run(g);
 	assert_int_equal(g->list.len, 1);
 	assert_problem(g, "stage $default of API hello-api", "declare it in `stages:`");
+	/* It is nobody's business when it does not deploy by itself, or sets the variable. */
+	g->stage[3].auto_deploy = false;
+	rig_ask(g);
+	assert_non_null(rig_only(g, CHANGE_UPDATE_ROUTE));
+	g->stage[3].auto_deploy = true;
 	set_text(g->stage[3].variables[0][0], "lambdaAlias");
 	g->stage[3].n_variables = 1;
 	assert_int_equal(rig_run(g), 1);
+	assert_list(g, "");
+}
+
+/* A new route beside a stage of somebody else's that serves nothing yet. */
+static void test_http_idle_stage(void **state)
+{
+	struct chain_rig *g = *state;
+	rig_run(g);
+	g->stage[3] = (struct rig_stage){.name = "$default", .auto_deploy = true};
+	g->n_stage = 4;
+	g->routes[1] = (struct service_route){.method = "GET", .path = "/new"};
+	g->spec.api.n_routes = 2;
+	assert_int_equal(rig_run(g), 1);
+	assert_list(g, "");
+}
+
+static void test_answer_without_size(void **state)
+{
+	struct chain_rig *g = *state;
+	rig_run(g);
+	rig_alias(g, "prod")->n_statements = 0;
+	rig_ask(g);
+	struct change_answer answer = {0};
+	chain_apply(&g->spec, rig_only(g, CHANGE_ADD_PERMISSION), &answer, &g->view);
+	assert_in_range(chain_view_alias(&g->view, "prod")->policy.bytes, 350, 500);
+	rig_diff(g);
 	assert_list(g, "");
 }
 
@@ -516,6 +548,8 @@ int main(void)
 	    http(test_http_from_nothing),
 	    http(test_http_auto_deploy),
 	    http(test_http_without_auto_deploy),
+	    http(test_http_idle_stage),
+	    rest(test_answer_without_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,14 @@ static void test_code_failed(void **state)
 	rig_ask(g);
 	assert_null(rig_only(g, CHANGE_UPDATE_CODE));
 	assert_problem(g, "function hello", "the image is gone");
+	/* The same when it is the declared code that failed, whoever put it in. */
+	set_text(g->latest.code_sha256, "sha-two");
+	g->memory = (struct chain_memory){0};
+	rig_ask(g);
+	assert_problem(g, "function hello", "the image is gone");
+	rig_insist(g);
+	rig_ask(g);
+	assert_list(g, "update-code function hello: code: sha-two -> zip:sha-two\n");
 	/* Other code is another matter. */
 	set_text(g->code_sha256, "sha-four");
 	rig_ask(g);
@@ -528,6 +536,39 @@ static void test_prune(void **state)
 	assert_int_equal(g->n_versions, 6);
 }
 
+static void test_prune_many(void **state)
+{
+	struct chain_rig *g = *state;
+	for (int n = 0; n < 28; n++)
+		rig_add_version(g, "sha-two");
+	rig_run(g);
+	g->spec.keep_versions = 1;
+	rig_ask(g);
+	assert_int_equal(g->list.len, 27);
+	for (size_t n = 0; n < 27; n++)
+		assert_int_equal(g->list.items[n].version, n + 3);
+}
+
+static void test_image_function(void **state)
+{
+	struct chain_rig *g = *state;
+	g->function_found = false;
+	g->n_versions = 0;
+	g->spec.code = (struct code_spec){.source = CODE_IMAGE, .image = "host/app:tag"};
+	g->spec.create.role = "no ARN at all";
+	rig_ask(g);
+	g->view.account_id[0] = '\0';
+	rig_make(g, rig_only(g, CHANGE_CREATE_FUNCTION), RIG_OK);
+	assert_string_equal(g->view.image_uri, "host/app:tag");
+	assert_string_equal(g->view.account_id, "");
+	/* An API needs the account; nothing else does. */
+	g->spec.api.type = API_REST;
+	g->api_found = true;
+	g->view.api.found = true;
+	rig_diff(g);
+	assert_non_null(rig_about(g, CHANGE_WAIT, "API hello-api"));
+}
+
 static void test_prune_holds(void **state)
 {
 	struct chain_rig *g = *state;
@@ -600,7 +641,9 @@ int main(void)
 	    rigged(test_alias_follows),
 	    rigged(test_seen),
 	    rigged(test_prune),
+	    rigged(test_prune_many),
 	    rigged(test_prune_holds),
+	    rigged(test_image_function),
 	    cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
- * Any chain that can be mended becomes as declared: random files, random states of AWS, and a crash at each change, with
- * the request lost before or after it took effect. The rig checks each change by itself (nothing twice, nobody shut
- * out); here the end is checked, that it is reached, and that it is the same whatever was interrupted.
+ * Any chain that can be mended becomes as declared: random files, random states of AWS, and a crash at each change,
+ * with the request lost before or after it took effect. The rig checks each change by itself (nothing twice, nobody
+ * shut out); here the end is checked, that it is reached, and that it is the same whatever was interrupted.
  *
  * ROLLOUT_SEED runs one seed alone; ROLLOUT_SEEDS sets how many are run.
  */
