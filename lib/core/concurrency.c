@@ -3,9 +3,9 @@
  * moves, or its first requests would all be cold starts. What is not needed any more is released after the end: the
  * stable version's when the rollout succeeded, the canary's otherwise, if it was this rollout that asked for it.
  *
- * An alias's own provisioned concurrency cannot be combined with weights, so only AllAtOnce can move such an alias. AWS
- * then moves the allocation by itself: for minutes the alias names the new version, with all of its traffic still on the
- * old one by a passing weight of 1, and under RevisionIds that nobody asked for.
+ * An alias's own provisioned concurrency cannot be combined with weights, so only AllAtOnce can move such an alias.
+ * AWS then moves the allocation by itself: for minutes the alias names the new version, with all of its traffic still
+ * on the old one by a passing weight of 1, and under RevisionIds that nobody asked for.
  */
 #include <inttypes.h>
 #include <stdio.h>

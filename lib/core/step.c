@@ -163,8 +163,6 @@ static void take_resumed(struct turn *t)
 		r->bake_mark_boot_ms = t->now.boot_ms;
 	if (r->wait == WAIT_WRITE)
 		r->unsure = true;
-	if (r->wait == WAIT_PROVISION)
-		r->provision_unsure = true;
 	if (!t->event->resumed.same_boot)
 		r->soak_seen_boot_ms = 0;
 	r->wait = WAIT_NOTHING;

@@ -9,6 +9,8 @@
  *   exec    status 0: yes; 75 (EX_TEMPFAIL): to be tried again; any other: no.
  *   http    2xx: yes; 429, 5xx and no answer at all: to be tried again; any other: no.
  *
+ * Whatever takes longer than its timeout says no.
+ *
  * Tries that fail for a while are repeated by the state machine, with its backoff; here they are counted, and the last
  * one is a no. The URL of a hook may be a secret, so it is never shown beyond its host.
  */
@@ -41,7 +43,10 @@ struct gate_run {
 	uint64_t ticket; /* of a call that can be called back */
 	struct probe *probe;
 	struct buf input;
-	char region[40]; /* of the function that is invoked */
+	char function[LIMIT_FUNCTION_NAME + 1]; /* that is invoked, … */
+	char qualifier[LIMIT_ALIAS_NAME + 1];	/* "": none */
+	char region[40];
+	int64_t sent_boot_ms;
 	char target[80]; /* for people */
 };
 
@@ -80,6 +85,18 @@ static void printf_like(3, 4) finish_hook(struct gate_run *g, enum call_outcome 
 static enum call_outcome passing(const struct gate_run *g, unsigned tries)
 {
 	return g->item->state.attempts + 1 < tries ? CALL_UNAVAILABLE : CALL_REFUSED;
+}
+
+/* No answer came for the whole of its time. Returns whether that is so, and has answered then. */
+static bool finish_late(struct gate_run *g)
+{
+	char span[32];
+
+	if (engine_now(g->item->engine).boot_ms - g->sent_boot_ms < g->hook->timeout_ms)
+		return false;
+	text_format_duration(g->hook->timeout_ms, span);
+	finish_hook(g, CALL_REFUSED, "did not answer within %s", span);
+	return true;
 }
 
 /* The last line that says something. */
@@ -149,7 +166,9 @@ static int build_invoke(void *arg, struct arena *a, const struct aws_endpoint *e
 {
 	struct gate_run *g = arg;
 
-	lambda_build_invoke(a, e, g->hook->target, NULL, buf_text(&g->input), g->input.len, ret);
+	g->sent_boot_ms = engine_now(g->item->engine).boot_ms;
+	lambda_build_invoke(a, e, g->function, g->qualifier[0] ? g->qualifier : NULL, buf_text(&g->input), g->input.len,
+			    ret);
 	return 0;
 }
 
@@ -173,6 +192,8 @@ static void invoked(void *arg, const struct http_response *response, const struc
 	g->ticket = 0;
 	if (!error && lambda_parse_invoke(response, x, &problem) != 0)
 		error = &problem;
+	if (error && error->class == AWS_NO_ANSWER && finish_late(g))
+		return;
 	if (error) {
 		aws_error_format(error, "Invoke", why, sizeof(why));
 		finish_hook(g, aws_error_outcome(error), "could not be asked: %.*s", HINT_CHARS, why);
@@ -190,6 +211,20 @@ static void invoked(void *arg, const struct http_response *response, const struc
 		keep_output(g, "agreed", x->payload);
 		agreed(g);
 	}
+}
+
+/* "NAME", "NAME:QUALIFIER", or the same with all that an ARN has before the name. */
+static void split_target(struct gate_run *g)
+{
+	const char *name = g->hook->target;
+	const char *qualifier;
+
+	for (int colons = text_starts_with(name, "arn:") ? 6 : 0; colons > 0 && name; colons--)
+		name = strchr(name, ':') ? strchr(name, ':') + 1 : NULL;
+	qualifier = name ? strchr(name, ':') : NULL;
+	(void)text_copy(g->qualifier, sizeof(g->qualifier), qualifier ? qualifier + 1 : "");
+	(void)snprintf(g->function, sizeof(g->function), "%.*s",
+		       qualifier ? (int)(qualifier - g->hook->target) : LIMIT_FUNCTION_NAME, g->hook->target);
 }
 
 /* A function that is named by its ARN is called where that says. */
@@ -223,6 +258,7 @@ static void run_invoke(struct gate_run *g)
 	    .arg = g,
 	};
 
+	split_target(g);
 	choose_region(g);
 	g->ticket = dispatch_submit(i->engine->dispatch, &call);
 }
@@ -261,6 +297,8 @@ static void posted(void *arg, enum transport_result result, const struct http_re
 	struct gate_run *g = arg;
 	int status = result == TRANSPORT_ANSWERED ? response->status : 0;
 
+	if (result == TRANSPORT_NO_ANSWER && finish_late(g))
+		return;
 	if (result != TRANSPORT_ANSWERED) {
 		finish_hook(g, passing(g, HTTP_TRIES), "gave no answer: %.*s", HINT_CHARS, error);
 	} else if (status >= 200 && status <= 299) {
@@ -285,6 +323,7 @@ static void run_http(struct gate_run *g)
 	}
 	http_request_add_header(&r, "Content-Type", "application/json");
 	http_request_add_header(&r, "User-Agent", "rolloutd");
+	g->sent_boot_ms = engine_now(e).boot_ms;
 	e->ports.send(e->ports.ctx, &r, g->hook->timeout_ms, posted, g);
 }
 

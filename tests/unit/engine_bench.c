@@ -41,7 +41,33 @@ static void port_wake_at(void *ctx, int64_t boot_ms)
 
 static int match_revision(void *ctx, const struct store_intent *i)
 {
-	return strstr(ctx, i->revision) ? 1 : 0;
+	return i->revision[0] && strstr(ctx, i->revision) ? 1 : 0;
+}
+
+static int match_concurrency(void *ctx, const struct store_intent *i)
+{
+	(void)ctx;
+	return strstr(i->target, "provisioned concurrency") ? 1 : 0;
+}
+
+static void check_asked(struct bench *b)
+{
+	bool found = false;
+
+	b->asked++;
+	for (uint64_t id = 1; id < 20 && !found; id++)
+		found = store_each_intent(b->store, id, match_concurrency, NULL) == 1;
+	b->unrecorded_asks += !found;
+}
+
+static void answer_web(struct bench *b, const struct http_request *request, struct world_reply *ret)
+{
+	*ret = (struct world_reply){.fate = b->web.status != 0 ? WORLD_ANSWER : WORLD_RESET, .delay_ms = 20};
+	ret->response = (struct http_response){.status = b->web.status, .body = "as you like it", .body_len = 14};
+	b->web.requests++;
+	(void)snprintf(b->web.target, sizeof(b->web.target), "%s %s://%s%s", request->method, request->scheme,
+		       request->host, request->path);
+	(void)snprintf(b->web.body, sizeof(b->web.body), "%.*s", (int)request->body_len, request->body);
 }
 
 /* Invariant 1: the revision that a write carries is in an intent on record. */
@@ -66,12 +92,43 @@ static void port_send(void *ctx, const struct http_request *request, int64_t tim
 	assert_true(b->n_flights <= FLIGHTS);
 	http_request_add_header(&copy, "Host", copy.host);
 	*f = (struct flight){.cb = cb, .arg = arg};
-	if (strcmp(request->method, "PUT") == 0)
+	if (strstr(request->path, "/provisioned-concurrency") && strcmp(request->method, "GET") != 0)
+		check_asked(b);
+	else if (strcmp(request->method, "PUT") == 0)
 		check_intent(b, request->body);
-	world_handle(b->world, &copy, b->now, &f->reply);
+	if (text_ends_with(request->host, ".example"))
+		answer_web(b, request, &f->reply);
+	else
+		world_handle(b->world, &copy, b->now, &f->reply);
 	f->due_ms = b->now.boot_ms + 1 + f->reply.delay_ms;
 	if (f->reply.fate == WORLD_SILENCE)
 		f->due_ms = b->now.boot_ms + timeout_ms;
+}
+
+static void port_run_hook(void *ctx, const char *program, const char *input, int64_t timeout_ms, exec_cb cb, void *arg)
+{
+	struct bench *b = ctx;
+
+	assert_null(b->hook.cb);
+	assert_true(timeout_ms > 0);
+	b->hook.runs++;
+	(void)text_copy(b->hook.program, sizeof(b->hook.program), program);
+	(void)text_copy(b->hook.input, sizeof(b->hook.input), input);
+	b->hook.cb = cb;
+	b->hook.arg = arg;
+	b->hook.due_ms = b->now.boot_ms + 1 + b->hook.takes_ms;
+}
+
+static void end_hook(struct bench *b)
+{
+	exec_cb cb = b->hook.cb;
+	struct exec_result r = {.started = !b->hook.missing,
+				.status = b->hook.status,
+				.timed_out = b->hook.timed_out,
+				.output = b->hook.output ? b->hook.output : ""};
+
+	b->hook.cb = NULL;
+	cb(b->hook.arg, &r);
 }
 
 static int port_credentials(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
@@ -143,6 +200,7 @@ void bench_load(struct bench *b)
 			      .send = port_send,
 			      .credentials = port_credentials,
 			      .endpoint = port_endpoint,
+			      .run_hook = port_run_hook,
 			      .published = port_published,
 			      .log = port_log};
 
@@ -183,6 +241,8 @@ void bench_drop_flights(struct bench *b)
 		f.cb(f.arg, TRANSPORT_NO_ANSWER, NULL, "killed");
 		world_reply_deinit(&f.reply);
 	}
+	if (b->hook.cb)
+		end_hook(b);
 }
 
 void bench_crash(struct bench *b)
@@ -235,6 +295,8 @@ static int64_t bench_next_ms(const struct bench *b)
 
 	for (size_t n = 0; n < b->n_flights; n++)
 		at = b->flights[n].due_ms < at ? b->flights[n].due_ms : at;
+	if (b->hook.cb && b->hook.due_ms < at)
+		at = b->hook.due_ms;
 	return at;
 }
 
@@ -260,6 +322,8 @@ bool bench_step(struct bench *b, int64_t until_ms)
 	for (size_t n = b->n_flights; n-- > 0;)
 		if (b->flights[n].due_ms <= b->now.boot_ms)
 			bench_answer(b, n);
+	if (b->hook.cb && b->hook.due_ms <= b->now.boot_ms)
+		end_hook(b);
 	bench_turn(b);
 	return true;
 }

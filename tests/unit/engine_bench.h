@@ -27,6 +27,29 @@ struct flight {
 	struct world_reply reply;
 };
 
+/* A hook's program, and how it ends. */
+struct bench_hook {
+	unsigned runs;
+	char program[64];
+	char input[1024];
+	int status;
+	bool timed_out;
+	bool missing; /* it cannot be started */
+	const char *output;
+	int64_t takes_ms;
+	exec_cb cb; /* NULL: none is running */
+	void *arg;
+	int64_t due_ms;
+};
+
+/* The other end of hooks and probes beyond AWS: every host that ends in ".example". */
+struct bench_web {
+	unsigned requests;
+	char target[128]; /* "POST https://hooks.example/x" */
+	char body[1024];
+	int status; /* 0: no answer */
+};
+
 struct bench {
 	struct instant now;
 	uint64_t entropy;
@@ -43,6 +66,10 @@ struct bench {
 	unsigned updates;    /* UpdateAlias calls that were sent */
 	unsigned unrecorded; /* of them, without an intent in the store */
 	unsigned unrecorded_weights;
+	struct bench_hook hook;
+	struct bench_web web;
+	unsigned asked; /* for provisioned concurrency, or to give it back */
+	unsigned unrecorded_asks;
 	bool forgetful; /* was killed while its store failed */
 	const char *region;
 	char published[64 * 1024]; /* texts of events, one a line */

@@ -654,6 +654,46 @@ static void a_rollback_of_a_success_drops_its_release(void **state)
 	rig_deinit(&g);
 }
 
+/* The way home does not wait for an answer about money. */
+static void a_rollback_does_not_wait_for_a_release(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	start_provisioned(&g);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	assert_true(g.has_release);
+	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
+	assert_int_equal(g.cancelled_seq, g.release_seq);
+	assert_true(g.has_read);
+	rig_answer_read(&g);
+	assert_true(g.has_write);
+	rig_deinit(&g);
+}
+
+/* A version that was chosen does not soak again, whatever the clock says later. */
+static void what_has_soaked_has_soaked(void **state)
+{
+	struct rig g;
+	int64_t from;
+
+	(void)state;
+	start_soaking(&g, MS_PER_HOUR);
+	g.stable_provisioned = 10;
+	while (!g.has_provision)
+		assert_true(rig_turn(&g));
+	rig_answer_provision(&g, CALL_OK, true);
+	g.source_version = 3;
+	g.now.unix_ms -= 5 * MS_PER_HOUR;
+	rig_crash(&g, false);
+	from = g.now.boot_ms;
+	while (g.r.phase == PHASE_PREPARING)
+		assert_true(rig_turn(&g));
+	assert_true(g.now.boot_ms - from < MS_PER_MINUTE);
+	assert_int_equal(g.r.canary, 2);
+	rig_deinit(&g);
+}
+
 static void steps_on_a_provisioned_alias_are_refused(void **state)
 {
 	struct rig g;
@@ -785,6 +825,8 @@ int main(void)
 	    cmocka_unit_test(a_rollback_waits_for_the_request_before_it_releases),
 	    cmocka_unit_test(a_release_is_tried_until_it_holds),
 	    cmocka_unit_test(a_rollback_of_a_success_drops_its_release),
+	    cmocka_unit_test(a_rollback_does_not_wait_for_a_release),
+	    cmocka_unit_test(what_has_soaked_has_soaked),
 	    cmocka_unit_test(steps_on_a_provisioned_alias_are_refused),
 	    cmocka_unit_test(awss_own_weights_are_waited_out),
 	    cmocka_unit_test(a_move_that_does_not_end_blocks),
