@@ -21,9 +21,9 @@ static int take_zip(struct http_request *r, struct arena *a, const struct buf *b
 	require(buf_ok(before) && buf_ok(after));
 	size_t len = before->len + zip_len + after->len;
 	char *body = arena_alloc(a, len + 1);
-	memcpy(body, before->data, before->len);
-	memcpy(body + before->len, zip_base64, zip_len);
-	memcpy(body + before->len + zip_len, after->data, after->len);
+	char *end = mempcpy(body, before->data, before->len);
+	end = mempcpy(end, zip_base64, zip_len);
+	mempcpy(end, after->data, after->len);
 	r->body = body;
 	r->body_len = len;
 	http_request_add_header(r, "Content-Type", REQUEST_JSON);
