@@ -136,6 +136,7 @@ static void stop(struct daemon *d, const char *why)
 	check_notified(d, notify_stopping());
 	d->draining = true;
 	dropin_stop(d->dropin);
+	server_drain(d->server);
 	engine_drain(d->engine);
 	require(uv_timer_start(&d->drain, drain_cb, DRAIN_MS, 0) == 0);
 	turn_want(d->ports.turn);

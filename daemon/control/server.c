@@ -575,6 +575,20 @@ int server_new(uv_loop_t *loop, const struct server_config *config, struct liste
 	return 0;
 }
 
+static void stop_askers(struct server *s)
+{
+	for (struct asker *a = s->askers; a; a = a->next) {
+		inquiry_stop(a->inquiry);
+		wake_asker(a);
+	}
+}
+
+void server_drain(struct server *s)
+{
+	stop_askers(s);
+	require(uv_timer_start(&s->timer, timer_cb, 0, 0) == 0);
+}
+
 void server_close(struct server *s)
 {
 	if (!s || s->closing)
@@ -586,10 +600,7 @@ void server_close(struct server *s)
 	/* MHD may not be stopped while connections are suspended; and so each stream gets its proper end. */
 	for (struct follower *f = s->followers; f; f = f->next)
 		wake(f);
-	for (struct asker *a = s->askers; a; a = a->next) {
-		inquiry_stop(a->inquiry);
-		wake_asker(a);
-	}
+	stop_askers(s);
 	run(s);
 	MHD_stop_daemon(s->mhd); /* closes the listening socket */
 	s->listener.fd = -1;

@@ -22,5 +22,7 @@ must_use int server_new(uv_loop_t *loop, const struct server_config *config, str
 			struct server **ret);
 /* An event of that plan ("": of none) is durable: followers are woken. */
 void server_published(struct server *s, const char *name);
+/* The daemon is about to stop: what still has to be found out is answered with that. */
+void server_drain(struct server *s);
 /* Ends all connections; the socket's file is removed if it is ours. Freed by the loop's next turns. NULL is fine. */
 void server_close(struct server *s);

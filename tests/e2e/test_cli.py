@@ -396,7 +396,7 @@ class Plans(Case):
     def test_submit_unchanged(self):
         answer = {"result": "unchanged", "name": "hello-prod", "phase": "rolled-back", "message": "taken in before"}
         p = self.submit(200, answer)
-        self.assertEqual(p.stdout, "hello-prod: unchanged, its rollout is rolled-back: taken in before\n"
+        self.assertEqual(p.stdout, "hello-prod: unchanged, it is rolled-back: taken in before\n"
                                    "To run the same plan again: rolloutctl retry hello-prod\n")  # fmt: skip
 
     def test_submit_of_a_bad_plan(self):

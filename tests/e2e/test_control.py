@@ -4,6 +4,7 @@
 # runner: valgrind Socket.test_every_route Events.test_replay_and_what_comes Plans.test_files_appear_and_are_mended
 """
 
+import contextlib
 import json
 import os
 import re
@@ -216,6 +217,96 @@ class Rights(Case):
         d.start(ready=False)
         self.assertEqual(d.process.wait(DEADLINE), 1)
         self.assertIn("there is no group 'no-such-group'", d.log())
+
+
+class Inspections(Case):
+    """diff and doctor ask AWS first: here one that takes connections and never answers."""
+
+    def setUp(self):
+        super().setUp()
+        self.aws = socket.create_server(("127.0.0.1", 0))
+        self.aws.listen(64)
+        self.accepted = []
+        self.environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.aws.getsockname()[1]}"}
+
+    def silent_daemon(self):
+        d = self.daemon(environment=self.environment)
+        self.stack.callback(self.hang_up)  # before the daemon is stopped, which waits for its answers
+        return d
+
+    def wait_for_call(self):
+        self.accepted.append(self.aws.accept()[0])
+
+    def hang_up(self):
+        for s in [self.aws, *self.accepted]:
+            s.close()
+
+    def ask(self, d, path="/v1/plans/diff"):
+        c = Connection(d.socket)
+        c.request("POST", path, plan())
+        self.stack.callback(c.close)
+        return c
+
+    def test_wrong_plans(self):
+        d = self.silent_daemon()
+        for path in ("/v1/plans/diff", "/v1/plans/doctor"):
+            self.assertEqual(self.error(d.post(path, "kind: Rollout\nnme: x\n"), 422, "invalid_plan"),
+                             d.post(path, "kind: Rollout\nnme: x\n")[1]["error"]["message"])
+            self.error(d.post(path), 400, "bad_request")
+            self.error(d.get(path), 405, "method_not_allowed")
+
+    def test_at_most_so_many_and_who_goes_away_is_forgotten(self):
+        d = self.silent_daemon()
+        asked = [self.ask(d, f"/v1/plans/{'diff' if i % 2 else 'doctor'}") for i in range(8)]
+        self.wait_for_call()
+        wait_for("the eighth", lambda: d.post("/v1/plans/diff", plan())[0] == 503)
+        self.assertIn("8 plans", self.error(d.post("/v1/plans/diff", plan()), 503, "unavailable"))
+        self.assertEqual(d.get("/healthz")[0], 200)  # others are served meanwhile
+        for c in asked:
+            c.close()
+        # Their connections are let go: this user may have as many others as before.
+        wait_for("room for connections", lambda: self.can_connect(d, 16))
+
+    @staticmethod
+    def can_connect(d, n):
+        with contextlib.ExitStack() as stack:
+            for _ in range(n):
+                c = Connection(d.socket)
+                stack.callback(c.close)
+                if d.request("GET", "/healthz", connection=c)[0] != 200:
+                    return False
+        return True
+
+    def test_a_client_that_closed_its_half_gets_its_answer(self):
+        d = self.silent_daemon()
+        c = self.ask(d)
+        c.sock.shutdown(socket.SHUT_WR)
+        self.wait_for_call()
+        d.process.send_signal(signal.SIGTERM)
+        self.assertEqual(c.getresponse().status, 503)
+        self.hang_up()
+        self.assertEqual(d.process.wait(DEADLINE + 30), 0)
+
+    def test_the_stop_answers(self):
+        d = self.silent_daemon()
+        asked = [self.ask(d), self.ask(d, "/v1/plans/doctor")]
+        self.wait_for_call()
+        d.process.send_signal(signal.SIGTERM)
+        for c in asked:
+            answer = c.getresponse()
+            self.assertEqual(answer.status, 503)
+            self.assertIn("stopping", json.load(answer)["error"]["message"])
+        self.hang_up()
+        self.assertEqual(d.process.wait(DEADLINE + 30), 0)
+
+    def test_an_aws_that_cannot_be_reached(self):
+        self.hang_up()
+        d = self.daemon()
+        for path in ("/v1/plans/diff", "/v1/plans/doctor"):
+            status, answer = d.post(path, plan())
+            self.assertIn("127.0.0.1", json.dumps(answer))
+            self.assertIn(status, (200, 502))
+            self.assertNotIn(SECRET, json.dumps(answer))
 
 
 class Events(Case):
