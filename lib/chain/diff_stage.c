@@ -40,14 +40,14 @@ static bool has_route(const struct view_deployment *x, const struct service_rout
 	return false;
 }
 
-/* There, and not known to lack a route. One that was made for the routes as they are is never made again. */
+/* There, and not known to lack a route. */
 static bool is_usable(const struct diff *d, const char *id)
 {
 	const struct view_deployment *x = find_deployment(d->v, id);
 
 	if (!x)
 		return false;
-	if (!x->summary_read || strcmp(id, d->m->deployment_id) == 0)
+	if (!x->summary_read)
 		return true;
 	for (size_t n = 0; n < d->spec->api.n_routes; n++) {
 		if (!has_route(x, &d->spec->api.routes[n]))
@@ -65,6 +65,7 @@ static const char *wanted_deployment(const struct diff *d, const struct view_sta
 		return made;
 	if (s && s->deployment_id && is_usable(d, s->deployment_id))
 		return s->deployment_id;
+	/* Whatever its summary says: what was made for the routes as they are is not made again. */
 	if (made)
 		return made;
 	for (size_t n = 0; n < d->spec->api.n_stages; n++) {

@@ -471,6 +471,16 @@ static void test_alias_follows(void **state)
 	g->now_unix_ms += 1;
 	rig_ask(g);
 	assert_list(g, "rollout alias prod: version: version 1 -> version 2, by a rollout\n");
+	/* What was rolled back is said, not waited for. */
+	struct chain_memory before = g->memory;
+	g->memory.aliases[2] = (struct alias_memory){.reached = 2, .rolled_back = true};
+	rig_diff(g);
+	assert_problem(g, "alias prod", "version 2 was rolled back: no reason was recorded");
+	/* The time of another version does not count. */
+	g->memory.aliases[2] = (struct alias_memory){.reached = 1, .seen = 1, .seen_unix_ms = 1};
+	rig_diff(g);
+	assert_int_equal(g->list.items[0].kind, CHANGE_WAIT);
+	g->memory = before;
 	/* A clock that was set back begins anew, but never counts too little. */
 	g->now_unix_ms = 1600000000000;
 	rig_ask(g);
@@ -487,6 +497,24 @@ static void test_alias_follows(void **state)
 }
 
 /* --- what a look shows --- */
+
+/* The operator's wish lasts until it is known what the code is. */
+static void test_insist_waits(void **state)
+{
+	struct chain_rig *g = *state;
+	rig_run(g);
+	g->aliases[2].follow = FOLLOW_NEWEST;
+	rig_alias(g, "prod")->view.target.version = 1;
+	set_text(g->latest.last_update_status, "InProgress");
+	rig_insist(g);
+	rig_ask(g);
+	assert_true(g->memory.insist);
+	set_text(g->latest.last_update_status, "Successful");
+	rig_run(g);
+	assert_list(g, "");
+	assert_int_equal(rig_alias(g, "prod")->view.target.version, 2);
+	assert_false(g->memory.insist);
+}
 
 static void test_seen(void **state)
 {
@@ -601,6 +629,12 @@ static void test_prune_holds(void **state)
 	g->memory.aliases[1] = (struct alias_memory){.reached = 3, .rolled_back = true, .seen = 6};
 	rig_ask(g);
 	assert_null(chain_first_call(&g->list));
+	g->memory.aliases[1].seen = 0;
+	rig_diff(g);
+	assert_int_equal(rig_only(g, CHANGE_DELETE_VERSION)->version, 6);
+	g->memory.aliases[0].reached = 6;
+	rig_diff(g);
+	assert_null(chain_first_call(&g->list));
 }
 
 static void test_names(void **state)
@@ -639,6 +673,7 @@ int main(void)
 	    rigged(test_alias_weighted),
 	    rigged(test_alias_newest_waits),
 	    rigged(test_alias_follows),
+	    rigged(test_insist_waits),
 	    rigged(test_seen),
 	    rigged(test_prune),
 	    rigged(test_prune_many),
