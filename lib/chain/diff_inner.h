@@ -53,4 +53,4 @@ bool alias_is_wanted(const struct chain_input *in, size_t alias, uint64_t versio
 /* FOLLOW_ALIAS: the version that the other one holds alone, published and with no rollout; 0: none. */
 uint64_t alias_source_version(const struct chain_input *in, size_t alias);
 /* The deployment that was made for the routes as they are; NULL: none. */
-const char *stage_deployment_made(const struct chain_view *v, const struct chain_memory *m);
+const struct view_deployment *stage_deployment_made(const struct chain_view *v, const struct chain_memory *m);

@@ -13,17 +13,15 @@ static const struct view_deployment *find_deployment(const struct chain_view *v,
 	return NULL;
 }
 
-const char *stage_deployment_made(const struct chain_view *v, const struct chain_memory *m)
+const struct view_deployment *stage_deployment_made(const struct chain_view *v, const struct chain_memory *m)
 {
-	if (m->deployment_id[0] != '\0') {
-		const struct view_deployment *made = find_deployment(v, m->deployment_id);
-		return made ? made->id : NULL;
-	}
+	if (m->deployment_id[0] != '\0')
+		return find_deployment(v, m->deployment_id);
 	/* One whose answer was lost. */
 	for (size_t n = 0; m->deploy_mark[0] != '\0' && n < v->api.n_deployments; n++) {
 		const struct view_deployment *x = &v->api.deployments[n];
 		if (x->description && strcmp(x->description, m->deploy_mark) == 0)
-			return x->id;
+			return x;
 	}
 	return NULL;
 }
@@ -59,15 +57,15 @@ static bool is_usable(const struct diff *d, const char *id)
 /* What the stage should serve; NULL: it must be made first. `s` NULL: the stage is not there yet. */
 static const char *wanted_deployment(const struct diff *d, const struct view_stage *s)
 {
-	const char *made = stage_deployment_made(d->v, d->m);
+	const struct view_deployment *made = stage_deployment_made(d->v, d->m);
 
 	if (d->m->deploy)
-		return made;
+		return made ? made->id : NULL;
 	if (s && s->deployment_id && is_usable(d, s->deployment_id))
 		return s->deployment_id;
 	/* Whatever its summary says: what was made for the routes as they are is not made again. */
 	if (made)
-		return made;
+		return made->id;
 	for (size_t n = 0; n < d->spec->api.n_stages; n++) {
 		const struct view_stage *other = chain_view_stage(d->v, d->spec->api.stages[n].name);
 		if (other && other->deployment_id && is_usable(d, other->deployment_id))

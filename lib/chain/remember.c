@@ -122,10 +122,10 @@ static void see_source(const struct chain_input *in, size_t n, struct alias_memo
 
 static void see_deployment(const struct chain_input *in, struct chain_memory *m)
 {
-	const char *made = stage_deployment_made(in->view, m);
+	const struct view_deployment *made = stage_deployment_made(in->view, m);
 
 	if (made && m->deployment_id[0] == '\0') {
-		(void)text_copy(m->deployment_id, sizeof(m->deployment_id), made);
+		(void)text_copy(m->deployment_id, sizeof(m->deployment_id), made->id);
 		m->deploy_mark[0] = '\0';
 	}
 	if (m->deploy && in->view->api.found)

@@ -28,7 +28,7 @@ static const char *draw_id(struct chain_rig *g, const char *prefix)
 	return arena_printf(g->strings, "%s%u", prefix, ++g->next_id);
 }
 
-void rig_init(struct chain_rig *g)
+void chain_rig_init(struct chain_rig *g)
 {
 	*g = (struct chain_rig){.now_unix_ms = 1700000000000, .function_found = true, .next_version = 1};
 	g->strings = arena_new();
@@ -54,20 +54,20 @@ void rig_init(struct chain_rig *g)
 	    .check_every_ms = 60000,
 	};
 	copy_text(g->code_sha256, "sha-two");
-	rig_add_version(g, "sha-one");
-	rig_add_version(g, "sha-two");
+	chain_rig_add_version(g, "sha-one");
+	chain_rig_add_version(g, "sha-two");
 	copy_text(g->latest.code_sha256, "sha-two");
 	copy_text(g->latest.config_digest, "config");
 }
 
-void rig_deinit(struct chain_rig *g)
+void chain_rig_deinit(struct chain_rig *g)
 {
 	chain_view_deinit(&g->view);
 	arena_free(g->strings);
 	arena_free(g->arena);
 }
 
-struct view_version *rig_add_version(struct chain_rig *g, const char *sha256)
+struct view_version *chain_rig_add_version(struct chain_rig *g, const char *sha256)
 {
 	assert_true(g->n_versions < array_len(g->versions));
 	struct view_version *v = &g->versions[g->n_versions++];
@@ -77,16 +77,16 @@ struct view_version *rig_add_version(struct chain_rig *g, const char *sha256)
 	return v;
 }
 
-struct rig_alias *rig_add_alias(struct chain_rig *g, const char *name, uint64_t version)
+struct chain_rig_alias *chain_rig_add_alias(struct chain_rig *g, const char *name, uint64_t version)
 {
-	assert_true(g->n_alias < RIG_MAX);
-	struct rig_alias *a = &g->alias[g->n_alias++];
-	*a = (struct rig_alias){.view = {.target = {.version = version}}};
+	assert_true(g->n_alias < CHAIN_RIG_MAX);
+	struct chain_rig_alias *a = &g->alias[g->n_alias++];
+	*a = (struct chain_rig_alias){.view = {.target = {.version = version}}};
 	copy_text(a->name, name);
 	return a;
 }
 
-struct rig_alias *rig_alias(struct chain_rig *g, const char *name)
+struct chain_rig_alias *chain_rig_alias(struct chain_rig *g, const char *name)
 {
 	for (size_t n = 0; n < g->n_alias; n++) {
 		if (strcmp(g->alias[n].name, name) == 0)
@@ -95,20 +95,21 @@ struct rig_alias *rig_alias(struct chain_rig *g, const char *name)
 	return NULL;
 }
 
-void rig_allow(struct chain_rig *g, struct rig_alias *a, const char *sid, const char *arn, const char *account)
+void chain_rig_allow(struct chain_rig *g, struct chain_rig_alias *a, const char *sid, const char *arn,
+		     const char *account)
 {
 	(void)g;
-	assert_true(a->n_statements < RIG_MAX);
+	assert_true(a->n_statements < CHAIN_RIG_MAX);
 	for (size_t n = 0; n < a->n_statements; n++)
 		assert_string_not_equal(a->statements[n].sid, sid); /* AWS refuses it */
-	struct rig_statement *s = &a->statements[a->n_statements++];
-	*s = (struct rig_statement){.invokes = true};
+	struct chain_rig_statement *s = &a->statements[a->n_statements++];
+	*s = (struct chain_rig_statement){.invokes = true};
 	copy_text(s->sid, sid);
 	copy_text(s->arn, arn);
 	copy_text(s->account, account);
 }
 
-struct rig_stage *rig_stage(struct chain_rig *g, const char *name)
+struct chain_rig_stage *chain_rig_stage(struct chain_rig *g, const char *name)
 {
 	for (size_t n = 0; n < g->n_stage; n++) {
 		if (strcmp(g->stage[n].name, name) == 0)
@@ -121,14 +122,14 @@ struct rig_stage *rig_stage(struct chain_rig *g, const char *name)
 
 static void look_aliases(const struct chain_rig *g, struct chain_view *v)
 {
-	struct view_alias_entry *entries = arena_array(v->arena, RIG_MAX, sizeof(*entries));
+	struct view_alias_entry *entries = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*entries));
 
 	for (size_t n = 0; n < g->n_alias; n++) {
-		const struct rig_alias *a = &g->alias[n];
-		struct view_statement *s = arena_array(v->arena, RIG_MAX, sizeof(*s));
+		const struct chain_rig_alias *a = &g->alias[n];
+		struct view_statement *s = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*s));
 		size_t bytes = a->bytes;
 		for (size_t k = 0; k < a->n_statements; k++) {
-			const struct rig_statement *from = &a->statements[k];
+			const struct chain_rig_statement *from = &a->statements[k];
 			s[k] = (struct view_statement){
 			    .sid = arena_strdup(v->arena, from->sid),
 			    .invokes = from->invokes,
@@ -153,10 +154,10 @@ static const char *text_or_null(struct chain_view *v, const char *s)
 
 static void look_methods(const struct chain_rig *g, struct chain_view *v)
 {
-	struct view_method *methods = arena_array(v->arena, RIG_MAX, sizeof(*methods));
+	struct view_method *methods = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*methods));
 
 	for (size_t n = 0; n < g->n_method; n++) {
-		const struct rig_method *m = &g->method[n];
+		const struct chain_rig_method *m = &g->method[n];
 		methods[n] = (struct view_method){.resource_id = text_or_null(v, m->resource),
 						  .route_id = text_or_null(v, m->route),
 						  .path = arena_strdup(v->arena, m->path),
@@ -170,7 +171,7 @@ static void look_methods(const struct chain_rig *g, struct chain_view *v)
 }
 
 /* As a look does: those that declared stages have; all when a deployment is due. */
-static bool is_read(const struct chain_rig *g, const struct rig_deployment *x)
+static bool is_read(const struct chain_rig *g, const struct chain_rig_deployment *x)
 {
 	if (g->memory.deploy)
 		return true;
@@ -187,8 +188,8 @@ static void look_deployments(const struct chain_rig *g, struct chain_view *v)
 
 	v->api.n_deployments = 0;
 	for (size_t n = 0; n < g->n_deployment; n++) {
-		const struct rig_deployment *x = &g->deployment[n];
-		const char **routes = arena_array(v->arena, RIG_MAX, sizeof(*routes));
+		const struct chain_rig_deployment *x = &g->deployment[n];
+		const char **routes = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*routes));
 		if (!is_read(g, x))
 			continue;
 		for (size_t k = 0; k < x->n_routes; k++)
@@ -205,10 +206,10 @@ static void look_deployments(const struct chain_rig *g, struct chain_view *v)
 
 static void look_stages(const struct chain_rig *g, struct chain_view *v)
 {
-	struct view_stage *stages = arena_array(v->arena, RIG_MAX, sizeof(*stages));
+	struct view_stage *stages = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*stages));
 
 	for (size_t n = 0; n < g->n_stage; n++) {
-		const struct rig_stage *s = &g->stage[n];
+		const struct chain_rig_stage *s = &g->stage[n];
 		struct view_variable *variables = arena_array(v->arena, 4, sizeof(*variables));
 		for (size_t k = 0; k < s->n_variables; k++)
 			variables[k] = (struct view_variable){arena_strdup(v->arena, s->variables[k][0]),
@@ -233,11 +234,11 @@ static void look_api(const struct chain_rig *g, struct chain_view *v)
 	copy_text(v->api.id, g->api_id);
 	if (g->spec.api.type == API_REST && !g->root_unread)
 		v->api.root_id = arena_strdup(v->arena, g->resource[0].id);
-	struct view_resource *resources = arena_array(v->arena, RIG_MAX, sizeof(*resources));
+	struct view_resource *resources = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*resources));
 	memcpy(resources, g->resource, sizeof(g->resource));
 	v->api.resources = resources;
 	v->api.n_resources = g->n_resource;
-	struct view_integration *integrations = arena_array(v->arena, RIG_MAX, sizeof(*integrations));
+	struct view_integration *integrations = arena_array(v->arena, CHAIN_RIG_MAX, sizeof(*integrations));
 	memcpy(integrations, g->integration, sizeof(g->integration));
 	v->api.integrations = integrations;
 	v->api.n_integrations = g->n_integration;
@@ -254,7 +255,7 @@ static void settle(struct view_version *v)
 		copy_text(v->last_update_status, "Successful");
 }
 
-void rig_look(struct chain_rig *g)
+void chain_rig_look(struct chain_rig *g)
 {
 	struct chain_view *v = &g->view;
 
@@ -264,7 +265,7 @@ void rig_look(struct chain_rig *g)
 	v->function_found = g->function_found;
 	if (g->function_found) {
 		copy_text(v->partition, "aws");
-		copy_text(v->account_id, RIG_ACCOUNT);
+		copy_text(v->account_id, CHAIN_RIG_ACCOUNT);
 		v->latest = g->latest;
 		struct view_version *versions = arena_array(v->arena, array_len(g->versions), sizeof(*versions));
 		memcpy(versions, g->versions, sizeof(g->versions));
@@ -284,7 +285,7 @@ void rig_look(struct chain_rig *g)
 	}
 }
 
-struct chain_input rig_input(const struct chain_rig *g)
+struct chain_input chain_rig_input(const struct chain_rig *g)
 {
 	struct chain_input in = {.spec = &g->spec,
 				 .view = &g->view,
@@ -298,42 +299,42 @@ struct chain_input rig_input(const struct chain_rig *g)
 	return in;
 }
 
-void rig_diff(struct chain_rig *g)
+void chain_rig_diff(struct chain_rig *g)
 {
-	struct chain_input in = rig_input(g);
+	struct chain_input in = chain_rig_input(g);
 
 	arena_free(g->arena);
 	g->arena = arena_new();
 	chain_diff(&in, g->arena, &g->list);
 }
 
-void rig_ask(struct chain_rig *g)
+void chain_rig_ask(struct chain_rig *g)
 {
-	rig_look(g);
-	struct chain_input in = rig_input(g);
+	chain_rig_look(g);
+	struct chain_input in = chain_rig_input(g);
 	(void)chain_remember_seen(&in, &g->memory);
 	assert_false(chain_remember_seen(&in, &g->memory)); /* the same look shows nothing new */
-	rig_diff(g);
+	chain_rig_diff(g);
 }
 
 /* --- making changes --- */
 
-static bool admits(const struct chain_rig *g, const struct rig_alias *a, const char *stage)
+static bool admits(const struct chain_rig *g, const struct chain_rig_alias *a, const char *stage)
 {
 	/* A request as API Gateway makes it, compared by the C library's own matching. */
-	char request[RIG_TEXT];
-	snprintf(request, sizeof(request), "arn:aws:execute-api:us-east-1:" RIG_ACCOUNT ":%s/%s/GET/some/path",
+	char request[CHAIN_RIG_TEXT];
+	snprintf(request, sizeof(request), "arn:aws:execute-api:us-east-1:" CHAIN_RIG_ACCOUNT ":%s/%s/GET/some/path",
 		 g->api_id, stage);
 	for (size_t n = 0; n < a->n_statements; n++) {
-		const struct rig_statement *s = &a->statements[n];
+		const struct chain_rig_statement *s = &a->statements[n];
 		if (s->invokes && (s->arn[0] == '\0' || fnmatch(s->arn, request, 0) == 0) &&
-		    (s->account[0] == '\0' || strcmp(s->account, RIG_ACCOUNT) == 0))
+		    (s->account[0] == '\0' || strcmp(s->account, CHAIN_RIG_ACCOUNT) == 0))
 			return true;
 	}
 	return false;
 }
 
-static const char *variable(const struct rig_stage *s, const char *name)
+static const char *variable(const struct chain_rig_stage *s, const char *name)
 {
 	for (size_t n = 0; n < s->n_variables; n++) {
 		if (strcmp(s->variables[n][0], name) == 0)
@@ -342,7 +343,7 @@ static const char *variable(const struct rig_stage *s, const char *name)
 	return "";
 }
 
-static void set_variable(const struct chain_rig *g, const struct change *c, struct rig_stage *s)
+static void set_variable(const struct chain_rig *g, const struct change *c, struct chain_rig_stage *s)
 {
 	const char *alias = g->aliases[g->stages[c->index].alias].name;
 	size_t n = 0;
@@ -356,7 +357,7 @@ static void set_variable(const struct chain_rig *g, const struct change *c, stru
 		s->n_variables++;
 }
 
-static const struct rig_deployment *deployment(const struct chain_rig *g, const char *id)
+static const struct chain_rig_deployment *deployment(const struct chain_rig *g, const char *id)
 {
 	for (size_t n = 0; n < g->n_deployment; n++) {
 		if (strcmp(g->deployment[n].id, id) == 0)
@@ -365,7 +366,7 @@ static const struct rig_deployment *deployment(const struct chain_rig *g, const 
 	return NULL;
 }
 
-static struct rig_method *method(struct chain_rig *g, const struct service_route *r)
+static struct chain_rig_method *method(struct chain_rig *g, const struct service_route *r)
 {
 	for (size_t n = 0; n < g->n_method; n++) {
 		if (strcmp(g->method[n].verb, r->method) == 0 && strcmp(g->method[n].path, r->path) == 0)
@@ -374,12 +375,12 @@ static struct rig_method *method(struct chain_rig *g, const struct service_route
 	return NULL;
 }
 
-static struct rig_method *add_method(struct chain_rig *g, const struct service_route *r)
+static struct chain_rig_method *add_method(struct chain_rig *g, const struct service_route *r)
 {
 	assert_null(method(g, r)); /* AWS refuses it */
-	assert_true(g->n_method < RIG_MAX);
-	struct rig_method *m = &g->method[g->n_method++];
-	*m = (struct rig_method){0};
+	assert_true(g->n_method < CHAIN_RIG_MAX);
+	struct chain_rig_method *m = &g->method[g->n_method++];
+	*m = (struct chain_rig_method){0};
 	copy_text(m->verb, r->method);
 	copy_text(m->path, r->path);
 	return m;
@@ -403,7 +404,7 @@ static void make_function(struct chain_rig *g, const struct change *c, struct ch
 		return;
 	}
 	assert_string_equal(c->key, g->latest.code_sha256); /* the guard */
-	struct view_version *v = rig_add_version(g, g->latest.code_sha256);
+	struct view_version *v = chain_rig_add_version(g, g->latest.code_sha256);
 	assert_true(v->number > c->version);
 	copy_text(v->config_digest, g->latest.config_digest);
 	copy_text(v->state, g->slow ? "Pending" : "Active");
@@ -427,7 +428,7 @@ static void delete_version(struct chain_rig *g, uint64_t number)
 
 static void make_alias(struct chain_rig *g, const struct change *c, struct change_answer *answer)
 {
-	struct rig_alias *a = rig_alias(g, c->key);
+	struct chain_rig_alias *a = chain_rig_alias(g, c->key);
 	bool exists = c->version == VERSION_LATEST;
 
 	for (size_t n = 0; n < g->n_versions; n++)
@@ -435,7 +436,7 @@ static void make_alias(struct chain_rig *g, const struct change *c, struct chang
 	assert_true(exists);
 	if (c->kind == CHANGE_CREATE_ALIAS) {
 		assert_null(a);
-		a = rig_add_alias(g, c->key, c->version);
+		a = chain_rig_add_alias(g, c->key, c->version);
 	} else {
 		assert_non_null(a);
 		assert_true(c->kind == CHANGE_MOVE_ALIAS ||
@@ -449,13 +450,13 @@ static void make_permission(struct chain_rig *g, const struct change *c, struct 
 {
 	if (c->kind == CHANGE_ADD_PERMISSION) {
 		const struct service_stage *s = &g->stages[c->index];
-		rig_allow(g, rig_alias(g, g->aliases[s->alias].name), c->key, c->to, RIG_ACCOUNT);
-		assert_true(admits(g, rig_alias(g, g->aliases[s->alias].name), s->name));
+		chain_rig_allow(g, chain_rig_alias(g, g->aliases[s->alias].name), c->key, c->to, CHAIN_RIG_ACCOUNT);
+		assert_true(admits(g, chain_rig_alias(g, g->aliases[s->alias].name), s->name));
 		answer->statement_bytes = 299;
 		return;
 	}
-	struct rig_alias *a = rig_alias(g, g->aliases[c->index].name);
-	struct rig_alias before = *a;
+	struct chain_rig_alias *a = chain_rig_alias(g, g->aliases[c->index].name);
+	struct chain_rig_alias before = *a;
 	size_t len = 0;
 	for (size_t n = 0; n < a->n_statements; n++) {
 		if (strcmp(before.statements[n].sid, c->key) != 0)
@@ -478,7 +479,7 @@ static void make_resource(struct chain_rig *g, const struct change *c, const cha
 		assert_string_not_equal(g->resource[n].path, c->key); /* AWS refuses it */
 		parent = parent || strcmp(g->resource[n].id, c->parent) == 0;
 	}
-	assert_true(parent && text_ends_with(c->key, c->to) && g->n_resource < RIG_MAX);
+	assert_true(parent && text_ends_with(c->key, c->to) && g->n_resource < CHAIN_RIG_MAX);
 	g->resource[g->n_resource++] =
 	    (struct view_resource){.id = id, .parent_id = own(g, c->parent), .path = own(g, c->key)};
 }
@@ -486,14 +487,14 @@ static void make_resource(struct chain_rig *g, const struct change *c, const cha
 static void make_route(struct chain_rig *g, const struct change *c, const char *id)
 {
 	const struct service_route *r = &g->routes[c->index];
-	struct rig_method *m;
+	struct chain_rig_method *m;
 
 	switch (c->kind) {
 	case CHANGE_CREATE_RESOURCE:
 		make_resource(g, c, id);
 		return;
 	case CHANGE_CREATE_INTEGRATION:
-		assert_true(g->n_integration < RIG_MAX);
+		assert_true(g->n_integration < CHAIN_RIG_MAX);
 		g->integration[g->n_integration++] = (struct view_integration){id, "AWS_PROXY", own(g, c->to)};
 		return;
 	case CHANGE_PUT_METHOD:
@@ -520,8 +521,8 @@ static void make_route(struct chain_rig *g, const struct change *c, const char *
 	copy_text(m->uri, chain_integration_uri(g->strings, &g->spec, &g->view));
 	/* Stages that deploy by themselves serve it from now on. */
 	for (size_t n = 0; n < g->spec.api.n_stages; n++) {
-		const struct rig_stage *s = rig_stage(g, g->stages[n].name);
-		const struct rig_alias *a = rig_alias(g, g->aliases[g->stages[n].alias].name);
+		const struct chain_rig_stage *s = chain_rig_stage(g, g->stages[n].name);
+		const struct chain_rig_alias *a = chain_rig_alias(g, g->aliases[g->stages[n].alias].name);
 		if (s && s->auto_deploy)
 			assert_true(a && admits(g, a, s->name) &&
 				    strcmp(variable(s, g->spec.api.stage_variable), a->name) == 0);
@@ -531,26 +532,27 @@ static void make_route(struct chain_rig *g, const struct change *c, const char *
 static void make_deployment(struct chain_rig *g, const struct change *c, const char *id)
 {
 	assert_true(g->n_deployment < array_len(g->deployment));
-	struct rig_deployment *x = &g->deployment[g->n_deployment++];
-	*x = (struct rig_deployment){0};
+	struct chain_rig_deployment *x = &g->deployment[g->n_deployment++];
+	*x = (struct chain_rig_deployment){0};
 	copy_text(x->id, id);
 	copy_text(x->description, c->key);
 	for (size_t n = 0; n < g->n_method; n++) {
 		assert_string_not_equal(g->method[n].uri, ""); /* AWS refuses it */
-		snprintf(x->routes[x->n_routes++], RIG_TEXT, "%.64s %.128s", g->method[n].verb, g->method[n].path);
+		snprintf(x->routes[x->n_routes++], CHAIN_RIG_TEXT, "%.64s %.128s", g->method[n].verb,
+			 g->method[n].path);
 	}
 }
 
 static void make_stage(struct chain_rig *g, const struct change *c)
 {
 	const char *alias = g->aliases[g->stages[c->index].alias].name;
-	struct rig_stage *s = rig_stage(g, c->key);
+	struct chain_rig_stage *s = chain_rig_stage(g, c->key);
 
 	if (c->kind == CHANGE_CREATE_STAGE) {
 		assert_null(s);
-		assert_true(g->n_stage < RIG_MAX);
+		assert_true(g->n_stage < CHAIN_RIG_MAX);
 		s = &g->stage[g->n_stage++];
-		*s = (struct rig_stage){.auto_deploy = !c->parent};
+		*s = (struct chain_rig_stage){.auto_deploy = !c->parent};
 		copy_text(s->name, c->key);
 		assert_true(c->parent || g->spec.api.type == API_HTTP);
 	}
@@ -561,8 +563,8 @@ static void make_stage(struct chain_rig *g, const struct change *c)
 		copy_text(s->deployment, c->parent);
 	}
 	set_variable(g, c, s);
-	assert_non_null(rig_alias(g, alias));
-	assert_true(admits(g, rig_alias(g, alias), s->name));
+	assert_non_null(chain_rig_alias(g, alias));
+	assert_true(admits(g, chain_rig_alias(g, alias), s->name));
 }
 
 static void make_api(struct chain_rig *g, const char *id)
@@ -602,7 +604,7 @@ static void make_on_model(struct chain_rig *g, const struct change *c, struct ch
 
 static void make_rollout(struct chain_rig *g, const struct change *c)
 {
-	struct chain_input in = rig_input(g);
+	struct chain_input in = chain_rig_input(g);
 	struct change_answer answer = {0};
 
 	chain_remember_after(&in, c, NULL, &g->memory);
@@ -611,7 +613,7 @@ static void make_rollout(struct chain_rig *g, const struct change *c)
 	g->memory.aliases[c->index].rollout_live = false; /* it has succeeded */
 }
 
-void rig_make(struct chain_rig *g, const struct change *c, enum rig_fate fate)
+void chain_rig_make(struct chain_rig *g, const struct change *c, enum chain_rig_fate fate)
 {
 	struct change_answer answer = {0};
 
@@ -621,16 +623,16 @@ void rig_make(struct chain_rig *g, const struct change *c, enum rig_fate fate)
 		return;
 	}
 	chain_remember_before(c, &g->memory);
-	if (fate != RIG_LOST_BEFORE)
+	if (fate != CHAIN_RIG_LOST_BEFORE)
 		make_on_model(g, c, &answer);
-	if (fate != RIG_OK)
+	if (fate != CHAIN_RIG_OK)
 		return;
 	chain_apply(&g->spec, c, &answer, &g->view);
-	struct chain_input in = rig_input(g);
+	struct chain_input in = chain_rig_input(g);
 	chain_remember_after(&in, c, answer.id, &g->memory);
 }
 
-void rig_insist(struct chain_rig *g)
+void chain_rig_insist(struct chain_rig *g)
 {
 	g->memory.insist = true;
 	g->memory.code_done = false;
@@ -638,7 +640,7 @@ void rig_insist(struct chain_rig *g)
 		g->memory.aliases[n].insisted = false;
 }
 
-const struct change *rig_next(const struct chain_rig *g)
+const struct change *chain_rig_next(const struct chain_rig *g)
 {
 	for (size_t n = 0; n < g->list.len; n++) {
 		if (CHANGE_IS_CALL(g->list.items[n].kind) || g->list.items[n].kind == CHANGE_ROLLOUT)
@@ -647,27 +649,27 @@ const struct change *rig_next(const struct chain_rig *g)
 	return NULL;
 }
 
-unsigned rig_run(struct chain_rig *g)
+unsigned chain_rig_run(struct chain_rig *g)
 {
 	unsigned before = g->calls;
 
-	rig_ask(g);
-	for (const struct change *c = rig_next(g); c; c = rig_next(g)) {
+	chain_rig_ask(g);
+	for (const struct change *c = chain_rig_next(g); c; c = chain_rig_next(g)) {
 		if (g->calls - before > CALLS_MAX)
-			fail_msg("no end:\n%s", rig_text(g));
+			fail_msg("no end:\n%s", chain_rig_text(g));
 		bool rollout = c->kind == CHANGE_ROLLOUT;
-		rig_make(g, c, RIG_OK);
+		chain_rig_make(g, c, CHAIN_RIG_OK);
 		if (rollout)
-			rig_ask(g);
+			chain_rig_ask(g);
 		else
-			rig_diff(g);
+			chain_rig_diff(g);
 	}
 	return g->calls - before;
 }
 
 /* --- what the list says --- */
 
-const struct change *rig_only(const struct chain_rig *g, enum change_kind kind)
+const struct change *chain_rig_only(const struct chain_rig *g, enum change_kind kind)
 {
 	const struct change *found = NULL;
 
@@ -675,13 +677,13 @@ const struct change *rig_only(const struct chain_rig *g, enum change_kind kind)
 		if (g->list.items[n].kind != kind)
 			continue;
 		if (found)
-			fail_msg("more than one %s:\n%s", change_kind_name(kind), rig_text(g));
+			fail_msg("more than one %s:\n%s", change_kind_name(kind), chain_rig_text(g));
 		found = &g->list.items[n];
 	}
 	return found;
 }
 
-const struct change *rig_about(const struct chain_rig *g, enum change_kind kind, const char *subject)
+const struct change *chain_rig_about(const struct chain_rig *g, enum change_kind kind, const char *subject)
 {
 	for (size_t n = 0; n < g->list.len; n++) {
 		if (g->list.items[n].kind == kind && strcmp(g->list.items[n].subject, subject) == 0)
@@ -690,7 +692,7 @@ const struct change *rig_about(const struct chain_rig *g, enum change_kind kind,
 	return NULL;
 }
 
-const char *rig_text(const struct chain_rig *g)
+const char *chain_rig_text(const struct chain_rig *g)
 {
 	cleanup(buf_deinit) struct buf b = BUF_INIT(1 << 16);
 

@@ -16,7 +16,7 @@
 static int setup(void **state)
 {
 	struct chain_rig *g = mem_alloc(sizeof(*g));
-	rig_init(g);
+	chain_rig_init(g);
 	g->spec.api.type = API_NONE;
 	*state = g;
 	return 0;
@@ -24,21 +24,21 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	rig_deinit(*state);
+	chain_rig_deinit(*state);
 	free(*state);
 	return 0;
 }
 
 static void assert_list(struct chain_rig *g, const char *expected)
 {
-	assert_string_equal(rig_text(g), expected);
+	assert_string_equal(chain_rig_text(g), expected);
 }
 
 static void assert_problem(struct chain_rig *g, const char *subject, const char *words)
 {
-	const struct change *c = rig_about(g, CHANGE_PROBLEM, subject);
+	const struct change *c = chain_rig_about(g, CHANGE_PROBLEM, subject);
 	if (!c || !strstr(c->text, words))
-		fail_msg("no problem of %s with \"%s\":\n%s", subject, words, rig_text(g));
+		fail_msg("no problem of %s with \"%s\":\n%s", subject, words, chain_rig_text(g));
 }
 
 /* --- function --- */
@@ -48,21 +48,21 @@ static void test_function_missing(void **state)
 	struct chain_rig *g = *state;
 	g->function_found = false;
 	g->n_versions = 0;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g,
 		    "problem function hello: function hello does not exist in this region: create it, or say how with "
 		    "`create:`\n");
 	g->spec.create.role = "arn:aws:iam::123456789012:role/run";
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "create-function create function hello (zip:sha-two)\n");
 	g->code_problem = "it is empty";
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(
 	    g, "problem function hello: hello.zip cannot be used: it is empty; nothing is published until it can be "
 	       "read\n");
 	g->spec.code.source = CODE_LATEST;
 	g->code_problem = NULL;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "function hello", "no code to create it from");
 }
 
@@ -75,24 +75,24 @@ static void test_function_from_nothing(void **state)
 	g->slow = true;
 	g->spec.create.role = "arn:aws-cn:iam::123456789012:role/run";
 	g->aliases[2].follow = FOLLOW_NEWEST;
-	rig_ask(g);
-	rig_make(g, rig_only(g, CHANGE_CREATE_FUNCTION), RIG_OK);
+	chain_rig_ask(g);
+	chain_rig_make(g, chain_rig_only(g, CHANGE_CREATE_FUNCTION), CHAIN_RIG_OK);
 	assert_string_equal(g->view.partition, "aws-cn");
-	assert_string_equal(g->view.account_id, RIG_ACCOUNT);
+	assert_string_equal(g->view.account_id, CHAIN_RIG_ACCOUNT);
 	assert_string_equal(g->memory.applied_code, "zip:sha-two");
 	assert_string_equal(g->memory.applied_sha256, "sha-two");
-	rig_diff(g);
+	chain_rig_diff(g);
 	/* It is being made ready: its code waits, the alias of $LATEST does not. */
 	assert_list(g, "wait function hello: AWS is still making function hello ready\n"
 		       "create-alias create alias dev ($LATEST)\n");
-	rig_look(g);
-	assert_int_equal(rig_run(g), 2); /* dev, version 1 */
+	chain_rig_look(g);
+	assert_int_equal(chain_rig_run(g), 2); /* dev, version 1 */
 	assert_list(g, "wait function hello: AWS is still making version 1 ready\n"
 		       "wait alias test: AWS is still making version 1 ready\n");
-	rig_look(g);
-	assert_int_equal(rig_run(g), 2);
+	chain_rig_look(g);
+	assert_int_equal(chain_rig_run(g), 2);
 	assert_list(g, "");
-	assert_int_equal(rig_alias(g, "prod")->view.target.version, 1);
+	assert_int_equal(chain_rig_alias(g, "prod")->view.target.version, 1);
 }
 
 /* --- code --- */
@@ -100,39 +100,39 @@ static void test_function_from_nothing(void **state)
 static void test_code_differs(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	set_text(g->code_sha256, "sha-three");
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "update-code function hello: code: sha-two -> zip:sha-three\n");
-	assert_string_equal(rig_only(g, CHANGE_UPDATE_CODE)->key, "hello");
+	assert_string_equal(chain_rig_only(g, CHANGE_UPDATE_CODE)->key, "hello");
 	g->slow = true;
-	rig_make(g, &g->list.items[0], RIG_OK);
-	rig_diff(g);
+	chain_rig_make(g, &g->list.items[0], CHAIN_RIG_OK);
+	chain_rig_diff(g);
 	assert_list(g, "wait function hello: AWS is still updating function hello\n");
-	rig_look(g);
-	rig_ask(g);
+	chain_rig_look(g);
+	chain_rig_ask(g);
 	assert_list(g, "publish-version publish a version of function hello\n");
-	const struct change *c = rig_only(g, CHANGE_PUBLISH_VERSION);
+	const struct change *c = chain_rig_only(g, CHANGE_PUBLISH_VERSION);
 	assert_string_equal(c->key, "sha-three");
 	assert_string_equal(c->from, "version 2");
 	assert_int_equal(c->version, 2);
-	rig_make(g, c, RIG_OK);
-	rig_diff(g);
+	chain_rig_make(g, c, CHAIN_RIG_OK);
+	chain_rig_diff(g);
 	assert_list(g, "wait function hello: AWS is still making version 3 ready\n");
-	rig_look(g);
-	rig_ask(g);
+	chain_rig_look(g);
+	chain_rig_ask(g);
 	assert_list(g, "");
 }
 
 static void test_code_unreadable(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	g->aliases[2].follow = FOLLOW_NEWEST;
-	rig_add_version(g, "sha-other");
+	chain_rig_add_version(g, "sha-other");
 	g->code_sha256[0] = '\0';
 	g->code_problem = "no such file";
-	rig_ask(g);
+	chain_rig_ask(g);
 	/* What is newest is not what is declared. */
 	assert_list(g,
 		    "problem function hello: hello.zip cannot be used: no such file; nothing is published until it can "
@@ -142,52 +142,52 @@ static void test_code_unreadable(void **state)
 static void test_code_drift(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	assert_string_equal(g->memory.applied_code, "zip:sha-two");
 	set_text(g->latest.code_sha256, "sha-by-hand");
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_int_equal(g->list.len, 1);
 	assert_problem(g, "function hello", "somebody else has put other code into $LATEST");
 	assert_problem(g, "function hello", "rolloutctl retry hello");
-	rig_insist(g);
-	rig_run(g);
+	chain_rig_insist(g);
+	chain_rig_run(g);
 	assert_list(g, "");
 	assert_string_equal(g->latest.code_sha256, "sha-two");
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_false(g->memory.insist);
 }
 
 static void test_code_failed(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	set_text(g->latest.last_update_status, "Failed");
 	set_text(g->latest.last_update_reason, "the image is gone");
 	set_text(g->latest.code_sha256, "sha-old");
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "function hello", "the image is gone");
 	assert_int_equal(g->list.len, 1);
 	/* An operator's wish is one attempt. */
-	rig_insist(g);
-	rig_diff(g);
+	chain_rig_insist(g);
+	chain_rig_diff(g);
 	assert_list(g, "update-code function hello: code: sha-old -> zip:sha-two\n");
-	rig_make(g, &g->list.items[0], RIG_OK);
+	chain_rig_make(g, &g->list.items[0], CHAIN_RIG_OK);
 	set_text(g->latest.last_update_status, "Failed");
-	rig_ask(g);
-	assert_null(rig_only(g, CHANGE_UPDATE_CODE));
+	chain_rig_ask(g);
+	assert_null(chain_rig_only(g, CHANGE_UPDATE_CODE));
 	assert_problem(g, "function hello", "the image is gone");
 	/* The same when it is the declared code that failed, whoever put it in. */
 	set_text(g->latest.code_sha256, "sha-two");
 	g->memory = (struct chain_memory){0};
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "function hello", "the image is gone");
-	rig_insist(g);
-	rig_ask(g);
+	chain_rig_insist(g);
+	chain_rig_ask(g);
 	assert_list(g, "update-code function hello: code: sha-two -> zip:sha-two\n");
 	/* Other code is another matter. */
 	set_text(g->code_sha256, "sha-four");
-	rig_ask(g);
-	assert_non_null(rig_only(g, CHANGE_UPDATE_CODE));
+	chain_rig_ask(g);
+	assert_non_null(chain_rig_only(g, CHANGE_UPDATE_CODE));
 }
 
 static void test_code_from_elsewhere(void **state)
@@ -196,22 +196,22 @@ static void test_code_from_elsewhere(void **state)
 	g->n_alias = 0;
 	g->spec.n_aliases = 0;
 	g->spec.code = (struct code_spec){.source = CODE_S3, .bucket = "b", .key = "k", .object_version = "7"};
-	rig_ask(g);
-	assert_string_equal(rig_only(g, CHANGE_UPDATE_CODE)->to, "s3:b/k?versionId=7");
-	rig_run(g);
+	chain_rig_ask(g);
+	assert_string_equal(chain_rig_only(g, CHANGE_UPDATE_CODE)->to, "s3:b/k?versionId=7");
+	chain_rig_run(g);
 	assert_list(g, "");
 	/* Whatever hash AWS gave it, it is applied; another object is not. */
 	g->spec.code.object_version = "8";
-	rig_ask(g);
-	assert_non_null(rig_only(g, CHANGE_UPDATE_CODE));
+	chain_rig_ask(g);
+	assert_non_null(chain_rig_only(g, CHANGE_UPDATE_CODE));
 	g->spec.code = (struct code_spec){.source = CODE_IMAGE, .image = "host/app@sha256:sha-digest"};
 	set_text(g->latest.code_sha256, "sha-digest");
-	rig_ask(g);
-	assert_null(rig_only(g, CHANGE_UPDATE_CODE));
+	chain_rig_ask(g);
+	assert_null(chain_rig_only(g, CHANGE_UPDATE_CODE));
 	assert_string_equal(g->memory.applied_code, "image:host/app@sha256:sha-digest");
 	g->spec.code.image = "host/app:tag";
-	rig_ask(g);
-	assert_string_equal(rig_only(g, CHANGE_UPDATE_CODE)->to, "image:host/app:tag");
+	chain_rig_ask(g);
+	assert_string_equal(chain_rig_only(g, CHANGE_UPDATE_CODE)->to, "image:host/app:tag");
 }
 
 static void test_code_identity(void **state)
@@ -246,46 +246,46 @@ static void test_code_identity(void **state)
 static void test_publish(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	/* A change of the configuration alone is published, too; but not when one of the two is not known. */
 	set_text(g->latest.config_digest, "other");
-	rig_ask(g);
-	assert_non_null(rig_only(g, CHANGE_PUBLISH_VERSION));
+	chain_rig_ask(g);
+	assert_non_null(chain_rig_only(g, CHANGE_PUBLISH_VERSION));
 	g->versions[1].config_digest[0] = '\0';
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "");
 	/* AWS says that there is nothing new: it is not asked again at once. */
 	set_text(g->versions[1].config_digest, "config");
-	rig_ask(g);
+	chain_rig_ask(g);
 	struct change_answer same = {.version = g->versions[1]};
-	chain_apply(&g->spec, rig_only(g, CHANGE_PUBLISH_VERSION), &same, &g->view);
+	chain_apply(&g->spec, chain_rig_only(g, CHANGE_PUBLISH_VERSION), &same, &g->view);
 	assert_int_equal(g->view.n_versions, 2);
-	rig_diff(g);
+	chain_rig_diff(g);
 	assert_list(g, "");
 	/* Nobody asked for publishing. */
 	g->spec.code.source = CODE_NONE;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "");
 	/* $LATEST as it stands. */
 	g->spec.code.source = CODE_LATEST;
 	set_text(g->latest.code_sha256, "sha-by-hand");
-	rig_ask(g);
-	assert_non_null(rig_only(g, CHANGE_PUBLISH_VERSION));
+	chain_rig_ask(g);
+	assert_non_null(chain_rig_only(g, CHANGE_PUBLISH_VERSION));
 }
 
 static void test_version_failed(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	g->aliases[2].follow = FOLLOW_NEWEST;
-	struct view_version *v = rig_add_version(g, "sha-two");
+	struct view_version *v = chain_rig_add_version(g, "sha-two");
 	set_text(v->state, "Failed");
 	set_text(v->state_reason, "no snapshot");
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(
 	    g, "problem function hello: AWS could not make version 3 ready: no snapshot; publish corrected code\n");
 	g->aliases[2] = (struct service_alias){.name = "prod", .follow = FOLLOW_VERSION, .version = 3};
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "AWS could not make version 3 ready");
 }
 
@@ -294,24 +294,24 @@ static void test_version_failed(void **state)
 static void test_aliases_missing(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "create-alias create alias dev ($LATEST)\n"
 		       "create-alias create alias test (version 1)\n"
 		       "create-alias create alias prod (version 2)\n");
 	assert_int_equal(g->list.items[2].index, 2);
 	assert_int_equal(g->list.items[2].version, 2);
 	assert_string_equal(g->list.items[2].key, "prod");
-	assert_int_equal(rig_run(g), 3);
+	assert_int_equal(chain_rig_run(g), 3);
 	assert_int_equal(g->memory.aliases[2].reached, 2);
 	assert_true(g->memory.aliases[0].was_head);
-	assert_int_equal(rig_run(g), 0);
+	assert_int_equal(chain_rig_run(g), 0);
 	g->aliases[2].version = 9;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "problem alias prod: version 9 does not exist; the newest is version 2: name one that exists\n");
 	g->n_versions = 0;
 	g->spec.code.source = CODE_NONE;
 	g->aliases[1].follow = FOLLOW_NEWEST;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "no version of function hello was published");
 	assert_problem(g, "alias test", "there is no newest");
 }
@@ -319,84 +319,84 @@ static void test_aliases_missing(void **state)
 static void test_alias_moves(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
-	rig_add_version(g, "sha-two");
+	chain_rig_run(g);
+	chain_rig_add_version(g, "sha-two");
 	g->aliases[2].version = 3;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "rollout alias prod: version: version 2 -> version 3, by a rollout\n");
 	assert_null(chain_first_call(&g->list));
 	g->memory.aliases[2].rollout_live = true;
-	rig_alias(g, "prod")->view.target = (struct alias_target){.version = 2, .extra = 3, .weight_bp = 1000};
-	rig_ask(g);
+	chain_rig_alias(g, "prod")->view.target = (struct alias_target){.version = 2, .extra = 3, .weight_bp = 1000};
+	chain_rig_ask(g);
 	assert_list(g, "");
 	/* Its end was a rollback. */
 	g->memory.aliases[2] =
 	    (struct alias_memory){.reached = 3, .rolled_back = true, .outcome = "errors: 9% of version 3"};
-	rig_alias(g, "prod")->view.target = (struct alias_target){.version = 2};
-	rig_ask(g);
+	chain_rig_alias(g, "prod")->view.target = (struct alias_target){.version = 2};
+	chain_rig_ask(g);
 	assert_list(
 	    g, "problem alias prod: version 3 was rolled back: errors: 9% of version 3; declare another version, or "
 	       "say `rolloutctl retry hello`\n");
 	/* A missing alias is not put on what came back. */
-	struct rig_alias prod = g->alias[2];
+	struct chain_rig_alias prod = g->alias[2];
 	g->n_alias = 2;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "was rolled back");
 	g->n_alias = 3;
 	g->alias[2] = prod;
-	rig_insist(g);
-	rig_ask(g);
+	chain_rig_insist(g);
+	chain_rig_ask(g);
 	assert_true(g->memory.insist);
-	assert_non_null(rig_only(g, CHANGE_ROLLOUT));
+	assert_non_null(chain_rig_only(g, CHANGE_ROLLOUT));
 	/* It comes back once more, while the wish is still open: it is not tried again without being asked. */
 	struct chain_memory before = g->memory;
-	struct chain_input in = rig_input(g);
-	chain_remember_after(&in, rig_only(g, CHANGE_ROLLOUT), NULL, &g->memory);
+	struct chain_input in = chain_rig_input(g);
+	chain_remember_after(&in, chain_rig_only(g, CHANGE_ROLLOUT), NULL, &g->memory);
 	assert_true(g->memory.insist && g->memory.aliases[2].rollout_live);
 	g->memory.aliases[2].rollout_live = false;
 	g->memory.aliases[2].rolled_back = true;
-	rig_diff(g);
+	chain_rig_diff(g);
 	assert_problem(g, "alias prod", "was rolled back");
 	g->memory = before;
-	rig_diff(g);
-	rig_run(g);
+	chain_rig_diff(g);
+	chain_rig_run(g);
 	assert_false(g->memory.insist);
-	assert_int_equal(rig_alias(g, "prod")->view.target.version, 3);
+	assert_int_equal(chain_rig_alias(g, "prod")->view.target.version, 3);
 	assert_list(g, "");
 }
 
 static void test_alias_drift(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
-	rig_alias(g, "prod")->view.target.version = 1;
-	rig_alias(g, "dev")->view.target.version = 1;
-	rig_ask(g);
+	chain_rig_run(g);
+	chain_rig_alias(g, "prod")->view.target.version = 1;
+	chain_rig_alias(g, "dev")->view.target.version = 1;
+	chain_rig_ask(g);
 	assert_int_equal(g->list.len, 2);
 	assert_problem(g, "alias prod", "somebody else has moved it: it holds version 1, and it was on version 2");
 	assert_problem(g, "alias dev", "it was on $LATEST");
-	rig_insist(g);
-	rig_run(g);
+	chain_rig_insist(g);
+	chain_rig_run(g);
 	assert_list(g, "");
-	assert_int_equal(rig_alias(g, "prod")->view.target.version, 2);
-	assert_int_equal(rig_alias(g, "dev")->view.target.version, VERSION_LATEST);
+	assert_int_equal(chain_rig_alias(g, "prod")->view.target.version, 2);
+	assert_int_equal(chain_rig_alias(g, "dev")->view.target.version, VERSION_LATEST);
 	assert_false(g->memory.insist);
 }
 
 static void test_alias_head(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	g->aliases[0] = (struct service_alias){.name = "dev", .follow = FOLLOW_VERSION, .version = 2};
 	g->aliases[1] = (struct service_alias){.name = "test", .follow = FOLLOW_HEAD};
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias dev", "AllAtOnce");
-	const struct change *c = rig_only(g, CHANGE_MOVE_ALIAS);
+	const struct change *c = chain_rig_only(g, CHANGE_MOVE_ALIAS);
 	assert_string_equal(c->key, "test");
 	assert_int_equal(c->version, VERSION_LATEST);
 	assert_string_equal(c->to, "$LATEST");
 	g->aliases[0].jump = true;
-	assert_int_equal(rig_run(g), 2);
+	assert_int_equal(chain_rig_run(g), 2);
 	assert_list(g, "");
 	assert_int_equal(g->memory.aliases[0].reached, 2);
 }
@@ -404,40 +404,41 @@ static void test_alias_head(void **state)
 static void test_alias_weighted(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
-	rig_alias(g, "prod")->view.target = (struct alias_target){.version = 2, .extra = 1, .weight_bp = WEIGHT_BP_MAX};
-	rig_ask(g);
+	chain_rig_run(g);
+	chain_rig_alias(g, "prod")->view.target =
+	    (struct alias_target){.version = 2, .extra = 1, .weight_bp = WEIGHT_BP_MAX};
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "no rollout of ours is at work");
 	/* AWS itself shares traffic while it moves provisioned concurrency. */
 	g->concurrency[0] = (struct view_concurrency){.qualifier = "prod", .status = CONCURRENCY_IN_PROGRESS};
 	g->n_concurrency = 1;
-	rig_ask(g);
-	assert_non_null(rig_about(g, CHANGE_WAIT, "alias prod"));
+	chain_rig_ask(g);
+	assert_non_null(chain_rig_about(g, CHANGE_WAIT, "alias prod"));
 	assert_int_equal(g->list.len, 1);
 	g->concurrency[0].status = CONCURRENCY_READY;
-	rig_alias(g, "prod")->view = (struct alias_view){.target = {.version = 2}, .odd = true};
-	rig_ask(g);
+	chain_rig_alias(g, "prod")->view = (struct alias_view){.target = {.version = 2}, .odd = true};
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "no rollout of ours is at work");
 }
 
 static void test_alias_newest_waits(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	g->aliases[2].follow = FOLLOW_NEWEST;
 	set_text(g->code_sha256, "sha-three");
-	rig_run(g);
+	chain_rig_run(g);
 	assert_list(g, "");
-	assert_int_equal(rig_alias(g, "prod")->view.target.version, 3);
+	assert_int_equal(chain_rig_alias(g, "prod")->view.target.version, 3);
 	/* By hand to an older version: as with a number. */
-	rig_alias(g, "prod")->view.target.version = 2;
-	rig_ask(g);
+	chain_rig_alias(g, "prod")->view.target.version = 2;
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "somebody else has moved it");
 	/* Whoever publishes. */
 	g->spec.code.source = CODE_NONE;
-	rig_add_version(g, "sha-by-hand");
-	rig_ask(g);
-	assert_int_equal(rig_only(g, CHANGE_ROLLOUT)->version, 4);
+	chain_rig_add_version(g, "sha-by-hand");
+	chain_rig_ask(g);
+	assert_int_equal(chain_rig_only(g, CHANGE_ROLLOUT)->version, 4);
 }
 
 static void test_alias_follows(void **state)
@@ -446,53 +447,53 @@ static void test_alias_follows(void **state)
 	g->aliases[2] =
 	    (struct service_alias){.name = "prod", .follow = FOLLOW_ALIAS, .from_alias = "test", .soak_ms = 3600000};
 	/* A new alias waits for its source to exist, not for the soak. */
-	rig_ask(g);
-	assert_null(rig_about(g, CHANGE_CREATE_ALIAS, "alias prod"));
-	rig_run(g);
+	chain_rig_ask(g);
+	assert_null(chain_rig_about(g, CHANGE_CREATE_ALIAS, "alias prod"));
+	chain_rig_run(g);
 	assert_list(g, "");
-	assert_int_equal(rig_alias(g, "prod")->view.target.version, 1);
+	assert_int_equal(chain_rig_alias(g, "prod")->view.target.version, 1);
 	/* The source takes another version: from then on time counts. */
-	rig_alias(g, "test")->view.target = (struct alias_target){.version = 1, .extra = 2, .weight_bp = 1000};
+	chain_rig_alias(g, "test")->view.target = (struct alias_target){.version = 1, .extra = 2, .weight_bp = 1000};
 	g->memory.aliases[1].rollout_live = true;
 	g->aliases[1].version = 2;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_int_equal(g->memory.aliases[2].seen, 0);
-	rig_alias(g, "test")->view.target = (struct alias_target){.version = 2};
-	rig_ask(g);
+	chain_rig_alias(g, "test")->view.target = (struct alias_target){.version = 2};
+	chain_rig_ask(g);
 	assert_list(g, "wait alias prod: waits until alias test holds one version alone (now: version 2)\n");
 	g->memory.aliases[1].rollout_live = false;
 	g->now_unix_ms = 1700000000000;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(
 	    g, "wait alias prod: version 2 comes once alias test has held it alone until 2023-11-14T23:13:20.000Z\n");
 	g->now_unix_ms += 3599999;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_int_equal(g->list.items[0].kind, CHANGE_WAIT);
 	g->now_unix_ms += 1;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "rollout alias prod: version: version 1 -> version 2, by a rollout\n");
 	/* What was rolled back is said, not waited for. */
 	struct chain_memory before = g->memory;
 	g->memory.aliases[2] = (struct alias_memory){.reached = 2, .rolled_back = true};
-	rig_diff(g);
+	chain_rig_diff(g);
 	assert_problem(g, "alias prod", "version 2 was rolled back: no reason was recorded");
 	/* The time of another version does not count. */
 	g->memory.aliases[2] = (struct alias_memory){.reached = 1, .seen = 1, .seen_unix_ms = 1};
-	rig_diff(g);
+	chain_rig_diff(g);
 	assert_int_equal(g->list.items[0].kind, CHANGE_WAIT);
 	g->memory = before;
 	/* A clock that was set back begins anew, but never counts too little. */
 	g->now_unix_ms = 1600000000000;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_int_equal(g->memory.aliases[2].seen_unix_ms, 1600000000000);
 	assert_int_equal(g->list.items[0].kind, CHANGE_WAIT);
 	/* From $LATEST there is nothing to promote; from nowhere neither. */
-	rig_alias(g, "test")->view.target = (struct alias_target){.version = VERSION_LATEST};
+	chain_rig_alias(g, "test")->view.target = (struct alias_target){.version = VERSION_LATEST};
 	g->aliases[1].follow = FOLLOW_HEAD;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "holds $LATEST");
 	g->aliases[2].from_alias = "elsewhere";
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "alias elsewhere, whose version it takes, does not exist");
 }
 
@@ -502,17 +503,17 @@ static void test_alias_follows(void **state)
 static void test_insist_waits(void **state)
 {
 	struct chain_rig *g = *state;
-	rig_run(g);
+	chain_rig_run(g);
 	g->aliases[2].follow = FOLLOW_NEWEST;
-	rig_alias(g, "prod")->view.target.version = 1;
+	chain_rig_alias(g, "prod")->view.target.version = 1;
 	set_text(g->latest.last_update_status, "InProgress");
-	rig_insist(g);
-	rig_ask(g);
+	chain_rig_insist(g);
+	chain_rig_ask(g);
 	assert_true(g->memory.insist);
 	set_text(g->latest.last_update_status, "Successful");
-	rig_run(g);
+	chain_rig_run(g);
 	assert_list(g, "");
-	assert_int_equal(rig_alias(g, "prod")->view.target.version, 2);
+	assert_int_equal(chain_rig_alias(g, "prod")->view.target.version, 2);
 	assert_false(g->memory.insist);
 }
 
@@ -520,20 +521,20 @@ static void test_seen(void **state)
 {
 	struct chain_rig *g = *state;
 	/* Found as declared: from then on another hand is another hand. */
-	rig_add_alias(g, "prod", 2);
-	rig_look(g);
-	struct chain_input in = rig_input(g);
+	chain_rig_add_alias(g, "prod", 2);
+	chain_rig_look(g);
+	struct chain_input in = chain_rig_input(g);
 	assert_true(chain_remember_seen(&in, &g->memory));
 	assert_int_equal(g->memory.aliases[2].reached, 2);
 	assert_int_equal(g->memory.aliases[1].reached, 0);
 	assert_string_equal(g->memory.applied_code, "zip:sha-two");
 	assert_false(chain_remember_seen(&in, &g->memory));
 	g->alias[0].view.target.version = 1;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "alias prod", "somebody else has moved it");
 	g->function_found = false;
-	rig_look(g);
-	in = rig_input(g);
+	chain_rig_look(g);
+	in = chain_rig_input(g);
 	assert_false(chain_remember_seen(&in, &g->memory));
 }
 
@@ -542,8 +543,8 @@ static void test_seen(void **state)
 static void prepare_prune(struct chain_rig *g)
 {
 	for (int n = 0; n < 6; n++)
-		rig_add_version(g, "sha-two");
-	rig_run(g);
+		chain_rig_add_version(g, "sha-two");
+	chain_rig_run(g);
 	g->spec.keep_versions = 2;
 	g->kept[0] = 4;
 	g->n_kept = 1;
@@ -555,12 +556,12 @@ static void test_prune(void **state)
 {
 	struct chain_rig *g = *state;
 	prepare_prune(g); /* 1 … 8: test has 1, prod has 2, 4 is kept, 5 is provisioned, 7 and 8 are new enough */
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "delete-version delete version 3 of function hello\n"
 		       "delete-version delete version 6 of function hello\n");
 	assert_int_equal(g->list.items[1].version, 6);
-	assert_int_equal(rig_run(g), 2);
-	assert_int_equal(rig_run(g), 0);
+	assert_int_equal(chain_rig_run(g), 2);
+	assert_int_equal(chain_rig_run(g), 0);
 	assert_int_equal(g->n_versions, 6);
 }
 
@@ -568,10 +569,10 @@ static void test_prune_many(void **state)
 {
 	struct chain_rig *g = *state;
 	for (int n = 0; n < 28; n++)
-		rig_add_version(g, "sha-two");
-	rig_run(g);
+		chain_rig_add_version(g, "sha-two");
+	chain_rig_run(g);
 	g->spec.keep_versions = 1;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_int_equal(g->list.len, 27);
 	for (size_t n = 0; n < 27; n++)
 		assert_int_equal(g->list.items[n].version, n + 3);
@@ -584,17 +585,17 @@ static void test_image_function(void **state)
 	g->n_versions = 0;
 	g->spec.code = (struct code_spec){.source = CODE_IMAGE, .image = "host/app:tag"};
 	g->spec.create.role = "no ARN at all";
-	rig_ask(g);
+	chain_rig_ask(g);
 	g->view.account_id[0] = '\0';
-	rig_make(g, rig_only(g, CHANGE_CREATE_FUNCTION), RIG_OK);
+	chain_rig_make(g, chain_rig_only(g, CHANGE_CREATE_FUNCTION), CHAIN_RIG_OK);
 	assert_string_equal(g->view.image_uri, "host/app:tag");
 	assert_string_equal(g->view.account_id, "");
 	/* An API needs the account; nothing else does. */
 	g->spec.api.type = API_REST;
 	g->api_found = true;
 	g->view.api.found = true;
-	rig_diff(g);
-	assert_non_null(rig_about(g, CHANGE_WAIT, "API hello-api"));
+	chain_rig_diff(g);
+	assert_non_null(chain_rig_about(g, CHANGE_WAIT, "API hello-api"));
 }
 
 static void test_prune_holds(void **state)
@@ -602,38 +603,39 @@ static void test_prune_holds(void **state)
 	struct chain_rig *g = *state;
 	prepare_prune(g);
 	g->memory.aliases[2].rollout_live = true;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_list(g, "");
 	g->memory.aliases[2].rollout_live = false;
 	/* An alias of somebody else's names versions, too, and an odd one might name any. */
-	rig_add_alias(g, "other", 3)->view.target = (struct alias_target){.version = 3, .extra = 6, .weight_bp = 1};
-	rig_ask(g);
+	chain_rig_add_alias(g, "other", 3)->view.target =
+	    (struct alias_target){.version = 3, .extra = 6, .weight_bp = 1};
+	chain_rig_ask(g);
 	assert_list(g, "");
-	rig_alias(g, "other")->view = (struct alias_view){.target = {.version = 8}, .odd = true};
-	rig_ask(g);
+	chain_rig_alias(g, "other")->view = (struct alias_view){.target = {.version = 8}, .odd = true};
+	chain_rig_ask(g);
 	assert_list(g, "");
 	g->n_alias--;
 	g->concurrency_unread = true;
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_problem(g, "function hello", "lambda:ListProvisionedConcurrencyConfigs");
 	assert_int_equal(g->list.len, 1);
 	g->concurrency_unread = false;
 	/* Anything that is due comes first. */
 	g->aliases[2].version = 7;
-	rig_ask(g);
-	assert_null(rig_about(g, CHANGE_DELETE_VERSION, "version 3 of function hello"));
+	chain_rig_ask(g);
+	assert_null(chain_rig_about(g, CHANGE_DELETE_VERSION, "version 3 of function hello"));
 	/* What was reached, or is declared, is needed even when no alias has it. */
 	g->aliases[2].version = 2;
 	g->memory.aliases[2] = (struct alias_memory){.reached = 2};
 	g->aliases[1].version = 3;
 	g->memory.aliases[1] = (struct alias_memory){.reached = 3, .rolled_back = true, .seen = 6};
-	rig_ask(g);
+	chain_rig_ask(g);
 	assert_null(chain_first_call(&g->list));
 	g->memory.aliases[1].seen = 0;
-	rig_diff(g);
-	assert_int_equal(rig_only(g, CHANGE_DELETE_VERSION)->version, 6);
+	chain_rig_diff(g);
+	assert_int_equal(chain_rig_only(g, CHANGE_DELETE_VERSION)->version, 6);
 	g->memory.aliases[0].reached = 6;
-	rig_diff(g);
+	chain_rig_diff(g);
 	assert_null(chain_first_call(&g->list));
 }
 

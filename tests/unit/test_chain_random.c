@@ -38,7 +38,7 @@ static bool chance(struct run *x, unsigned percent)
 #define check(x, cond)                                                                                                 \
 	do {                                                                                                           \
 		if (!(cond))                                                                                           \
-			fail_msg("seed %llu: %s:\n%s", (unsigned long long)(x)->seed, #cond, rig_text(&(x)->g));       \
+			fail_msg("seed %llu: %s:\n%s", (unsigned long long)(x)->seed, #cond, chain_rig_text(&(x)->g)); \
 	} while (0)
 
 /* --- what is declared --- */
@@ -83,12 +83,12 @@ static void draw_api(struct run *x)
 
 /* --- what AWS has: made as declared by another file, then taken apart --- */
 
-static void damage_alias(struct run *x, struct rig_alias *a)
+static void damage_alias(struct run *x, struct chain_rig_alias *a)
 {
 	struct chain_rig *g = &x->g;
 
 	if (a->n_statements > 0 && chance(x, 40)) {
-		struct rig_statement *s = &a->statements[prng_below(&x->prng, a->n_statements)];
+		struct chain_rig_statement *s = &a->statements[prng_below(&x->prng, a->n_statements)];
 		switch (prng_below(&x->prng, 4)) {
 		case 0:
 			set_text(s->account, "999999999999");
@@ -109,7 +109,7 @@ static void damage_alias(struct run *x, struct rig_alias *a)
 		*a = g->alias[--g->n_alias];
 }
 
-static void damage_stage(struct run *x, struct rig_stage *s)
+static void damage_stage(struct run *x, struct chain_rig_stage *s)
 {
 	struct chain_rig *g = &x->g;
 
@@ -158,50 +158,50 @@ static void damage(struct run *x)
 	if (chance(x, 20))
 		set_text(g->latest.config_digest, "by-hand");
 	if (chance(x, 30))
-		rig_add_version(g, "sha-by-hand");
+		chain_rig_add_version(g, "sha-by-hand");
 	if (chance(x, 30))
 		g->memory = (struct chain_memory){0}; /* another service, or a record that was lost */
-	rig_insist(g);				      /* so that drift is moved, too */
+	chain_rig_insist(g);			      /* so that drift is moved, too */
 }
 
 /* Calls, rollouts and waits until nothing is left. `crash`: the change that is interrupted; beyond the last: none. */
-static unsigned run_to_end(struct run *x, unsigned crash, enum rig_fate fate)
+static unsigned run_to_end(struct run *x, unsigned crash, enum chain_rig_fate fate)
 {
 	struct chain_rig *g = &x->g;
 	unsigned made = 0;
 
-	rig_ask(g);
+	chain_rig_ask(g);
 	for (unsigned turn = 0; g->list.len > 0; turn++) {
 		check(x, turn < CALLS_MAX);
-		const struct change *c = rig_next(g);
+		const struct change *c = chain_rig_next(g);
 		if (!c) {
 			/* Only time helps now, or that an operator asks again: nothing is beyond mending. */
 			const struct change *first = &g->list.items[0];
 			check(x, first->kind == CHANGE_WAIT || strstr(first->text, "rolloutctl retry"));
 			if (first->kind == CHANGE_PROBLEM)
-				rig_insist(g);
+				chain_rig_insist(g);
 			g->now_unix_ms += 1000;
-			rig_ask(g);
+			chain_rig_ask(g);
 			continue;
 		}
-		enum rig_fate now = made++ == crash ? fate : RIG_OK;
-		bool anew = now != RIG_OK || c->kind == CHANGE_ROLLOUT || chance(x, 20);
-		rig_make(g, c, now);
+		enum chain_rig_fate now = made++ == crash ? fate : CHAIN_RIG_OK;
+		bool anew = now != CHAIN_RIG_OK || c->kind == CHANGE_ROLLOUT || chance(x, 20);
+		chain_rig_make(g, c, now);
 		g->now_unix_ms++; /* no two deployments are asked for at the same time */
 		if (!anew) {
 			/* What the answer was let into shows what a look shows. */
-			rig_diff(g);
-			char *kept = mem_strdup(rig_text(g));
+			chain_rig_diff(g);
+			char *kept = mem_strdup(chain_rig_text(g));
 			if (!g->slow) {
-				rig_look(g);
-				rig_diff(g);
-				if (strcmp(kept, rig_text(g)) != 0)
+				chain_rig_look(g);
+				chain_rig_diff(g);
+				if (strcmp(kept, chain_rig_text(g)) != 0)
 					print_error("by the answer:\n%s", kept);
-				check(x, strcmp(kept, rig_text(g)) == 0);
+				check(x, strcmp(kept, chain_rig_text(g)) == 0);
 			}
 			free(kept);
 		} else {
-			rig_ask(g);
+			chain_rig_ask(g);
 		}
 	}
 	return made;
@@ -215,7 +215,7 @@ static void check_aliases(struct run *x)
 
 	for (size_t n = 0; n < g->spec.n_aliases; n++) {
 		const struct service_alias *s = &g->aliases[n];
-		const struct rig_alias *a = rig_alias(g, s->name);
+		const struct chain_rig_alias *a = chain_rig_alias(g, s->name);
 		check(x, a && a->view.target.weight_bp == 0);
 		uint64_t expected = s->version;
 		if (s->follow == FOLLOW_HEAD)
@@ -223,7 +223,7 @@ static void check_aliases(struct run *x)
 		else if (s->follow == FOLLOW_NEWEST)
 			expected = g->versions[g->n_versions - 1].number;
 		else if (s->follow == FOLLOW_ALIAS)
-			expected = rig_alias(g, s->from_alias)->view.target.version;
+			expected = chain_rig_alias(g, s->from_alias)->view.target.version;
 		check(x, a->view.target.version == expected);
 	}
 	check(x, strcmp(g->latest.code_sha256, g->code_sha256) == 0);
@@ -233,7 +233,7 @@ static void check_aliases(struct run *x)
 static void check_stage(struct run *x, size_t n)
 {
 	struct chain_rig *g = &x->g;
-	const struct rig_stage *s = rig_stage(g, g->stages[n].name);
+	const struct chain_rig_stage *s = chain_rig_stage(g, g->stages[n].name);
 
 	check(x, s && s->n_variables > 0);
 	check(x, strcmp(s->variables[0][1], g->aliases[g->stages[n].alias].name) == 0);
@@ -241,7 +241,7 @@ static void check_stage(struct run *x, size_t n)
 		return;
 	size_t served = 0;
 	for (size_t k = 0; k < g->n_deployment; k++) {
-		const struct rig_deployment *d = &g->deployment[k];
+		const struct chain_rig_deployment *d = &g->deployment[k];
 		for (size_t r = 0; strcmp(d->id, s->deployment) == 0 && r < g->spec.api.n_routes; r++) {
 			char key[256];
 			snprintf(key, sizeof(key), "%s %s", g->routes[r].method, g->routes[r].path);
@@ -256,7 +256,7 @@ static void check_end(struct run *x)
 {
 	struct chain_rig *g = &x->g;
 
-	rig_ask(g); /* what was made is looked at once more */
+	chain_rig_ask(g); /* what was made is looked at once more */
 	check(x, g->list.len == 0);
 	check(x, g->function_found);
 	check_aliases(x);
@@ -280,7 +280,7 @@ static char *describe(struct chain_rig *g)
 
 	buf_addf(&b, "%s %zu versions\n", g->latest.code_sha256, g->n_versions);
 	for (size_t n = 0; n < g->spec.n_aliases; n++) {
-		const struct rig_alias *a = rig_alias(g, g->aliases[n].name);
+		const struct chain_rig_alias *a = chain_rig_alias(g, g->aliases[n].name);
 		buf_addf(&b, "%s %llu %zu\n", a->name, (unsigned long long)a->view.target.version, a->n_statements);
 	}
 	buf_addf(&b, "%zu resources %zu methods %zu integrations %zu stages\n", g->n_resource, g->n_method,
@@ -295,7 +295,7 @@ static void begin(struct run *x, uint64_t seed)
 	*x = (struct run){.seed = seed};
 	prng_init(&x->prng, seed);
 	struct chain_rig *g = &x->g;
-	rig_init(g);
+	chain_rig_init(g);
 	g->slow = chance(x, 30);
 	if (chance(x, 30)) {
 		g->function_found = false;
@@ -307,7 +307,7 @@ static void begin(struct run *x, uint64_t seed)
 	draw_aliases(x);
 	draw_api(x);
 	if (chance(x, 60)) {
-		run_to_end(x, UINT32_MAX, RIG_OK);
+		run_to_end(x, UINT32_MAX, CHAIN_RIG_OK);
 		damage(x);
 		if (chance(x, 50))
 			set_text(g->code_sha256, "sha-new");
@@ -321,7 +321,7 @@ static void begin(struct run *x, uint64_t seed)
 	}
 }
 
-static unsigned walk(uint64_t seed, unsigned crash, enum rig_fate fate, char **ret_end)
+static unsigned walk(uint64_t seed, unsigned crash, enum chain_rig_fate fate, char **ret_end)
 {
 	struct run *x = mem_alloc(sizeof(*x));
 
@@ -329,9 +329,9 @@ static unsigned walk(uint64_t seed, unsigned crash, enum rig_fate fate, char **r
 	prng_init(&x->prng, seed + 1); /* the same from here on, crash or not */
 	unsigned made = run_to_end(x, crash, fate);
 	check_end(x);
-	check(x, rig_run(&x->g) == 0); /* a second run makes no change at all */
+	check(x, chain_rig_run(&x->g) == 0); /* a second run makes no change at all */
 	*ret_end = describe(&x->g);
-	rig_deinit(&x->g);
+	chain_rig_deinit(&x->g);
 	free(x);
 	return made;
 }
@@ -339,15 +339,15 @@ static unsigned walk(uint64_t seed, unsigned crash, enum rig_fate fate, char **r
 static void one_seed(uint64_t seed, bool all)
 {
 	char *plain;
-	unsigned calls = walk(seed, UINT32_MAX, RIG_OK, &plain);
+	unsigned calls = walk(seed, UINT32_MAX, CHAIN_RIG_OK, &plain);
 
 	for (unsigned n = all ? 0 : (unsigned)(seed % (calls + 1)); n < calls; n++) {
-		for (enum rig_fate fate = RIG_LOST_BEFORE; fate <= RIG_LOST_AFTER; fate++) {
+		for (enum chain_rig_fate fate = CHAIN_RIG_LOST_BEFORE; fate <= CHAIN_RIG_LOST_AFTER; fate++) {
 			char *end;
 			(void)walk(seed, n, fate, &end);
 			if (strcmp(plain, end) != 0)
 				fail_msg("seed %llu, change %u lost %s:\n%s\ninstead of\n%s", (unsigned long long)seed,
-					 n, fate == RIG_LOST_BEFORE ? "before" : "after", end, plain);
+					 n, fate == CHAIN_RIG_LOST_BEFORE ? "before" : "after", end, plain);
 			free(end);
 		}
 		if (!all)
