@@ -517,7 +517,8 @@ static void run_after_commit(struct engine *e)
 		a.run(a.arg);
 	}
 	e->n_after -= count;
-	memmove(e->after, e->after + count, e->n_after * sizeof(*e->after));
+	if (e->n_after > 0)
+		memmove(e->after, e->after + count, e->n_after * sizeof(*e->after));
 }
 
 static bool owes_rollback(const struct engine *e)

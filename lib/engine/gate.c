@@ -2,8 +2,8 @@
  * Gates: hooks, and requests that must be answered. Before traffic moves it is the pre-traffic hook; once all of it has
  * moved the post-traffic hook, then the plan's requests.
  *
- * A hook is told as JSON what it is asked about, and is run at least once: again after a crash or when nobody knows what
- * became of it. What it means:
+ * A hook is told as JSON what it is asked about, and is run at least once: again after a crash, or when nobody knows
+ * what became of it. What it means:
  *
  *   invoke  an error of the function, or {"status": anything but "Succeeded"}: no. Any other answer: yes.
  *   exec    status 0: yes; 75 (EX_TEMPFAIL): to be tried again; any other: no.
@@ -127,6 +127,15 @@ static void keep_output(const struct gate_run *g, const char *verdict, const cha
 	engine_add_event(g->item->engine, g->item, "hook", text, "");
 }
 
+/* Nothing new is begun then: the rest is asked after the restart. Returns whether it is so, and has answered then. */
+static bool shuts_down(struct gate_run *g)
+{
+	if (!g->item->engine->draining)
+		return false;
+	finish(g, CALL_UNAVAILABLE, "rolloutd is shutting down: what must agree is asked after its restart");
+	return true;
+}
+
 /* --- requests that must be answered --- */
 
 static void verified(void *arg, const char *error)
@@ -149,6 +158,8 @@ static void verify(struct gate_run *g)
 
 	if (g->pre || p->n_verify == 0 || g->dropped)
 		finish(g, CALL_OK, "");
+	else if (shuts_down(g))
+		return;
 	else
 		g->probe = probe_start(g->item->engine, p->verify, p->n_verify, verified, g);
 }
@@ -361,6 +372,8 @@ static void run_hook(struct gate_run *g, const char *function_arn)
 {
 	const struct engine *e = g->item->engine;
 
+	if (shuts_down(g))
+		return;
 	make_input(g, function_arn);
 	switch (g->hook->kind) {
 	case PLAN_HOOK_INVOKE:

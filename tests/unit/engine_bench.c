@@ -14,7 +14,7 @@
 static const char world_text[] = "seed: 7\n"
 				 "functions:\n"
 				 "  hello:\n"
-				 "    versions: {1: {}, 2: {}, 3: {}, 9: {error_rate: 50%}}\n"
+				 "    versions: {1: {}, 2: {}, 3: {}, 8: {error_rate: 100%}, 9: {error_rate: 50%}}\n"
 				 "    aliases: {prod: {version: 1}}\n"
 				 "traffic: [{function: hello, alias: prod, rps: 20}]\n"
 				 "metrics: {delay: 30s}\n";
@@ -235,14 +235,18 @@ struct bench *bench_new(void)
 /* What is under way is answered by nobody; what the engine makes of that is lost with it. */
 void bench_drop_flights(struct bench *b)
 {
+	static const struct exec_result killed = {.started = true, .status = 137, .output = ""};
+
+	if (b->hook.cb) {
+		b->hook.cb(b->hook.arg, &killed);
+		b->hook.cb = NULL;
+	}
 	while (b->n_flights > 0) {
 		struct flight f = b->flights[--b->n_flights];
 
 		f.cb(f.arg, TRANSPORT_NO_ANSWER, NULL, "killed");
 		world_reply_deinit(&f.reply);
 	}
-	if (b->hook.cb)
-		end_hook(b);
 }
 
 void bench_crash(struct bench *b)
