@@ -174,18 +174,15 @@ static int digest_file(struct load *l, int fd, EVP_MD_CTX *md)
 	return 0;
 }
 
-static int check_unchanged(struct load *l, int fd)
+/* Of the name rather than of what was opened: another file may have taken it meanwhile. */
+static int check_unchanged(struct load *l)
 {
-	struct stat st, now;
-	struct identity after, there;
-	/* Whoever replaces it by renaming another one over it leaves the one that was read as it was. */
-	if (fstat(fd, &st) < 0 || stat(l->file, &now) < 0)
-		return complain(l, "%s is being written: it is tried again", l->file);
-	identify(&st, &after);
-	identify(&now, &there);
-	if (!is_same(&after, &l->identity) || !is_same(&there, &l->identity))
-		return complain(l, "%s is being written: it is tried again", l->file);
-	return 0;
+	struct stat st;
+	struct identity now;
+	if (stat(l->file, &st) < 0)
+		return complain(l, "%s vanished while it was read: it is tried again", l->file);
+	identify(&st, &now);
+	return is_same(&now, &l->identity) ? 0 : complain(l, "%s is being written: it is tried again", l->file);
 }
 
 static void work_cb(uv_work_t *work)
@@ -201,7 +198,7 @@ static void work_cb(uv_work_t *work)
 	cleanup(free_digest) EVP_MD_CTX *md = EVP_MD_CTX_new();
 	require(md);
 	if (digest_file(l, fd, md) == 0)
-		(void)check_unchanged(l, fd); /* the error is in the load */
+		(void)check_unchanged(l); /* the error is in the load */
 }
 
 /* --- in the loop --- */
