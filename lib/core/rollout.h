@@ -22,8 +22,8 @@
  * What must agree from outside (gates) is asked at least once: after a crash in the middle it is asked again. The first
  * gate opens before the first weight is asked for, the last one before the rollout can succeed.
  *
- * Provisioned concurrency that is not needed any more is released after the end: the rollout has ended, and does not own
- * its alias, but is not settled until that is done.
+ * Provisioned concurrency that is not needed any more is released after the end: the rollout has ended, and does not
+ * own its alias, but is not settled until that is done.
  *
  * Stale answers (whose seq is not the one waited for) are counted in `stale` and change nothing else.
  */
@@ -215,20 +215,21 @@ struct rollout_event {
 		struct {
 			enum call_outcome outcome;
 			struct alias_view alias;
-			/* The version that the plan asks for, `latest` resolved. Once r->canary is known it is that one: a
-			 * rollout that has chosen its version keeps it. */
+			/* The version that the plan asks for, `latest` resolved. Once r->canary is known it is that
+			 * one: a rollout that has chosen its version keeps it. */
 			uint64_t canary;
 			struct version_info canary_info;
 			struct version_info stable_info;
 			bool same_role;			/* execution role and dead-letter target are the same */
 			bool quarantined;		/* the canary's code hash is, for this alias */
 			const enum alarm_state *alarms; /* one for each metric */
-			/* The version is not known yet, though nothing is wrong: being published, say. `error` says what is
-			 * waited for; counted as preparing, without end as long as the outcome is CALL_OK. */
+			/* The version is not known yet, though nothing is wrong: being published, say. `error` says
+			 * what is waited for; counted as preparing, without end as long as the outcome is CALL_OK. */
 			bool waiting;
 			/*
-			 * The version is what another alias holds alone: the rollout waits until it has soaked there. While it
-			 * does, the rest need not be read: `waiting`, with that version, or 0 when the alias splits its traffic.
+			 * The version is what another alias holds alone: the rollout waits until it has soaked there.
+			 * While it does, the rest need not be read: `waiting`, with that version, or 0 when the alias
+			 * splits its traffic.
 			 */
 			bool from_alias;
 			const char *source;	      /* that alias's name */
@@ -272,7 +273,7 @@ enum rollout_effect_kind {
 	EFFECT_PREPARE, /* read alias, versions, alarms; answer with EVENT_PREPARED */
 	EFFECT_READ_ALIAS,
 	EFFECT_WRITE_ALIAS,
-	EFFECT_CANCEL,	   /* drop the request `seq` if it has not been sent; it is answered in any case */
+	EFFECT_CANCEL,	   /* drop the request `seq` if it has not been sent; all but gates are answered in any case */
 	EFFECT_POLL,	   /* read metrics from from_unix_ms to through_unix_ms, and the alarms */
 	EFFECT_TIMER,	   /* wake me at boot_ms; replaces the earlier one; INT64_MAX: no timer */
 	EFFECT_ANNOUNCE,   /* an event for the record, the log and whoever watches */

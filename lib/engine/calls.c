@@ -1,6 +1,6 @@
 /*
- * Effects that are AWS calls: reading and writing the alias are one call each, and are here; what takes several, or is no
- * call of AWS at all, has a file of its own.
+ * Effects that are AWS calls: reading and writing the alias are one call each, and are here; what takes several, or is
+ * no call of AWS at all, has a file of its own.
  */
 #include "engine/calls.h"
 

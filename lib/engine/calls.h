@@ -1,6 +1,6 @@
 /*
- * Inside the engine only: the effects that are calls. Each function starts a sequence of calls for one effect, which ends
- * with one event for the state machine; the item stays pinned until then.
+ * Inside the engine only: the effects that are calls. Each function starts a sequence of calls for one effect, which
+ * ends with one event for the state machine; the item stays pinned until then.
  */
 #pragma once
 

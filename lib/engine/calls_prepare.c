@@ -4,8 +4,8 @@
  *   which version:  the plan's number | the newest one | what it publishes | what another alias holds
  *   then:           alias, (versions | publishing,) canary, stable, provisioned concurrency(, alarms)
  *
- * Once the rollout has chosen its version it is asked for no more. As long as that has to soak on another alias, nothing
- * but that alias is read.
+ * Once the rollout has chosen its version it is asked for no more. As long as that has to soak on another alias,
+ * nothing but that alias is read.
  */
 #include <stdio.h>
 #include <string.h>

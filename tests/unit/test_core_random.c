@@ -1,8 +1,8 @@
 /*
  * The state machine under random faults: lost, late and throttled writes, crashes at any event, a human's writes,
- * operators' commands, metrics that turn bad, go missing or cannot be read, hooks that refuse or do not answer, requests
- * for provisioned concurrency that are lost. The rig checks each write as it is asked
- * for; here the rest of the invariants is checked at each step. After a while the faults stop, and everything must end.
+ * operators' commands, metrics that turn bad, go missing or cannot be read, hooks that refuse or do not answer,
+ * requests for provisioned concurrency that are lost. The rig checks each write as it is asked for; here the rest of
+ * the invariants is checked at each step. After a while the faults stop, and everything must end.
  *
  * ROLLOUT_SEED runs one seed alone and says what happens; ROLLOUT_SEEDS sets how many are run.
  */

@@ -372,6 +372,7 @@ static void a_provisioned_alias_takes_no_steps(void **state)
 static void a_release_that_is_throttled_goes_on(void **state)
 {
 	struct bench *b = bench_new();
+	struct engine_stats before, stats;
 	char text[LIMIT_REASON];
 
 	(void)state;
@@ -384,6 +385,14 @@ static void a_release_that_is_throttled_goes_on(void **state)
 	bench_run_for(b, 20 * MS_PER_MINUTE);
 	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
 	assert_true(is_provisioned(b, "1"));
+	/* Another one's end does not sweep it out. */
+	assert_int_equal(bench_take(b, "quick.yaml", bench_plan_text("quick", 77, ""), text), INTAKE_STARTED);
+	bench_run_for(b, MS_PER_MINUTE);
+	bench_assert_phase(b, "quick", PHASE_FAILED);
+	engine_stats(b->e, &before);
+	bench_run_for(b, 5 * MS_PER_MINUTE);
+	engine_stats(b->e, &stats);
+	assert_true(stats.calls[OPERATION_DELETE_CONCURRENCY] > before.calls[OPERATION_DELETE_CONCURRENCY]);
 	assert_int_equal(bench_take(b, "other.yaml", bench_plan_text("other", 3, ""), text), INTAKE_STARTED);
 	bench_run_for(b, MS_PER_MINUTE);
 	bench_assert_phase(b, "other", PHASE_PROGRESSING);
@@ -464,6 +473,28 @@ static void a_version_is_taken_when_it_has_soaked(void **state)
 	bench_assert_phase(b, "hello", PHASE_PREPARING);
 	bench_run_for(b, 7 * MS_PER_MINUTE);
 	assert_string_equal(bench_alias_holds(b), "1+2@0.1");
+	assert_int_equal(
+	    ask_aws(b, "PUT", "/2015-03-31/functions/hello/aliases/test", "", "{\"FunctionVersion\": \"3\"}"), 200);
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	assert_string_equal(bench_alias_holds(b), "2");
+	bench_free(b);
+}
+
+/* A rollout that has begun keeps its version, however often it has to prepare. */
+static void a_chosen_version_stays(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	make_alias(b, "test", "2");
+	provision(b, "1");
+	bench_admin(b, "POST", "/_localaws/faults",
+		    "[{\"op\": \"PutProvisionedConcurrencyConfig\", \"fault\": \"throttle\", \"times\": 10}]");
+	start_from_test(b, "1m");
+	bench_run_for(b, 62 * MS_PER_SECOND);
+	bench_assert_phase(b, "hello", PHASE_PREPARING);
+	assert_int_equal(bench_look(b, "hello").state.canary, 2);
 	assert_int_equal(
 	    ask_aws(b, "PUT", "/2015-03-31/functions/hello/aliases/test", "", "{\"FunctionVersion\": \"3\"}"), 200);
 	bench_run_for(b, 20 * MS_PER_MINUTE);
@@ -582,6 +613,7 @@ int main(void)
 	    cmocka_unit_test(a_release_that_is_throttled_goes_on),
 	    cmocka_unit_test(killed_anywhere_it_comes_to_the_same_end),
 	    cmocka_unit_test(a_version_is_taken_when_it_has_soaked),
+	    cmocka_unit_test(a_chosen_version_stays),
 	    cmocka_unit_test(our_own_record_counts),
 	    cmocka_unit_test(a_source_without_one_version_is_waited_for_or_refused),
 	    cmocka_unit_test(a_record_of_the_version_before_goes_on),
