@@ -281,7 +281,8 @@ static void close_fd(int *fd)
 static int spawn(struct hook *h, int output_fd)
 {
 	struct hooks *s = h->owner;
-	cleanup(mem_free_p) char *path = file_resolve(s->dir, h->program);
+	/* From the folder, into which the child changes first: hooks_dir may be relative to where the daemon stands. */
+	cleanup(mem_free_p) char *path = mem_printf("./%s", h->program);
 	char *argv[] = {h->program, NULL};
 	/* uv wants them writable, and does not write. */
 	char *env[] = {(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -129,10 +129,11 @@ static int ask(struct waiting *w)
 static int timed_out(struct waiting *w)
 {
 	char span[32];
+	const char *trouble = field_text(w->rollout, "trouble");
 
 	text_format_duration(w->cli->timeout_ms, span);
-	cli_error(w->cli, "timed out after %s: %s is %s. It goes on; to see it: rolloutctl status %s", span, w->name,
-		  field_text(w->rollout, "phase"), w->name);
+	cli_error(w->cli, "timed out after %s: %s is %s%s%s. It goes on; to see it: rolloutctl status %s", span,
+		  w->name, field_text(w->rollout, "phase"), trouble[0] ? ", in trouble: " : "", trouble, w->name);
 	return EXIT_TIMED_OUT;
 }
 

@@ -193,7 +193,10 @@ class Waiting(Case):
         control = self.serve()
         control.put_service(make_service())
         p = self.run_ctl("wait", "hello", "--timeout", "200ms", code=5)
-        self.assertIn("timed out after 200ms: hello is progressing", p.stderr)
+        self.assertIn("timed out after 200ms: hello is progressing. It goes on", p.stderr)
+        control.put_service(make_service(trouble="GetFunction was denied"))
+        p = self.run_ctl("wait", "hello", "--timeout", "200ms", code=5)
+        self.assertIn("hello is progressing, in trouble: GetFunction was denied. It goes on", p.stderr)
 
 
 class Diff(Case):

@@ -165,6 +165,20 @@ static void test_the_environment_is_clean(void **state)
 	assert_non_null(strstr(o->output, "args 0"));
 }
 
+static void test_a_folder_that_is_relative(void **state)
+{
+	struct rig *r = *state;
+	script(r, "here", 0700, "pwd");
+	cleanup(mem_free_p) char *before = getcwd(NULL, 0);
+	hooks_close(r->hooks);
+	assert_int_equal(chdir("/tmp"), 0);
+	r->hooks = hooks_new(&r->loop, strrchr(r->folder, '/') + 1);
+	const struct outcome *o = run(r, "here", "", 10000);
+	assert_int_equal(chdir(before), 0);
+	assert_int_equal(o->status, 0);
+	assert_string_equal(o->output, r->folder);
+}
+
 static void test_a_session_of_its_own_and_no_descriptors(void **state)
 {
 	struct rig *r = *state;
@@ -386,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    test(test_input_output_status),
 	    test(test_the_environment_is_clean),
+	    test(test_a_folder_that_is_relative),
 	    test(test_a_session_of_its_own_and_no_descriptors),
 	    test(test_who_does_not_read_its_input),
 	    test(test_only_the_end_of_the_output_is_kept),
