@@ -146,8 +146,9 @@ int apigateway_parse_integration(const struct http_response *r, const char *reso
 		return 1;
 	const struct reader rd = {.arena = v->arena, .type = API_REST};
 	struct view_method read = {0};
-	if (!read_integration(&rd, root, &read) || !read.integration_type)
-		return answer_malformed(r, "an integration has a type, and its uri is text", ret_error);
+	/* Without a type there is none: what stands in for AWS says so with an empty object instead of a 404. */
+	if (!read_integration(&rd, root, &read))
+		return answer_malformed(r, "an integration's type and uri are text", ret_error);
 	struct view_method *all = answer_extend(v->arena, v->api.methods, v->api.n_methods, 0, sizeof(*all));
 	for (size_t i = 0; i < v->api.n_methods; i++)
 		if (all[i].resource_id && strcmp(all[i].resource_id, resource_id) == 0 &&

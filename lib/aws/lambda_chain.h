@@ -52,8 +52,9 @@ void lambda_build_add_permission(struct arena *a, const struct aws_endpoint *e, 
 				 struct http_request *ret);
 void lambda_build_remove_permission(struct arena *a, const struct aws_endpoint *e, const char *function,
 				    const char *alias, const char *sid, struct http_request *ret);
-must_use int lambda_parse_policy(const struct http_response *r, struct arena *a, struct view_policy *ret,
-				 struct aws_error *ret_error);
+/* The statements about that alias. */
+must_use int lambda_parse_policy(const struct http_response *r, const char *alias, struct arena *a,
+				 struct view_policy *ret, struct aws_error *ret_error);
 /* ret_bytes: of the statement that was added. */
 must_use int lambda_parse_add_permission(const struct http_response *r, size_t *ret_bytes, struct aws_error *ret_error);
 

@@ -153,7 +153,16 @@ static json_t *load_embedded(const json_t *root, const char *key, size_t *ret_by
 	return json_from_body(&inner, &why);
 }
 
-int lambda_parse_policy(const struct http_response *r, struct arena *a, struct view_policy *ret,
+/* Whether a statement is about that alias. AWS keeps a policy for each; what stands in for it may keep one for all. */
+static bool is_about(const json_t *statement, const char *alias)
+{
+	const char *resource = json_string_value(json_object_get(statement, "Resource"));
+	const char *colon = resource ? strrchr(resource, ':') : NULL;
+
+	return !colon || strcmp(colon + 1, alias) == 0;
+}
+
+int lambda_parse_policy(const struct http_response *r, const char *alias, struct arena *a, struct view_policy *ret,
 			struct aws_error *ret_error)
 {
 	json_t *root cleanup(json_decref_p) = json_from_answer(r, ret_error);
@@ -168,13 +177,15 @@ int lambda_parse_policy(const struct http_response *r, struct arena *a, struct v
 	struct view_statement *statements = answer_extend(a, NULL, 0, n, sizeof(*statements));
 	if (!statements)
 		return answer_malformed(r, "a policy has at most 20,000 statements here", ret_error);
-	for (size_t i = 0; i < n; i++)
-		if (!read_statement(a, json_is_array(items) ? json_array_get(items, i) : items, &statements[i]))
+	for (size_t i = 0; i < n; i++) {
+		const json_t *item = json_is_array(items) ? json_array_get(items, i) : items;
+		if (!read_statement(a, item, &statements[p.n_statements]))
 			return answer_malformed(
 			    r, "a policy's Statements are objects, their Sid text of at most 100 characters",
 			    ret_error);
+		p.n_statements += is_about(item, alias);
+	}
 	p.statements = statements;
-	p.n_statements = n;
 	*ret = p;
 	return 0;
 }

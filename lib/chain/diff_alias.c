@@ -289,12 +289,24 @@ static struct decision decide_move(struct diff *d, size_t n, const struct view_a
 				       version_name(d, version)));
 }
 
+/* While a rollout is at work the alias is its own, until another version is wanted: that one takes its place, and the
+ * traffic goes back first. */
+static struct decision decide_newer(struct diff *d, size_t n, const struct view_alias_entry *e)
+{
+	struct wanted w = alias_wanted(d, n, e);
+
+	if (w.want != WANT_VERSION || w.version == VERSION_LATEST || w.version == d->m->aliases[n].reached ||
+	    check_usable(d, w.version).deed != DEED_NONE)
+		return (struct decision){0};
+	return (struct decision){.deed = DEED_ROLLOUT, .version = w.version};
+}
+
 static struct decision decide(struct diff *d, size_t n, const struct view_alias_entry *e)
 {
 	if (!e)
 		return decide_missing(d, n);
 	if (d->m->aliases[n].rollout_live)
-		return (struct decision){0};
+		return decide_newer(d, n, e);
 	if (e->view.odd || e->view.target.weight_bp > 0)
 		return decide_weighted(d, e);
 	struct wanted w = alias_wanted(d, n, e);

@@ -80,6 +80,8 @@ void reconcile_free(struct reconcile *r); /* NULL is fine */
 /* As of the end; borrowed until reconcile_free. */
 const struct chain_view *reconcile_view(const struct reconcile *r);
 const struct change_list *reconcile_changes(const struct reconcile *r);
+/* A rollout that the changes ask for was started: into the memory. */
+void reconcile_remember(const struct reconcile *r, const struct change *rollout);
 /* $LATEST or a version is being made ready: look again soon. */
 bool reconcile_unsettled(const struct reconcile *r);
 /* The CodeSha256 of the declared zip; "" when there is none. */

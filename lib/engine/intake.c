@@ -339,7 +339,8 @@ static enum intake_result take(struct intake *in)
 	if (known && strcmp(known, in->hash) == 0 && !is_submit(in->source))
 		return INTAKE_UNCHANGED;
 	if (in->plan->owner)
-		return refuse(in, "`service` is what rolloutd itself writes into the rollouts of a service: take it out");
+		return refuse(in,
+			      "`service` is what rolloutd itself writes into the rollouts of a service: take it out");
 	why = unusable(e, in->plan);
 	if (why)
 		return refuse(in, why);

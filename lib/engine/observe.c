@@ -339,7 +339,7 @@ static int take_policy(struct observation *o, const struct http_response *r, str
 
 	memcpy(copy, o->view.aliases, o->view.n_aliases * sizeof(*copy));
 	copy[o->index].policy_read = true;
-	if (r && lambda_parse_policy(r, o->view.arena, &copy[o->index].policy, problem) != 0)
+	if (r && lambda_parse_policy(r, copy[o->index].name, o->view.arena, &copy[o->index].policy, problem) != 0)
 		return 1;
 	o->view.aliases = copy;
 	return 0;

@@ -233,7 +233,7 @@ static void landed(struct reconcile *r, const struct change_answer *answer)
 /* The account is told by nothing but the function itself, so one that was just made is looked at anew. */
 static bool needs_look(const struct reconcile *r)
 {
-	return r->change->kind == CHANGE_CREATE_FUNCTION || r->change->kind == CHANGE_DELETE_VERSION;
+	return r->change->kind == CHANGE_CREATE_FUNCTION;
 }
 
 static void answered(void *arg, const struct http_response *response, const struct aws_error *error)
@@ -450,6 +450,13 @@ const struct chain_view *reconcile_view(const struct reconcile *r)
 const struct change_list *reconcile_changes(const struct reconcile *r)
 {
 	return &r->changes;
+}
+
+void reconcile_remember(const struct reconcile *r, const struct change *rollout)
+{
+	struct chain_input in = input(r);
+
+	chain_remember_after(&in, rollout, NULL, r->config.memory);
 }
 
 bool reconcile_unsettled(const struct reconcile *r)

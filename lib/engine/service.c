@@ -550,6 +550,9 @@ enum engine_answer service_retry(struct service *s, const char *by, const char *
 		return ENGINE_REFUSED;
 	}
 	s->state.memory.insist = true;
+	s->state.memory.code_done = false;
+	for (size_t n = 0; n < s->plan->service.n_aliases; n++)
+		s->state.memory.aliases[n].insisted = false;
 	s->state.paused = false;
 	s->failures = 0;
 	s->state.probe_failures = 0;

@@ -287,7 +287,6 @@ static void start_rollout(struct service *s, const struct change *c)
 	struct plan_verify targets[LIMIT_SERVICE_STAGES];
 	char(*urls)[LIMIT_URL] cleanup(mem_free_p) = mem_array(LIMIT_SERVICE_STAGES, LIMIT_URL);
 	size_t n = probe_targets(s, c->index, targets, urls);
-	struct alias_memory *m = &s->state.memory.aliases[c->index];
 	char by[128], why[LIMIT_REASON];
 	struct item *i;
 
@@ -299,8 +298,7 @@ static void start_rollout(struct service *s, const struct change *c)
 		look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
 		return;
 	}
-	*m = (struct alias_memory){
-	    .reached = c->version, .rollout_live = true, .seen = m->seen, .seen_unix_ms = m->seen_unix_ms};
+	reconcile_remember(s->last, c);
 	service_mark_dirty(s);
 }
 

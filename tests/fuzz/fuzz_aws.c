@@ -112,7 +112,7 @@ static void fuzz_lambda_chain(unsigned which, const struct http_response *r)
 			require(*v.aliases[i].name && strlen(v.aliases[i].name) <= LIMIT_ALIAS_NAME);
 		break;
 	case 4:
-		check_error(lambda_parse_policy(r, v.arena, &policy, &e), r, &e);
+		check_error(lambda_parse_policy(r, "prod", v.arena, &policy, &e), r, &e);
 		for (size_t i = 0; i < policy.n_statements; i++)
 			require(policy.statements[i].sid);
 		break;

@@ -71,7 +71,7 @@ static int parse_policy(struct arena *a, const char *policy, struct view_policy 
 	buf_add_json_string(&b, policy);
 	buf_add_text(&b, ",\"RevisionId\":\"r\"}");
 	struct http_response r = answer_body(buf_text(&b));
-	return lambda_parse_policy(&r, a, p, e);
+	return lambda_parse_policy(&r, "prod", a, p, e);
 }
 
 static void policies_are_read(void **state)
@@ -179,9 +179,9 @@ static void what_is_no_policy_is_refused(void **state)
 		assert_int_equal(p.bytes, 17);
 	}
 	struct http_response r = answer_body("{\"Policy\":{\"Statement\":[]}}");
-	assert_int_equal(lambda_parse_policy(&r, a, &p, &e), 1);
+	assert_int_equal(lambda_parse_policy(&r, "prod", a, &p, &e), 1);
 	r = answer_of(404, "x-amzn-errortype", "ResourceNotFoundException", "{\"Message\":\"no policy\"}");
-	assert_int_equal(lambda_parse_policy(&r, a, &p, &e), 1);
+	assert_int_equal(lambda_parse_policy(&r, "prod", a, &p, &e), 1);
 	assert_int_equal(e.class, AWS_NOT_FOUND);
 }
 
@@ -212,7 +212,7 @@ static void cut_policy(const struct http_response *r, void *ctx)
 	struct view_policy p;
 	struct aws_error e = {0};
 	(void)ctx;
-	assert_int_equal(lambda_parse_policy(r, a, &p, &e), 1);
+	assert_int_equal(lambda_parse_policy(r, "prod", a, &p, &e), 1);
 	assert_int_equal(e.class, AWS_MALFORMED);
 }
 
