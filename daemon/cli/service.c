@@ -185,13 +185,12 @@ void service_put_line(struct canvas *c, const json_t *service)
 {
 	const char *phase = field_text(service, "phase"), *reason = field_text(service, "reason");
 	const json_t *aliases = field_array(service, "aliases");
-	size_t n = json_array_size(aliases);
+	size_t n = json_array_size(aliases), declared = count_declared(aliases);
 
 	canvas_putf(c, STYLE_BOLD, "%s ", field_text(service, "name"));
 	canvas_put(c, page_phase_style(phase), phase);
-	if (n > 0)
-		canvas_putf(c, STYLE_PLAIN, ", %zu of %zu %s as declared", count_declared(aliases), n,
-			    n == 1 ? "alias" : "aliases");
+	if (declared < n)
+		canvas_putf(c, STYLE_PLAIN, ", %zu of %zu %s as declared", declared, n, n == 1 ? "alias" : "aliases");
 	if (reason[0])
 		canvas_putf(c, STYLE_PLAIN, ": %s", reason);
 	canvas_end_line(c);
