@@ -2,9 +2,9 @@
  * Runs the programs of hooks_dir for plans: no shell, a clean environment, a session of their own, an end after their
  * time. What a hook leaves running in its process group when it ends is killed.
  *
- * A program is refused, with a sentence, unless its name is one of a regular file in hooks_dir that may be executed, and
- * both the file and the folder belong to root or to the daemon's own user and can be written by nobody else: whoever may
- * write a plan may name a hook, and must not be able to bring one along.
+ * A program is refused, with a sentence, unless its name is that of a regular file in hooks_dir that may be executed,
+ * and both the file and the folder belong to root or to the daemon's own user and can be written by nobody else: who
+ * may write a plan may name a hook, and must not be able to bring one along.
  */
 #pragma once
 

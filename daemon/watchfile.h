@@ -1,7 +1,7 @@
 /*
- * Watches the files that services' code comes from: a new build is taken up a moment after it was written, rather than
- * when the service is compared with AWS the next time. Works by looking once a second, as builds replace their output by
- * renaming, remove its folder, or write to a file system that gives no notices.
+ * Watches the files that services' code comes from: a new build is taken up a moment after it was written, rather
+ * than when the service is compared with AWS the next time. Works by looking once a second, as builds replace their
+ * output by renaming, remove its folder, or write to a file system that gives no notices.
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-/* One rollout, or one service, as people read it: the page that `status` prints and `watch` redraws, and its one-line form. */
+/*
+ * One rollout, or one service, as people read it: the page that `status` prints and `watch` redraws, and its one-line
+ * form.
+ */
 #pragma once
 
 #include <jansson.h>

@@ -1,6 +1,6 @@
 /*
- * From a parsed request to the text of its answer, without any HTTP. The stream of events is not here: see stream.h; nor
- * are diff and doctor, whose answers come later: see inquiry.h.
+ * From a parsed request to the text of its answer, without any HTTP. The stream of events is not here: see stream.h;
+ * nor are diff and doctor, whose answers come later: see inquiry.h.
  */
 #pragma once
 
