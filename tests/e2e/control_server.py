@@ -230,7 +230,8 @@ class Control:
             return self.answers[method, path]
         if path == "/v1/rollouts":
             newest = {r["name"]: r for r in self.rollouts}
-            return 200, {"now": utc(time.time()), "services": self.services, "rollouts": list(newest.values()), "files": self.files}
+            return 200, {"now": utc(time.time()), "services": self.services, "rollouts": list(newest.values()),
+                         "files": self.files}  # fmt: skip
         if path == "/v1/version":
             return 200, {"version": "9.9.9", "api": "v1", "started_at": utc(time.time() - 100)}
         if path == "/v1/history":

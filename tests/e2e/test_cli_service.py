@@ -55,7 +55,7 @@ class Looking(Case):
         self.assertEqual(lines[1], "progressing: alias prod moves")
         self.assertRegex(out, r"(?m)^  ALIAS +DECLARED +HOLDS +ROLLOUT +STATE$")
         self.assertRegex(out, r"(?m)^  dev +\$LATEST +\$LATEST +- +as declared$")
-        self.assertRegex(out, r"(?m)^  prod +version 2 +version 1 \(90%\) and version 2 \(10%\) +hello\.prod +progressing")
+        self.assertRegex(out, r"(?m)^  prod +version 2 +version 1 \(90%\) and version 2 \(10%\) +hello\.prod +progr")
         self.assertRegex(out, r"(?m)^  prod +prod +https://abc123\.execute-api/prod/hello$")
         self.assertIn("  What differs from the plan:\n  ~ alias prod: version: 1 -> 2, by a rollout\n", out)
         self.assertRegex(out, r"(?m)^  checked     .*, 3\ds ago$")
@@ -128,7 +128,7 @@ class Looking(Case):
     def test_validate_json(self):
         p = self.run_ctl("validate", "-o", "json", self.write("s.yaml", SERVICE))
         check = json.loads(p.stdout)["files"][0]
-        self.assertEqual((check["valid"], check["kind"], check["name"], check["plan"]), (True, "Service", "hello", None))
+        self.assertEqual([check[k] for k in ("valid", "kind", "name", "plan")], [True, "Service", "hello", None])
         self.assertEqual([(a["name"], a["declared"], a["rollout"]) for a in check["aliases"]],
                          [("dev", "$LATEST", ""), ("prod", "version 2", "hello.prod")])
         self.assertEqual(check["aliases"][1]["plan"]["steps"][0]["weight"], 10)
@@ -218,7 +218,7 @@ class Diff(Case):
             change("update-stage", "stage dev of API hello-api", "variable lambdaAlias", "x", ""),
             change("rollout", "alias test", "version", "1", "2"),
             change("remove-permission", "permission old-one of alias prod"),
-            change("problem", "alias dev", text="somebody moved it to version 9. To move it back: rolloutctl retry hello"),
+            change("problem", "alias dev", text="somebody moved it. To move it back: rolloutctl retry hello"),
             change("wait", "version 2", text="it is Pending"),
             change("unheard-of", "something new", to="1"),
         ])  # fmt: skip
@@ -230,7 +230,7 @@ class Diff(Case):
 ~ stage dev of API hello-api: variable lambdaAlias: x -> (none)
 ~ alias test: version: 1 -> 2, by a rollout
 - permission old-one of alias prod
-! alias dev: somebody moved it to version 9. To move it back: rolloutctl retry hello
+! alias dev: somebody moved it. To move it back: rolloutctl retry hello
 . version 2: it is Pending
 ~ something new: 1
 8 changes would be made; 1 problem in the way; 1 thing has to be waited for
