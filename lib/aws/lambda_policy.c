@@ -153,13 +153,20 @@ static json_t *load_embedded(const json_t *root, const char *key, size_t *ret_by
 	return json_from_body(&inner, &why);
 }
 
+#define QUALIFIED_COLONS 7 /* arn:aws:lambda:REGION:ACCOUNT:function:NAME:ALIAS */
+
 /* Whether a statement is about that alias. AWS keeps a policy for each; what stands in for it may keep one for all. */
 static bool is_about(const json_t *statement, const char *alias)
 {
 	const char *resource = json_string_value(json_object_get(statement, "Resource"));
-	const char *colon = resource ? strrchr(resource, ':') : NULL;
-
-	return !colon || strcmp(colon + 1, alias) == 0;
+	const char *last = resource;
+	size_t colons = 0;
+	for (const char *c = resource; c && *c; c++)
+		if (*c == ':') {
+			colons++;
+			last = c + 1;
+		}
+	return colons != QUALIFIED_COLONS || strcmp(last, alias) == 0;
 }
 
 int lambda_parse_policy(const struct http_response *r, const char *alias, struct arena *a, struct view_policy *ret,

@@ -295,7 +295,9 @@ static struct decision decide_newer(struct diff *d, size_t n, const struct view_
 {
 	struct wanted w = alias_wanted(d, n, e);
 
-	if (w.want != WANT_VERSION || w.version == VERSION_LATEST || w.version == d->m->aliases[n].reached ||
+	uint64_t reached = d->m->aliases[n].reached;
+
+	if (w.want != WANT_VERSION || w.version == VERSION_LATEST || reached == 0 || w.version == reached ||
 	    check_usable(d, w.version).deed != DEED_NONE)
 		return (struct decision){0};
 	return (struct decision){.deed = DEED_ROLLOUT, .version = w.version};

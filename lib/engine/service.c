@@ -358,6 +358,7 @@ static void inherit(struct service *s, const struct service *older)
 {
 	service_copy_memory(older, &s->plan->service, &s->state.memory);
 	s->state.changes_made = older->state.changes_made;
+	(void)text_copy(s->state.api_id, sizeof(s->state.api_id), older->state.api_id);
 }
 
 /* The new row, the older one's end, and the source, in one transaction. */
@@ -397,19 +398,20 @@ static int record_new(struct service *s, struct service *older, const char *sour
 	return r;
 }
 
-/* A live rollout whose way the new content describes otherwise is started anew: it goes home first. */
-static void forget_changed_rollouts(struct service *s)
+/* A live rollout whose way the new content describes otherwise is started anew: the old one goes home first. */
+static void restart_changed_rollouts(struct service *s, const char *by)
 {
+	char why[LIMIT_REASON];
+
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
 		const struct item *i = service_rollout(s, n);
-		struct alias_memory *m = &s->state.memory.aliases[n];
 		struct plan *p cleanup(plan_free_p) = NULL;
 
-		if (!i || i->unreadable)
+		if (!i || i->unreadable || s->plan->service.aliases[n].follow == FOLLOW_HEAD)
 			continue;
-		p = plan_make_child(s->plan, n, i->plan->version, i->plan->verify, i->plan->n_verify);
-		if (p && strcmp(p->hash, i->plan->hash) != 0)
-			m->reached = 0;
+		p = service_make_rollout(s, n, i->plan->version);
+		if (p && strcmp(p->hash, i->plan->hash) != 0 && !intake_start(s->engine, take_ptr(p), false, by, why))
+			service_event(s, rollout_announce_name(ANNOUNCE_TROUBLE), why, "");
 	}
 }
 
@@ -439,11 +441,11 @@ enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t 
 		service_free(older);
 	}
 	link_service(s);
-	forget_changed_rollouts(s);
 	service_look_soon(s, 0);
 	(void)snprintf(text, sizeof(text), "accepted from %.80s: keeps function %.64s, %zu aliases, %zu stages", source,
 		       plan->function, plan->service.n_aliases, plan->service.api.n_stages);
 	service_event(s, "accepted", text, by);
+	restart_changed_rollouts(s, source);
 	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu is accepted", s->name, (unsigned long long)s->attempt);
 	engine_turn(e);
 	return older ? INTAKE_SUPERSEDES : INTAKE_STARTED;

@@ -63,6 +63,8 @@ void service_rollout_name(const struct service *s, size_t alias, char out[static
 /* service_check.c */
 void service_check(struct service *s);
 void service_stop(struct service *s); /* whatever it is doing */
+/* The rollout that brings an alias to a version, its stages' probes included; NULL: they have no usable address. */
+struct plan *service_make_rollout(const struct service *s, size_t alias, uint64_t version);
 /* The phase that operators see: a rollout that needs somebody is the service's matter, too. */
 enum rollout_phase service_phase(const struct service *s, const char **ret_reason);
 

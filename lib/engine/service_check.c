@@ -282,17 +282,25 @@ static bool probe(struct service *s)
 
 /* --- rollouts --- */
 
-static void start_rollout(struct service *s, const struct change *c)
+struct plan *service_make_rollout(const struct service *s, size_t alias, uint64_t version)
 {
 	struct plan_verify targets[LIMIT_SERVICE_STAGES];
 	char(*urls)[LIMIT_URL] cleanup(mem_free_p) = mem_array(LIMIT_SERVICE_STAGES, LIMIT_URL);
-	size_t n = probe_targets(s, c->index, targets, urls);
+	size_t n = probe_targets(s, alias, targets, urls);
+
+	return plan_make_child(s->plan, alias, version, targets, n);
+}
+
+static void start_rollout(struct service *s, const struct change *c)
+{
+	struct plan *p = service_make_rollout(s, c->index, c->version);
 	char by[128], why[LIMIT_REASON];
 	struct item *i;
 
 	(void)snprintf(by, sizeof(by), "service %.63s", s->name);
-	i = intake_start(s->engine, plan_make_child(s->plan, c->index, c->version, targets, n), s->state.memory.insist,
-			 by, why);
+	(void)text_copy(why, sizeof(why),
+			"its stages' addresses are none that can be asked: only https, or http on this host");
+	i = p ? intake_start(s->engine, p, s->state.memory.insist, by, why) : NULL;
 	if (!i) {
 		trouble(s, why);
 		look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));

@@ -365,7 +365,11 @@ static void resources_are_read_with_their_methods(void **state)
 	assert_string_equal(v.api.methods[1].uri, "u");
 	assert_string_equal(v.api.methods[0].uri, URI);
 	assert_null(v.api.methods[2].integration_type);
-	r = answer_body("{\"uri\":\"u\"}");
+	/* There is none, as some say it. */
+	r = answer_body("{}");
+	assert_int_equal(apigateway_parse_integration(&r, "r1", "POST", &v, &e), 0);
+	assert_null(v.api.methods[1].integration_type);
+	r = answer_body("{\"type\":7}");
 	assert_int_equal(apigateway_parse_integration(&r, "r1", "POST", &v, &e), 1);
 	chain_view_deinit(&v);
 }

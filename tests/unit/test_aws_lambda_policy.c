@@ -222,6 +222,25 @@ static void every_cut_is_refused(void **state)
 	each_truncation("{\"Policy\":\"{\\\"Statement\\\":[{\\\"Sid\\\":\\\"x\\\"}]}\"}", cut_policy, NULL);
 }
 
+/* What keeps one policy for all aliases: the others' statements are not this one's. */
+static void policy_of_all_aliases(void **state)
+{
+	(void)state;
+	struct arena *a cleanup(arena_free_p) = arena_new();
+	struct view_policy p;
+	struct aws_error e;
+	assert_int_equal(parse_policy(a,
+				      "{\"Statement\":["
+				      "{\"Sid\":\"a\",\"Resource\":\"arn:aws:lambda:r:1:function:hello:test\"},"
+				      "{\"Sid\":\"b\",\"Resource\":\"arn:aws:lambda:r:1:function:hello:prod\"},"
+				      "{\"Sid\":\"c\",\"Resource\":\"arn:aws:lambda:r:1:function:prod\"}]}",
+				      &p, &e),
+			 0);
+	assert_int_equal(p.n_statements, 2);
+	assert_string_equal(p.statements[0].sid, "b");
+	assert_string_equal(p.statements[1].sid, "c");
+}
+
 static void recorded_policies(void **state)
 {
 	(void)state;
@@ -264,6 +283,7 @@ int main(void)
 	    cmocka_unit_test(what_is_no_policy_is_refused),
 	    cmocka_unit_test(added_permissions_tell_their_size),
 	    cmocka_unit_test(every_cut_is_refused),
+	    cmocka_unit_test(policy_of_all_aliases),
 	    cmocka_unit_test(recorded_policies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
