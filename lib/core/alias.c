@@ -27,7 +27,7 @@ void alias_target_format(const struct alias_target *t, char *out, size_t size)
 
 	version_format(t->version, main_version);
 	if (t->weight_bp == 0) {
-		(void)snprintf(out, size, "version %s", main_version);
+		(void)snprintf(out, size, "%s%s", t->version == VERSION_LATEST ? "" : "version ", main_version);
 		return;
 	}
 	version_format(t->extra, extra);

@@ -550,3 +550,20 @@ void doctor_start(struct inspect *n)
 	judge_stages(d);
 	next(d);
 }
+
+void doctor_tell_error(struct inspect *n, const struct aws_error *error, const char *text)
+{
+	static const char *const cures[] = {
+	    [AWS_DENIED] = "allow this operation to the identity of the account",
+	    [AWS_CREDENTIALS] = "give the daemon keys that work: see AWS_ACCESS_KEY_ID and the profile of the account",
+	    [AWS_SKEW] = "set this host's clock",
+	    [AWS_NO_CONNECTION] = "check the network and the endpoint from this host",
+	    [AWS_NO_ANSWER] = "check the network and the endpoint from this host",
+	};
+	const char *cure = (size_t)error->class < array_len(cures) ? cures[error->class] : NULL;
+	char subject[96];
+	struct finding f = {FINDING_PROBLEM, subject, text, cure ? cure : "ask again; AWS's own words say what it is"};
+
+	(void)snprintf(subject, sizeof(subject), "account %.60s", n->plan->account);
+	inspect_end(n, NULL, &f, 1);
+}

@@ -131,7 +131,10 @@ static void looked(void *arg, const struct aws_error *error, const char *operati
 	}
 	if (error) {
 		aws_error_format(error, operation, text, sizeof(text));
-		inspect_end(n, text, NULL, 0);
+		if (n->what == INSPECT_DOCTOR)
+			doctor_tell_error(n, error, text);
+		else
+			inspect_end(n, text, NULL, 0);
 		return;
 	}
 	if (reconcile_unsettled(n->reconcile))
@@ -222,10 +225,16 @@ uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what w
 
 void engine_inspect_forget(struct engine *e, uint64_t ticket)
 {
-	for (struct inspect *n = e->first_inspect; n; n = n->next) {
-		if (n->ticket == ticket)
-			n->forgotten = true;
-	}
+	struct inspect *n = e->first_inspect;
+
+	while (n && n->ticket != ticket)
+		n = n->next;
+	if (!n)
+		return;
+	n->forgotten = true;
+	/* A call of the doctor's refers to it until it is answered; so does a refusal that waits for its turn. */
+	if (n->reconcile && !n->doctor)
+		inspect_end(n, NULL, NULL, 0);
 }
 
 void inspects_free(struct engine *e)

@@ -34,4 +34,6 @@ void inspect_end(struct inspect *n, const char *error, const struct finding *fin
 struct chain_place inspect_place(const struct inspect *n);
 /* Begins to try things out; ends with inspect_end. */
 void doctor_start(struct inspect *n);
+/* Not even looking was possible: that is the finding. */
+void doctor_tell_error(struct inspect *n, const struct aws_error *error, const char *text);
 void doctor_free(struct doctor *d); /* NULL is fine */

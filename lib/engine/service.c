@@ -475,11 +475,11 @@ static struct item *only_rollout(const struct service *s, char *ret_text)
 	if (n_found == 1)
 		return found;
 	if (n_found == 0)
-		(void)snprintf(ret_text, LIMIT_REASON,
-			       "no rollout of %.63s is under way; a finished one goes back by its own name, as in "
-			       "`rolloutctl rollback %.63s.%.60s`",
-			       s->name, s->name,
-			       s->plan->service.n_aliases > 0 ? s->plan->service.aliases[0].name : "ALIAS");
+		(void)snprintf(
+		    ret_text, LIMIT_REASON,
+		    "no rollout of %.63s is under way; a finished one goes back by its own name: `rolloutctl rollback "
+		    "%.63s.ALIAS`",
+		    s->name, s->name);
 	else
 		(void)snprintf(ret_text, LIMIT_REASON, "several rollouts of it are under way: name one of %s", names);
 	return NULL;

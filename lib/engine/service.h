@@ -76,5 +76,3 @@ must_use int service_record_decode(const char *json, const struct service_spec *
 
 /* service_view.c */
 void service_show(const struct service *s, engine_service_cb cb, void *ctx);
-/* What an alias should hold, in words. */
-void service_declared(const struct service_alias *a, char *out, size_t size);

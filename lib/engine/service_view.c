@@ -15,28 +15,6 @@ struct texts {
 	char state[LIMIT_REASON];
 };
 
-void service_declared(const struct service_alias *a, char *out, size_t size)
-{
-	char span[32];
-
-	switch (a->follow) {
-	case FOLLOW_VERSION:
-		(void)snprintf(out, size, "version %llu", (unsigned long long)a->version);
-		break;
-	case FOLLOW_NEWEST:
-		(void)snprintf(out, size, "the newest version");
-		break;
-	case FOLLOW_HEAD:
-		(void)snprintf(out, size, "$LATEST");
-		break;
-	case FOLLOW_ALIAS:
-		text_format_span(a->soak_ms, span);
-		(void)snprintf(out, size, "what %.100s holds%s%s", a->from_alias, a->soak_ms > 0 ? ", after " : "",
-			       a->soak_ms > 0 ? span : "");
-		break;
-	}
-}
-
 /* What is said about an alias in what differs; NULL: nothing. */
 static const struct change *change_of(const struct service *s, size_t alias)
 {
@@ -76,7 +54,7 @@ static void show_alias(const struct service *s, size_t n, struct texts *t, struc
 	const struct view_alias_entry *is = v ? chain_view_alias(v, s->plan->service.aliases[n].name) : NULL;
 	const struct item *i = service_rollout(s, n);
 
-	service_declared(&s->plan->service.aliases[n], t->declared, sizeof(t->declared));
+	form_declared(&s->plan->service.aliases[n], t->declared, sizeof(t->declared));
 	if (i && !i->unreadable && i->state.prepared)
 		alias_target_format(&i->state.live, t->holds, sizeof(t->holds));
 	else if (is)

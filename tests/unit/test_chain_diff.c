@@ -326,9 +326,15 @@ static void test_alias_moves(void **state)
 	assert_list(g, "rollout alias prod: version: version 2 -> version 3, by a rollout\n");
 	assert_null(chain_first_call(&g->list));
 	g->memory.aliases[2].rollout_live = true;
+	g->memory.aliases[2].reached = 3;
 	chain_rig_alias(g, "prod")->view.target = (struct alias_target){.version = 2, .extra = 3, .weight_bp = 1000};
 	chain_rig_ask(g);
 	assert_list(g, "");
+	/* It works on another version than is wanted now: this one takes its place. */
+	g->memory.aliases[2].reached = 1;
+	chain_rig_ask(g);
+	assert_list(g, "rollout alias prod: version: version 2 (90%) and version 3 (10%) -> version 3, by a rollout\n");
+	g->memory.aliases[2].reached = 3;
 	/* Its end was a rollback. */
 	g->memory.aliases[2] =
 	    (struct alias_memory){.reached = 3, .rolled_back = true, .outcome = "errors: 9% of version 3"};
@@ -455,6 +461,7 @@ static void test_alias_follows(void **state)
 	/* The source takes another version: from then on time counts. */
 	chain_rig_alias(g, "test")->view.target = (struct alias_target){.version = 1, .extra = 2, .weight_bp = 1000};
 	g->memory.aliases[1].rollout_live = true;
+	g->memory.aliases[1].reached = 2;
 	g->aliases[1].version = 2;
 	chain_rig_ask(g);
 	assert_int_equal(g->memory.aliases[2].seen, 0);
