@@ -590,13 +590,14 @@ class Alone(RolloutCase):
         self.assertEqual(self.world.changes("f-1"), ["1", "1+3@50", "1"])
 
     def test_calls_that_are_counted(self):
-        """One GetAlias and one UpdateAlias for each weight: nothing else of the quota that all operations share."""
+        """One GetAlias, one look at provisioned concurrency, and one UpdateAlias for each weight: nothing else of the
+        quota that all operations share."""
         ctl = self.begin()
         self.drop("thrifty", "f-0", steps=[(10, 1), (30, 1), (60, 1)])
         ctl.phase("thrifty", "succeeded")
         operations = self.world.counters()["operations"]
         shared = {k: v["calls"] for k, v in operations.items() if k not in ("GetMetricData", "GetFunction")}
-        self.assertEqual(shared, {"GetAlias": 1, "UpdateAlias": 4})
+        self.assertEqual(shared, {"GetAlias": 1, "ListProvisionedConcurrencyConfigs": 1, "UpdateAlias": 4})
         self.assertEqual(operations["GetFunction"]["calls"], 2)
 
     def test_metrics_are_read_together(self):

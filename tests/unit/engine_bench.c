@@ -96,10 +96,14 @@ static void port_send(void *ctx, const struct http_request *request, int64_t tim
 		check_asked(b);
 	else if (strcmp(request->method, "PUT") == 0)
 		check_intent(b, request->body);
-	if (text_ends_with(request->host, ".example"))
+	if (text_ends_with(request->host, ".example")) {
 		answer_web(b, request, &f->reply);
-	else
+	} else if (b->no_concurrency && strstr(request->path, "/provisioned-concurrency")) {
+		f->reply = (struct world_reply){.fate = WORLD_ANSWER};
+		f->reply.response = (struct http_response){.status = 404, .body = "<html>404</html>", .body_len = 16};
+	} else {
 		world_handle(b->world, &copy, b->now, &f->reply);
+	}
 	f->due_ms = b->now.boot_ms + 1 + f->reply.delay_ms;
 	if (f->reply.fate == WORLD_SILENCE)
 		f->due_ms = b->now.boot_ms + timeout_ms;

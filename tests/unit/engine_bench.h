@@ -67,6 +67,7 @@ struct bench {
 	unsigned unrecorded; /* of them, without an intent in the store */
 	unsigned unrecorded_weights;
 	struct bench_hook hook;
+	bool no_concurrency; /* the service has never heard of provisioned concurrency */
 	struct bench_web web;
 	unsigned asked; /* for provisioned concurrency, or to give it back */
 	unsigned unrecorded_asks;

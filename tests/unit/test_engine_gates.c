@@ -340,6 +340,33 @@ static void a_bad_version_gives_it_back(void **state)
 	bench_free(b);
 }
 
+static void without_it_or_the_right_to_see_it_nothing_is_asked_for(void **state)
+{
+	struct bench *b = bench_new();
+	const char *first;
+
+	(void)state;
+	b->no_concurrency = true;
+	start(b, 2, "");
+	bench_run_for(b, MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_PROGRESSING);
+	assert_false(said(b, "provisioned concurrency"));
+	bench_free(b);
+	b = bench_new();
+	provision(b, "1");
+	bench_admin(b, "POST", "/_localaws/faults",
+		    "[{\"op\": \"ListProvisionedConcurrencyConfigs\", \"fault\": \"access_denied\", "
+		    "\"times\": 100}]");
+	start(b, 2, "");
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	first = strstr(b->published, "trouble: provisioned concurrency is left alone, as it may not be listed");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, "trouble: provisioned"));
+	assert_int_equal(b->asked, 0);
+	bench_free(b);
+}
+
 static void what_another_alias_has_is_kept(void **state)
 {
 	struct bench *b = bench_new();
@@ -608,6 +635,7 @@ int main(void)
 	    cmocka_unit_test(requests_must_be_answered),
 	    cmocka_unit_test(it_goes_along_with_the_traffic),
 	    cmocka_unit_test(a_bad_version_gives_it_back),
+	    cmocka_unit_test(without_it_or_the_right_to_see_it_nothing_is_asked_for),
 	    cmocka_unit_test(what_another_alias_has_is_kept),
 	    cmocka_unit_test(a_provisioned_alias_takes_no_steps),
 	    cmocka_unit_test(a_release_that_is_throttled_goes_on),
