@@ -380,6 +380,7 @@ static void start(struct hook *h)
 		close_one(&h->timer);
 		return;
 	}
+	uv_update_time(h->timer.loop); /* the loop's time is of its turn's begin: a hook gets all of its own */
 	require(uv_timer_start(&h->timer, timeout_cb, (uint64_t)h->timeout_ms, 0) == 0);
 	give_input(h);
 }

@@ -87,6 +87,14 @@ bool reconcile_unsettled(const struct reconcile *r);
 /* The CodeSha256 of the declared zip; "" when there is none. */
 const char *reconcile_code_sha256(const struct reconcile *r);
 
+/* --- prune.c --- */
+
+/* Of intents of a rollout that are not about its alias: above every sequence number of the rollout itself. */
+#define PUBLISH_SEQ (UINT64_C(1) << 32)
+
+/* The function's old versions go, as the rollout's plan says; it has succeeded. */
+void prune_versions(struct item *i);
+
 /* --- publish.c --- */
 
 /* version 0: not published; with `waiting` it will be, and the caller asks again later. */

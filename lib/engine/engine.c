@@ -317,6 +317,8 @@ static void take_effect(struct item *i, const struct rollout_effect *effect, con
 		break;
 	case EFFECT_ENDED:
 		services_rollout_ended(e, i);
+		if (i->state.phase == PHASE_SUCCEEDED && i->plan->keep_versions > 0 && !e->draining)
+			prune_versions(i);
 		e->recheck_pending = true;
 		e->reap_due = true;
 		break;

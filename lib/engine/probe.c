@@ -74,24 +74,13 @@ static void end(struct probe *p, const char *error)
 
 static void answered(void *arg, enum transport_result result, const struct http_response *response, const char *error);
 
-/* The URL is ours or was checked with the plan: scheme://host/path?query. */
 static void send(struct probe *p)
 {
 	struct arena *a cleanup(arena_free_p) = arena_new();
-	const char *url = p->targets[p->at].url;
-	const char *host = strstr(url, "://");
-	struct http_request r = {.method = "GET", .query = "", .body = ""};
-	const char *path, *query;
+	struct http_request r = {.method = "GET", .body = ""};
 
-	require(host);
-	r.scheme = arena_strndup(a, url, (size_t)(host - url));
-	host += 3;
-	path = host + strcspn(host, "/?");
-	r.host = arena_strndup(a, host, (size_t)(path - host));
-	query = strchr(path, '?');
-	r.path = path[0] == '/' ? arena_strndup(a, path, query ? (size_t)(query - path) : strlen(path)) : "/";
-	if (query)
-		r.query = arena_strdup(a, query + 1);
+	/* The URL is ours, or was checked with the plan. */
+	require(http_request_set_url(a, p->targets[p->at].url, &r) == 0);
 	http_request_add_header(&r, "User-Agent", "rolloutd-probe");
 	p->e->calls_open++;
 	p->e->ports.send(p->e->ports.ctx, &r, PROBE_TIMEOUT_MS, answered, p);

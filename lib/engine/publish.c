@@ -9,9 +9,6 @@
 #include "base/text.h"
 #include "engine/chain.h"
 
-/* Above every sequence number of the rollout itself, with which they share the row. */
-#define PUBLISH_SEQ (UINT64_C(1) << 32)
-
 struct publishing {
 	struct item *item; /* pinned */
 	struct service_spec spec;
