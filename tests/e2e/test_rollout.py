@@ -31,6 +31,20 @@ class Plans(Together):
         self.assertEqual(phases, ["preparing", "progressing", "promoting", "succeeded"])
         self.assertEqual([(h["attempt"], h["source"]) for h in self.ctl.history("canary")], [(1, "canary.yaml")])
 
+    def test_old_versions_go(self):
+        """But for the newest ones, those that an alias names, and the one that this rollout would go back to."""
+        f = self.function()
+        self.drop("keeps", f, steps=[(50, 1)], more="keep_versions: 2")
+        self.ctl.phase("keeps", "succeeded")
+        lam = self.world.aws("lambda")
+
+        def versions():
+            return [v["Version"] for v in lam.list_versions_by_function(FunctionName=f)["Versions"]]
+
+        wait_long("versions 3 and 4 to go", lambda: versions() == ["$LATEST", "1", "2", "5", "6"])
+        self.assertEqual([e["text"] for e in self.ctl.events("keeps", "changed")],
+                         [f"delete version 3 of function {f}", f"delete version 4 of function {f}"])
+
     def test_linear_steps(self):
         f = self.function()
         self.drop("linear", f, steps=[(20, 1), (40, 1), (60, 1), (80, 1)])
