@@ -24,8 +24,8 @@
 #define INVOKE_PLACES	    16 /* of LIMIT_CALLS_IN_FLIGHT, as a hook may take minutes to answer */
 #define GET_FUNCTION_FACTOR 10
 #define INVOKE_FACTOR	    10
-#define DEPLOYMENT_RPS	    0.2 /* an account has one in 5 seconds */
-#define RESOURCES_RPS_MAX   2	/* and 5 of these in 2 seconds */
+#define DEPLOYMENT_RPS	    0.18 /* an account has one in 5 seconds, counted where they arrive: a little slack */
+#define RESOURCES_RPS_MAX   2	 /* and 5 of these in 2 seconds */
 #define ALARMS_RPS_MAX	    5
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
 
