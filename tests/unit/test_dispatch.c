@@ -156,11 +156,11 @@ static void api_gateway_keeps_its_narrow_limits(void **state)
 	assert_non_null(strstr(w->sent[0].authorization, "/us-east-1/apigateway/"));
 	dispatch_rig_run_until(w, w->now.boot_ms + 2000);
 	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drssssssrrrr");
-	dispatch_rig_run_until(w, w->now.boot_ms + 2999);
+	dispatch_rig_run_until(w, w->now.boot_ms + 3555);
 	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drssssssrrrrr");
 	dispatch_rig_run_until(w, w->now.boot_ms + 1);
 	assert_int_equal(w->n_sent, 14);
-	dispatch_rig_run_until(w, w->now.boot_ms + 5000);
+	dispatch_rig_run_until(w, w->now.boot_ms + 5556);
 	assert_int_equal(w->n_sent, 15);
 	dispatch_rig_answer_all_from(w, 0);
 	dispatch_rig_free(w);
