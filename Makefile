@@ -21,9 +21,9 @@ again = +@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(s
 
 all: $(PROGRAMS) ## build rolloutd, rolloutctl and rollout-localaws (the default)
 
-demo: ## install what is missing, build, and show a rollout and a rollback on this machine
+demo: ## install what is missing, build, and show a service, its update and a rollback on this machine
 	@conf/deps.sh build
-	$(again) all
+	$(again) all hammer
 	@ROLLOUT_BUILD=$(BUILD) tests/demo/run
 
 check: ## install what is missing, build, and run every test

@@ -57,32 +57,52 @@ class Demo(unittest.TestCase):
         self.assertEqual(p.returncode, 0, p.stdout)
         self.assertTrue(p.stdout.isascii())
         self.assertNotIn("\x1b", p.stdout)
-        self.assertIn("hello-prod succeeded, 100% on version 2\n", p.stdout)
-        self.assertRegex(p.stdout, "\nhello-prod rolled-back, 0% on version 3: the canary failed ")
-        rows = {v: [int(n) for n in rest.split()]
-                for v, rest in re.findall(r"^  (V\d) ((?: +\d+){3})   \d+\.\d% of the users$", p.stdout, re.M)}
-        self.assertEqual(sorted(rows), ["V1", "V2", "V3"], p.stdout)
-        for version in ("V1", "V2"):
-            self.assertGreater(rows[version][0], 100)
-            self.assertEqual(rows[version][1], 0)
-        self.assertGreaterEqual(rows["V3"][0], 20)
-        self.assertGreater(rows["V3"][1], 0)
-        self.assertIn("\n  Requests that failed because of the update to version 2: 0\n", p.stdout)
-        met, users = map(int, re.search(r"Users that met version 3: (\d+) of (\d+) \(", p.stdout).groups())
-        self.assertEqual(met, rows["V3"][2])
-        self.assertLess(met / users, 0.25)
-        self.assertRegex(p.stdout, r"\n  Seconds to roll back: \d+\.\d,\n    of which \d+\.\d after ")
+        self.assertEqual(len(re.findall(r"^    (dev|test|prod) +http://127\S+/\1/_user_request_/hello  ->  Hello V1$",
+                                        p.stdout, re.M)), 3, p.stdout)  # fmt: skip
+        self.assertIn("hello.prod succeeded, 100% on version 2\n", p.stdout)
+        self.assertRegex(p.stdout, "\nhello.prod rolled-back, 0% on version 3: the canary failed ")
+        self.check_steps(p.stdout)
+        self.check_tables(p.stdout)
+        self.assertRegex(p.stdout, r"\n  Seconds until prod was back on version 2: \d+\.\d\n")
         self.assert_nothing_left()
 
+    def check_steps(self, text):
+        """While prod moved, users got about as much of version 2 as its weight says, and no failure."""
+        rows = re.findall(r"^ +(\d+)% +(\d+) +(\d+\.\d)% +(-?\d+)$", text, re.M)
+        self.assertEqual([int(weight) for weight, *_ in rows], [0, 10, 25, 50, 100], text)
+        for weight, answers, share, failed in rows:
+            self.assertGreater(int(answers), 10)
+            self.assertLess(abs(float(share) - int(weight)), 12, text)  # fewer than 4 standard deviations, and 200 ms
+            self.assertEqual(int(failed), 0)
+
+    def check_tables(self, text):
+        """Every request is in one column."""
+        rows = [(stage, *map(int, numbers)) for stage, *numbers in
+                re.findall(r"^  (dev|test|prod) +(\d+) +(\d+) +(\d+) +(\d+)$", text, re.M)]
+        self.assertEqual([row[0] for row in rows], ["dev", "test", "prod"] * 2, text)
+        good, bad = rows[:3], rows[3:]
+        for _, requests, old, new, failed in good:
+            self.assertEqual((old + new, failed), (requests, 0))
+            self.assertGreater(min(old, new), 50)
+        for _, requests, old, new, failed in bad:
+            self.assertEqual(old + new + failed, requests)
+            self.assertGreater(failed, 0)
+        total = sum(row[1] for row in good)
+        self.assertIn(f"\n  Requests that failed because of the update to version 2: 0 of {total}\n", text)
+        met, all_, failed = map(int, re.search(
+            r"Requests to prod that met version 3: (\d+) of (\d+) \(.*\); that it failed: (\d+)\n", text).groups())
+        self.assertEqual((met, all_, failed), (bad[2][3] + bad[2][4], bad[2][1], bad[2][4]))
+        self.assertLess(met / all_, 0.25)
+
     def test_counts_that_are_wrong_fail_it(self):
-        """Version 2 fails one request in fifty: too few to be rolled back, too many for what the demo promises."""
+        """One of the client's three URLs is none that the API has."""
         shim = os.path.join(self.folder, "shim")
-        os.mkdir(shim)
-        for name in ("rolloutd", "rolloutctl"):
+        os.makedirs(os.path.join(shim, "bench"))
+        for name in ("rolloutd", "rolloutctl", "rollout-localaws"):
             os.symlink(os.path.join(BUILD, name), os.path.join(shim, name))
-        with open(os.path.join(shim, "rollout-localaws"), "w", encoding="utf-8") as f:
-            f.write('#!/bin/sh\nsed -i \'s/"Hello V2"/"Hello V2", error_rate: 2%/\' world.yaml\n'
-                    f'exec {BUILD}/rollout-localaws "$@"\n')  # fmt: skip
+        with open(os.path.join(shim, "bench/hammer"), "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/bash\nexec {BUILD}/bench/hammer "${{@/dev\\/_user_request_\\/hello/dev/_user_request_/no}}"'
+                    "\n")  # fmt: skip
         os.chmod(f.name, 0o755)
         p = self.run_demo(ROLLOUT_BUILD=shim)
         self.assertEqual(p.returncode, 1, p.stdout)
@@ -92,7 +112,7 @@ class Demo(unittest.TestCase):
     def test_what_does_not_start_is_named(self):
         p = self.run_demo(ROLLOUT_BUILD=os.path.join(self.folder, "nothing"))
         self.assertEqual(p.returncode, 1)
-        self.assertIn("nothing/rollout-localaws is not there. Build it first: make", p.stdout)
+        self.assertIn("nothing/rollout-localaws is not there. Build it first: make all hammer", p.stdout)
         self.assert_nothing_left()
 
     def test_control_c_on_a_terminal(self):
@@ -102,7 +122,7 @@ class Demo(unittest.TestCase):
         self.addCleanup(os.close, master)
         text = self.read_until(master, "", "Ctrl-C ends watching")
         self.assertIn("\x1b[?25l", text)
-        self.assertEqual(len(self.left_running()), 4, self.left_running())  # the script and its three programs
+        self.assertEqual(len(self.left_running()), 5, self.left_running())  # the script and its four programs
         os.write(master, b"\x03")
         text = self.read_until(master, text, None)
         self.assertIn("\x1b[?25h", text)
