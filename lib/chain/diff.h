@@ -143,6 +143,10 @@ struct change_list {
 /* Appends nothing to the view; everything of the result lives in `a`. */
 void chain_diff(const struct chain_input *in, struct arena *a, struct change_list *ret);
 
+/* Everything that would be done one after the other, as if AWS answered each change well; then what remains. What does
+ * not exist yet has an id in parentheses. */
+void chain_forecast(const struct chain_input *in, struct arena *a, struct change_list *ret);
+
 /* The first call to make; NULL: none. */
 const struct change *chain_first_call(const struct change_list *l);
 

@@ -80,6 +80,8 @@ void reconcile_free(struct reconcile *r); /* NULL is fine */
 /* As of the end; borrowed until reconcile_free. */
 const struct chain_view *reconcile_view(const struct reconcile *r);
 const struct change_list *reconcile_changes(const struct reconcile *r);
+/* Everything that would follow, one after the other. */
+void reconcile_forecast(const struct reconcile *r, struct arena *a, struct change_list *ret);
 /* A rollout that the changes ask for was started: into the memory. */
 void reconcile_remember(const struct reconcile *r, const struct change *rollout);
 /* $LATEST or a version is being made ready: look again soon. */

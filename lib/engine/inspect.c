@@ -97,15 +97,6 @@ static void name_missing_alias(struct inspect *n)
 	}
 }
 
-static void copy_changes(struct inspect *n, const struct change_list *from)
-{
-	n->changes.items = arena_array(n->arena, from->len, sizeof(*n->changes.items));
-	n->changes.len = from->len;
-	if (from->len > 0)
-		memcpy(n->changes.items, from->items, from->len * sizeof(*n->changes.items));
-	name_missing_alias(n);
-}
-
 /* While AWS works on the code, nothing else was looked at. */
 static void name_unsettled(struct inspect *n)
 {
@@ -137,10 +128,12 @@ static void looked(void *arg, const struct aws_error *error, const char *operati
 			inspect_end(n, text, NULL, 0);
 		return;
 	}
-	if (reconcile_unsettled(n->reconcile))
+	if (reconcile_unsettled(n->reconcile)) {
 		name_unsettled(n);
-	else
-		copy_changes(n, reconcile_changes(n->reconcile));
+	} else {
+		reconcile_forecast(n->reconcile, n->arena, &n->changes);
+		name_missing_alias(n);
+	}
 	if (n->what == INSPECT_DOCTOR)
 		doctor_start(n);
 	else

@@ -452,6 +452,13 @@ const struct change_list *reconcile_changes(const struct reconcile *r)
 	return &r->changes;
 }
 
+void reconcile_forecast(const struct reconcile *r, struct arena *a, struct change_list *ret)
+{
+	struct chain_input in = input(r);
+
+	chain_forecast(&in, a, ret);
+}
+
 void reconcile_remember(const struct reconcile *r, const struct change *rollout)
 {
 	struct chain_input in = input(r);

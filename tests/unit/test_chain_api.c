@@ -532,6 +532,32 @@ static void test_http_without_auto_deploy(void **state)
 	assert_list(g, "");
 }
 
+/* What is foretold is what is done, one after the other. */
+static void test_forecast(void **state)
+{
+	struct chain_rig *g = *state;
+	struct arena *a cleanup(arena_free_p) = arena_new();
+	struct change_list l;
+	struct chain_input in;
+
+	chain_rig_ask(g);
+	in = chain_rig_input(g);
+	chain_forecast(&in, a, &l);
+	assert_true(l.len > 10);
+	for (size_t n = 0; n < l.len; n++) {
+		const struct change *c;
+
+		chain_rig_ask(g);
+		c = chain_first_call(&g->list);
+		assert_non_null(c);
+		assert_int_equal(c->kind, l.items[n].kind);
+		assert_string_equal(c->subject, l.items[n].subject);
+		chain_rig_make(g, c, CHAIN_RIG_OK);
+	}
+	chain_rig_ask(g);
+	assert_null(chain_first_call(&g->list));
+}
+
 int main(void)
 {
 #define rest(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -555,6 +581,8 @@ int main(void)
 	    http(test_http_without_auto_deploy),
 	    http(test_http_idle_stage),
 	    rest(test_answer_without_size),
+	    rest(test_forecast),
+	    http(test_forecast),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
