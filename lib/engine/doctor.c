@@ -76,20 +76,23 @@ static const struct chain_view *view(const struct doctor *d)
 static void judge_changes(struct doctor *d)
 {
 	const struct change_list *l = &d->inspect->changes;
-	char text[LIMIT_REASON];
+	size_t n_ahead = 0;
+	char subject[96];
 
 	for (size_t n = 0; n < l->len; n++) {
 		const struct change *c = &l->items[n];
 
-		if (c->kind == CHANGE_PROBLEM) {
+		if (c->kind == CHANGE_PROBLEM)
 			find(d, FINDING_PROBLEM, c->subject, "", "%s", c->text);
-		} else if (c->kind == CHANGE_WAIT) {
+		else if (c->kind == CHANGE_WAIT)
 			find(d, FINDING_WARNING, c->subject, "", "%s", c->text);
-		} else {
-			change_format(c, text, sizeof(text));
-			find(d, FINDING_OK, c->subject, "", "will be done: %s", text);
-		}
+		else
+			n_ahead++;
 	}
+	(void)snprintf(subject, sizeof(subject), "plan %.63s", d->inspect->plan->name);
+	if (n_ahead > 0)
+		find(d, FINDING_OK, subject, "", "%zu change%s will be made: `rolloutctl diff` shows %s", n_ahead,
+		     n_ahead == 1 ? "" : "s", n_ahead == 1 ? "it" : "them");
 }
 
 static void judge_function(struct doctor *d)
