@@ -50,7 +50,7 @@ bench-quick: ## control-plane calls a rollout; CPU of one UpdateAlias beside bar
 	@conf/deps.sh build bench
 	$(again) all bench-programs
 	@ROLLOUT_BUILD=$(BUILD) tests/bench/run quick
-bench: ## the same with more rounds
+bench: ## the same with more rounds, and a million requests through three stages over an update (some minutes)
 	@conf/deps.sh build bench
 	$(again) all bench-programs
 	@ROLLOUT_BUILD=$(BUILD) tests/bench/run long

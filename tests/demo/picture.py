@@ -22,7 +22,7 @@ OUTPUT = os.path.join(TOP, "docs/images/watch.svg")
 COLUMNS, ROWS = 90, 26
 FONT_SIZE, CELL, LINE = 14, 8.43, 20  # CELL: what monospace fonts of that size take; textLength holds them to it
 MARGIN = 18
-COMMAND = "rolloutctl watch hello-prod"
+COMMAND = "rolloutctl watch hello.prod"
 
 # Classes of the SGR colours that rolloutctl uses: name, on a light page, on a dark one.
 COLOURS = {31: ("bad", "#c01c28", "#ff7b72"), 32: ("good", "#1a7f37", "#56d364"),
@@ -88,7 +88,7 @@ def capture():
                 # Half way through the third step, with counts of its own.
                 if "▶ step 3" in text and re.search(r"[12]s of 3s", text) and re.search(r"this step +\d", text):
                     last = next(i for i, line in enumerate(lines) if "Ctrl-C ends" in line)
-                    first = next(i for i, line in enumerate(lines) if plain(line).startswith("hello-prod "))
+                    first = next(i for i, line in enumerate(lines) if plain(line).startswith("hello.prod "))
                     return lines[first : last + 1]
                 time.sleep(0.05)
         finally:

@@ -101,8 +101,8 @@ class Demo(unittest.TestCase):
         for name in ("rolloutd", "rolloutctl", "rollout-localaws"):
             os.symlink(os.path.join(BUILD, name), os.path.join(shim, name))
         with open(os.path.join(shim, "bench/hammer"), "w", encoding="utf-8") as f:
-            f.write(f'#!/bin/bash\nexec {BUILD}/bench/hammer "${{@/dev\\/_user_request_\\/hello/dev/_user_request_/no}}"'
-                    "\n")  # fmt: skip
+            pattern = "dev\\/_user_request_\\/hello/dev/_user_request_/no"
+            f.write(f'#!/bin/bash\nexec {BUILD}/bench/hammer "${{@/{pattern}}}"\n')
         os.chmod(f.name, 0o755)
         p = self.run_demo(ROLLOUT_BUILD=shim)
         self.assertEqual(p.returncode, 1, p.stdout)
