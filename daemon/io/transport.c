@@ -202,7 +202,7 @@ static struct transfer *new_transfer(struct transport *t)
 	struct transfer *x = mem_alloc(sizeof(*x));
 	x->owner = t;
 	x->url = BUF_INIT(URL_MAX);
-	x->request_body = BUF_INIT(LIMIT_AWS_REQUEST_BYTES);
+	x->request_body = BUF_INIT(LIMIT_AWS_UPLOAD_BYTES);
 	x->body = BUF_INIT(LIMIT_AWS_RESPONSE_BYTES);
 	x->easy = curl_easy_init();
 	require(x->easy); /* fails for want of memory only */

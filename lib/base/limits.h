@@ -43,14 +43,16 @@
 
 /* AWS */
 #define LIMIT_AWS_RESPONSE_BYTES (8 * 1024 * 1024)
-#define LIMIT_AWS_REQUEST_BYTES	 (1024 * 1024) /* but for code: LIMIT_ZIP_BYTES in base64 */
-#define LIMIT_JSON_DEPTH	 32
-#define LIMIT_METRIC_QUERIES	 500   /* of one GetMetricData call: AWS's own limit */
-#define LIMIT_PAGES		 100   /* NextToken pages of one logical call */
-#define LIMIT_VIEW_ITEMS	 20000 /* of one list that all pages make together: versions, aliases, routes … */
-#define LIMIT_CREDENTIALS_FILE	 (256 * 1024)
-#define LIMIT_CALLS_QUEUED	 65536
-#define LIMIT_CALLS_IN_FLIGHT	 64
+#define LIMIT_AWS_REQUEST_BYTES	 (1024 * 1024)
+/* A request with code in it: LIMIT_ZIP_BYTES in base64, and what stands around it. */
+#define LIMIT_AWS_UPLOAD_BYTES ((LIMIT_ZIP_BYTES + 2) / 3 * 4 + LIMIT_AWS_REQUEST_BYTES)
+#define LIMIT_JSON_DEPTH       32
+#define LIMIT_METRIC_QUERIES   500   /* of one GetMetricData call: AWS's own limit */
+#define LIMIT_PAGES	       100   /* NextToken pages of one logical call */
+#define LIMIT_VIEW_ITEMS       20000 /* of one list that all pages make together: versions, aliases, routes … */
+#define LIMIT_CREDENTIALS_FILE (256 * 1024)
+#define LIMIT_CALLS_QUEUED     65536
+#define LIMIT_CALLS_IN_FLIGHT  64
 
 /* control socket */
 #define LIMIT_CONTROL_REQUEST_BYTES	  (64 * 1024)

@@ -38,11 +38,13 @@ ROLLOUT = """{steps: [{weight: 10%, bake: 1s}, {weight: 50%, bake: 1s}],
               analysis: {every: 1s, settle: 1s, period: 1s, no_data: pass, metrics: [{errors: {max_rate: 20%, min_invocations: 3}}]}}"""
 
 
-def zipped(**behaviour):
-    """A zip of code that rollout-localaws serves as the file `localaws.json` in it says."""
+def zipped(size=0, **behaviour):
+    """A zip of code that rollout-localaws serves as the file `localaws.json` in it says; `size`: with so much beside it."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as z:
         z.writestr(zipfile.ZipInfo("localaws.json"), json.dumps(behaviour))
+        if size:
+            z.writestr(zipfile.ZipInfo("ballast"), bytes(size))
     return out.getvalue()
 
 

@@ -51,6 +51,14 @@ class Service(ServiceCase):
         self.assertEqual(self.world.changes("hello", "prod"), ["1", "1+2@10", "1+2@50", "2"])
         self.assertEqual(self.world.changes("hello", "test"), ["1", "2"])
 
+    def test_large_code(self):
+        """Code is uploaded in the request itself: it is larger than any other."""
+        self.begin()
+        self.keep(content=hello(1, size=9_000_000))
+        self.put_zip(hello(2, size=12_000_000))
+        self.as_declared("to serve version 2", lambda s: self.aliases()["prod"] == "2")
+        self.assert_whole("2")
+
     def test_bad_code_comes_back_and_stays_back(self):
         self.begin()
         self.keep()

@@ -376,8 +376,8 @@ static void test_failed_tls_is_no_connection(void **state)
 static void test_too_large_to_send_is_no_connection(void **state)
 {
 	struct rig *r = *state;
-	char *body = mem_alloc(LIMIT_AWS_REQUEST_BYTES + 2);
-	memset(body, 'x', LIMIT_AWS_REQUEST_BYTES + 1);
+	char *body = mem_alloc(LIMIT_AWS_UPLOAD_BYTES + 2);
+	memset(body, 'x', LIMIT_AWS_UPLOAD_BYTES + 1);
 	send_one(r, "POST", body);
 	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
 	assert_int_equal(r->connections, 0);
