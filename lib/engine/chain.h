@@ -3,7 +3,8 @@
  * themselves, rollouts to publish what they roll out, `diff` and `doctor` to look.
  *
  *   look:      the hash of the code's file, then a sequence of reads -> struct chain_view
- *   reconcile: look -> chain_diff -> first call -> intent, durable -> send -> chain_apply -> chain_diff … -> look again, until
+ *   reconcile: look -> chain_diff -> first call -> intent, durable -> send -> chain_apply -> chain_diff … ->
+ * look again, until
  *              nothing is left that a call can do
  *
  * A change whose answer is lost is never sent again blindly: everything is looked at anew, and what is still missing
@@ -48,14 +49,17 @@ bool observe_unsettled(const struct chain_view *v);
 struct reconcile;
 
 struct reconcile_ops {
-	/* AWS was looked at; what the owner knows besides goes into the memory now, before anything is decided. May be NULL. */
+	/* AWS was looked at; what the owner knows besides goes into the memory now, before anything is
+	 * decided. May be NULL. */
 	void (*looked)(void *arg, const struct chain_view *v);
-	/* This change leaves once the turn is durable. The memory has been changed; the owner records it, and the text. */
+	/* This change leaves once the turn is durable. The memory has been changed; the owner records it, and
+	 * the text. */
 	void (*intent)(void *arg, const struct change *c, const char *text);
 	/* It has taken effect; the memory has been changed. */
 	void (*changed)(void *arg, const struct change *c, const char *text);
 	/*
-	 * The end, exactly once: no call is left to make, and reconcile_changes says what remains; or an error, with the
+	 * The end, exactly once: no call is left to make, and reconcile_changes says what remains; or an
+	 * error, with the
 	 * operation that failed. The owner may free the reconcile here.
 	 */
 	void (*done)(void *arg, const struct aws_error *error, const char *operation);
@@ -111,7 +115,8 @@ struct service;
 
 struct service *service_find(const struct engine *e, const char *name); /* NULL: none */
 struct service *service_next(const struct service *s);			/* by age; NULL: the last one */
-/* The plan, which nothing forbids, becomes a service, in the place of an older one of its name; durable, or refused. Takes
+/* The plan, which nothing forbids, becomes a service, in the place of an older one of its name; durable, or
+ * refused. Takes
  * the plan over. */
 enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t attempt, const char *source,
 				  const char *hash, const char *by, char ret_text[static LIMIT_REASON]);

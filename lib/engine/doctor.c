@@ -1,6 +1,7 @@
 /*
  * What stands in a plan's way, found before it is started: what the comparison with AWS has shown, and then each thing
- * that a rollout will need, tried by calls that change nothing. A right to write is tried by a write that AWS refuses for
+ * that a rollout will need, tried by calls that change nothing. A right to write is tried by a write that AWS
+ * refuses for
  * another reason when the right is there (see lambda_chain.h).
  */
 #include <inttypes.h>

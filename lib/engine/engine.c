@@ -505,7 +505,8 @@ static void empty_outbox(struct engine *e)
 	poll_flush(e);
 }
 
-/* What is added while this runs waits for the next turn's commit. While draining it runs whatever the disk does: who waits
+/* What is added while this runs waits for the next turn's commit. While draining it runs whatever the disk
+ * does: who waits
  * sees that nothing is sent any more, and ends. */
 static void run_after_commit(struct engine *e)
 {

@@ -108,7 +108,8 @@ struct inspection {
 
 typedef void (*inspect_cb)(void *arg, const struct inspection *i);
 
-/* What the plan would change, or what stands in its way; reads AWS and changes nothing. Takes over the plan. The callback
+/* What the plan would change, or what stands in its way; reads AWS and changes nothing. Takes over the plan.
+ * The callback
  * comes exactly once, never before this returns, and not at all after engine_inspect_forget. Returns a ticket, or 0
  * when LIMIT_INSPECTIONS are under way (the plan is freed). */
 uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what what, inspect_cb cb, void *arg);

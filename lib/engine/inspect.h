@@ -1,5 +1,6 @@
 /*
- * Inside the engine only: looking at what a plan is about, for `diff` and `doctor`. inspect.c looks and compares; doctor.c
+ * Inside the engine only: looking at what a plan is about, for `diff` and `doctor`. inspect.c looks and
+ * compares; doctor.c
  * tries what a rollout will need, by calls that change nothing.
  */
 #pragma once

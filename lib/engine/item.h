@@ -183,7 +183,8 @@ int record_load_sample(void *ctx, const struct store_sample *x);
 /* intake.c */
 char *intake_alias_key(const struct plan *p, const char *region);
 void intake_remember_source(struct engine *e, const char *source, const char *hash, const char *name);
-/* Takes a plan in as a new attempt, whatever ran before, without a turn: for who is in one. `lift`: the code's quarantine
+/* Takes a plan in as a new attempt, whatever ran before, without a turn: for who is in one. `lift`: the code's
+ * quarantine
  * is lifted. NULL: *ret_text says why not. */
 struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const char *by,
 			  char ret_text[static LIMIT_REASON]);

@@ -100,10 +100,11 @@ void lanes_deinit(struct lanes *l)
 	strmap_deinit(&l->by_key);
 }
 
-/* A second's worth may be saved up; of GetResources nothing, as 5 in any 2 seconds is what AWS counts. */
+/* A second's worth may be saved up; of API Gateway's calls nothing, as AWS counts those of all its buckets together, and
+ * 5 of GetResources in any 2 seconds. */
 static double burst_of(enum lane_kind kind, double rate)
 {
-	return kind == LANE_RESOURCES || rate < 1 ? 1 : rate;
+	return kind == LANE_RESOURCES || kind == LANE_APIGATEWAY || rate < 1 ? 1 : rate;
 }
 
 struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account, const char *region, double rate,

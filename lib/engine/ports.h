@@ -58,9 +58,11 @@ struct ports {
 	/* Endpoint of a service; 0, or 1 with a sentence. */
 	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
 			char *ret_error, size_t error_size);
-	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is wanted too. */
+	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is
+	 * wanted too. */
 	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);
-	/* Runs a program of hooks_dir: no shell, a clean environment, `input` on its standard input, killed with all its
+	/* Runs a program of hooks_dir: no shell, a clean environment, `input` on its standard input, killed
+	 * with all its
 	 * children after the timeout. Exactly one callback, never before it returns. */
 	void (*run_hook)(void *ctx, const char *program, const char *input, int64_t timeout_ms, exec_cb cb, void *arg);
 	/* An event is durable now: to the log and to whoever follows. Borrowed during the call. */

@@ -1,5 +1,6 @@
 /*
- * Publishing for a rollout whose plan says so: its function's code and versions alone are brought to what is declared, and
+ * Publishing for a rollout whose plan says so: its function's code and versions alone are brought to what is
+ * declared, and
  * the newest version is what it rolls out.
  */
 #include <stdio.h>

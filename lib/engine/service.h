@@ -1,6 +1,7 @@
 /*
  * Inside the engine only: one service in memory, for the service_*.c files. A service is a stored row like a rollout's,
- * with a key of its own kind, that lives until newer content takes its place. It looks at AWS at `due_boot_ms`, makes the changes
+ * with a key of its own kind, that lives until newer content takes its place. It looks at AWS at
+ * `due_boot_ms`, makes the changes
  * that are calls (reconcile), starts a rollout for each alias that should move, and asks the stages for an answer.
  */
 #pragma once

@@ -1,5 +1,6 @@
 /*
- * What a service does when its time comes: it looks at AWS and makes the changes that are calls (reconcile), starts a rollout
+ * What a service does when its time comes: it looks at AWS and makes the changes that are calls (reconcile),
+ * starts a rollout
  * for each alias that should move, asks the stages for an answer, and says how things stand.
  */
 #include <stdio.h>

@@ -285,6 +285,17 @@ static const char *line_value(const char *line, const char *name)
 
 enum parsed { PARSED_MORE, PARSED_WHOLE, PARSED_BAD };
 
+/* "HTTP/1.1 200 " */
+static bool parse_status(const char *in, int *ret)
+{
+	const char *digits = in + strlen("HTTP/1.1 ");
+
+	if (strncmp(in, "HTTP/1.1 ", strlen("HTTP/1.1 ")) != 0 || strspn(digits, "0123456789") != 3 || digits[3] != ' ')
+		return false;
+	*ret = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + digits[2] - '0';
+	return true;
+}
+
 /* The bytes are followed by a NUL. */
 static enum parsed parse(const char *in, size_t len, struct reply *ret)
 {
@@ -294,7 +305,7 @@ static enum parsed parse(const char *in, size_t len, struct reply *ret)
 
 	if (!end)
 		return len + 1 < RESPONSE_BYTES ? PARSED_MORE : PARSED_BAD;
-	if (sscanf(in, "HTTP/1.1 %3d ", &r.status) != 1)
+	if (!parse_status(in, &r.status))
 		return PARSED_BAD;
 	for (const char *line = in; line < end; line = strstr(line, "\r\n") + 2) {
 		const char *value = line_value(line, "Content-Length:");

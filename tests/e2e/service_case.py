@@ -1,5 +1,5 @@
-"""rolloutd keeping whole services: zips that say how they behave, a service's file, and what AWS has of it, read back with
-boto3."""
+"""rolloutd keeping whole services: zips that say how they behave, a service's file, and what AWS has of it, read back
+with boto3."""
 
 import concurrent.futures
 import http.client
@@ -35,11 +35,13 @@ metrics: {period: 1s, delay: 200ms}
 SERVICE_CONFIG = "limits: {lambda_rps: 500, cloudwatch_rps: 200, apigateway_rps: 500}\n"
 
 ROLLOUT = """{steps: [{weight: 10%, bake: 1s}, {weight: 50%, bake: 1s}],
-              analysis: {every: 1s, settle: 1s, period: 1s, no_data: pass, metrics: [{errors: {max_rate: 20%, min_invocations: 3}}]}}"""
+              analysis: {every: 1s, settle: 1s, period: 1s, no_data: pass,
+                         metrics: [{errors: {max_rate: 20%, min_invocations: 3}}]}}"""
 
 
 def zipped(size=0, **behaviour):
-    """A zip of code that rollout-localaws serves as the file `localaws.json` in it says; `size`: with so much beside it."""
+    """A zip of code that rollout-localaws serves as the file `localaws.json` in it says; `size`: with so much beside
+    it."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as z:
         z.writestr(zipfile.ZipInfo("localaws.json"), json.dumps(behaviour))
@@ -70,8 +72,8 @@ def service(kind="rest", aliases=None, code="{zip: hello.zip}", stages="{dev: de
 
 
 class Breaker(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Stands between the daemon and AWS, hands everything on, and calls `struck` when AWS has answered the n-th call that
-    changes something; that answer is never handed back."""
+    """Stands between the daemon and AWS, hands everything on, and calls `struck` when AWS has answered the n-th call
+    that changes something; that answer is never handed back."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -268,7 +270,8 @@ class ServiceCase(RolloutCase):
         return [v["Version"] for v in pages(self.lam().list_versions_by_function, "Versions", FunctionName="hello")]
 
     def aliases(self):
-        return {a["Name"]: a["FunctionVersion"] for a in pages(self.lam().list_aliases, "Aliases", FunctionName="hello")}
+        listed = pages(self.lam().list_aliases, "Aliases", FunctionName="hello")
+        return {a["Name"]: a["FunctionVersion"] for a in listed}
 
     def ask(self, stage, path="/hello"):
         """(status, body) of a request to a stage, as a user makes it."""

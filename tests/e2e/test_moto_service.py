@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""rolloutd keeping a whole service against moto: from nothing to three stages, a second look that changes nothing, drift,
-and kill -9 after every call that changes something. moto serves no stage, so none is probed; the end is read with
-boto3.
+"""rolloutd keeping a whole service against moto: from nothing to three stages, a second look that changes nothing,
+drift, and kill -9 after every call that changes something. moto serves no stage, so none is probed; the end is read
+with boto3.
 
 # runner: timeout 400
 """
@@ -21,11 +21,13 @@ ACCOUNT = "123456789012"
 
 class Moto(MotoCase):
     def service(self, name):
-        return (f"apiVersion: rolloutd/v1\nkind: Service\nname: {name}\nfunction: {name}\ncode: {{zip: {name}.zip}}\n"
+        return (f"apiVersion: rolloutd/v1\nkind: Service\nname: {name}\nfunction: {name}\n"
+                f"code: {{zip: {name}.zip}}\n"
                 f"create: {{role: '{self.role}', runtime: python3.12, handler: index.handler}}\n"
                 "aliases:\n  dev: $LATEST\n  test: {version: latest, rollout: {strategy: AllAtOnce}}\n"
                 "  prod: {version: 1}\n"
-                f"api:\n  name: {name}-api\n  routes: [{{method: GET, path: /hello}}, {{method: POST, path: /hello/again}}]\n"
+                f"api:\n  name: {name}-api\n"
+                "  routes: [{method: GET, path: /hello}, {method: POST, path: /hello/again}]\n"
                 "  stages: {dev: dev, test: test, prod: prod}\ncheck_every: 10s\n")
 
     def put(self, d, name, text):

@@ -12,6 +12,10 @@ from rollout_case import wait_long
 from service_case import ACCOUNT, API_NAME, REGION, ROLE, ROLLOUT, ServiceCase, at_once, hello, service
 
 
+INTEGRATION = (f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/"
+               f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello:${{stageVariables.lambdaAlias}}/invocations")
+
+
 class Service(ServiceCase):
     def test_from_nothing(self):
         self.begin()
@@ -217,8 +221,7 @@ class Service(ServiceCase):
         rest.put_method(restApiId=api, resourceId=made, httpMethod="GET", authorizationType="NONE")
         rest.put_integration(
             restApiId=api, resourceId=made, httpMethod="GET", type="AWS_PROXY", integrationHttpMethod="POST",
-            uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
-                "hello:${stageVariables.lambdaAlias}/invocations")
+            uri=INTEGRATION)
         lam.add_permission(FunctionName="hello", Qualifier="prod", StatementId="by-hand",
                            Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",
                            SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/*")
@@ -229,7 +232,19 @@ class Service(ServiceCase):
 
 @at_once
 class Rest(Service):
-    pass
+    def test_integration_by_another_verb_is_mended(self):
+        """Lambda takes POST only: a stage that serves such an integration answers 500."""
+        self.begin()
+        self.keep()
+        api = self.api_id()
+        (hello_id,) = [r["id"] for r in self.rest().get_resources(restApiId=api)["items"] if r["path"] == "/hello"]
+        self.rest().update_integration(restApiId=api, resourceId=hello_id, httpMethod="GET", patchOperations=[
+            {"op": "replace", "path": "/httpMethod", "value": "GET"}])
+        self.rest().create_deployment(restApiId=api, stageName="prod")
+        self.assertEqual(self.ask("prod")[0], 500)
+        self.ctl.run("resume", "hello")
+        wait_long("the stage to answer again", lambda: self.ask("prod")[0] == 200)
+        self.as_declared()
 
 
 @at_once
@@ -250,8 +265,7 @@ class Http(Service):
         api = http.create_api(Name=API_NAME, ProtocolType="HTTP")["ApiId"]
         made = http.create_integration(
             ApiId=api, IntegrationType="AWS_PROXY", PayloadFormatVersion="2.0",
-            IntegrationUri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/arn:aws:lambda:{REGION}:{ACCOUNT}:"
-                           "function:hello:${stageVariables.lambdaAlias}/invocations")["IntegrationId"]
+            IntegrationUri=INTEGRATION)["IntegrationId"]
         http.create_route(ApiId=api, RouteKey="GET /hello", Target=f"integrations/{made}")
         lam.add_permission(FunctionName="hello", Qualifier="prod", StatementId="by-hand",
                            Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "folder.h"
 
 /* The daemon is a program and no library: its parts are compiled into the test. */
 #include "daemon/hook.c"
@@ -66,8 +67,7 @@ static int rig_teardown(void **state)
 	/* No zombie is left. */
 	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
 		rc = -1;
-	cleanup(mem_free_p) char *remove = mem_printf("rm -rf %s", r->folder);
-	if (system(remove) != 0) /* NOLINT(cert-env33-c): the folder is ours */
+	if (folder_remove(r->folder) != 0)
 		rc = -1;
 	free(r);
 	return rc;
@@ -242,16 +242,26 @@ static void test_its_time_is_up(void **state)
 	assert_true((int64_t)uv_hrtime() - from >= 300 * 1000000LL);
 }
 
+/* The whole number that a hook has printed. */
+static int number(const char *text)
+{
+	uint64_t v = 0;
+	assert_int_equal(text_parse_u64(text, INT32_MAX, &v), 0);
+	return (int)v;
+}
+
 static bool runs(pid_t pid)
 {
-	char state = 0;
+	char text[512];
 	cleanup(mem_free_p) char *path = mem_printf("/proc/%d/stat", pid);
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return false;
-	int n = fscanf(f, "%*d (%*[^)]) %c", &state);
+	char *line = fgets(text, sizeof(text), f);
 	assert_int_equal(fclose(f), 0);
-	return n == 1 && state != 'Z';
+	/* "PID (NAME) STATE": the name may hold anything, and the state comes after its last parenthesis. */
+	const char *name_end = line ? strrchr(line, ')') : NULL;
+	return name_end && name_end[1] == ' ' && name_end[2] != 'Z';
 }
 
 /* A grandchild that ignores TERM, keeps the output open and outlives its parent. */
@@ -261,7 +271,7 @@ static void test_grandchildren_are_killed(void **state)
 	script(r, "parent", 0700, "(trap '' TERM; while :; do sleep 1; done) & echo $!; wait");
 	const struct outcome *o = run(r, "parent", "", 300);
 	assert_true(o->timed_out);
-	pid_t child = atoi(o->output);
+	pid_t child = number(o->output);
 	assert_true(child > 1);
 	for (int i = 0; runs(child) && i < 1000; i++) /* SIGKILL was sent; the kernel needs a moment */
 		usleep(1000);
@@ -275,7 +285,7 @@ static void test_what_is_left_behind_is_killed(void **state)
 	const struct outcome *o = run(r, "fork", "", 15000);
 	assert_false(o->timed_out);
 	assert_int_equal(o->status, 0);
-	pid_t child = atoi(o->output);
+	pid_t child = number(o->output);
 	for (int i = 0; runs(child) && i < 1000; i++)
 		usleep(1000);
 	assert_false(runs(child));
@@ -289,7 +299,7 @@ static void test_an_output_that_does_not_end(void **state)
 	const struct outcome *o = run(r, "escape", "", 15000);
 	assert_false(o->timed_out);
 	assert_int_equal(o->status, 3);
-	pid_t child = atoi(o->output);
+	pid_t child = number(o->output);
 	assert_true(child > 1);
 	(void)kill(child, SIGKILL);
 }
@@ -368,7 +378,7 @@ static void test_some_at_once_and_the_rest_later(void **state)
 	for (size_t i = 0; i < n; i++) {
 		assert_int_equal(r->outcomes[i].answers, 1);
 		assert_int_equal(r->outcomes[i].status, 0);
-		int there = atoi(r->outcomes[i].output);
+		int there = number(r->outcomes[i].output);
 		most = there > most ? there : most;
 	}
 	assert_in_range(most, 2, HOOKS_AT_ONCE);

@@ -137,7 +137,7 @@ static void slow_invokes_leave_places_to_others(void **state)
 	dispatch_rig_free(w);
 }
 
-/* An account has one CreateDeployment in 5 seconds and five GetResources in any 2; both apart from other calls. */
+/* An account has one CreateDeployment in 5 seconds and five GetResources in any 2. */
 static void api_gateway_keeps_its_narrow_limits(void **state)
 {
 	(void)state;
@@ -152,12 +152,15 @@ static void api_gateway_keeps_its_narrow_limits(void **state)
 	for (int i = 9; i < 15; i++)
 		dispatch_rig_submit(w, &p[i], 's', OPERATION_UPDATE_STAGE, PRIORITY_NORMAL);
 	dispatch_run(w->d);
-	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drsssss");
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drs");
 	assert_non_null(strstr(w->sent[0].authorization, "/us-east-1/apigateway/"));
-	dispatch_rig_run_until(w, w->now.boot_ms + 2000);
-	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drssssssrrrr");
+	/* Nothing is saved up: AWS counts the calls of all three together. */
+	dispatch_rig_run_until(w, w->now.boot_ms + 999);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drsssrss");
+	dispatch_rig_run_until(w, w->now.boot_ms + 1001);
+	assert_int_equal(w->n_sent, 12);
 	dispatch_rig_run_until(w, w->now.boot_ms + 3555);
-	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "drssssssrrrrr");
+	assert_int_equal(w->n_sent, 13);
 	dispatch_rig_run_until(w, w->now.boot_ms + 1);
 	assert_int_equal(w->n_sent, 14);
 	dispatch_rig_run_until(w, w->now.boot_ms + 5556);
