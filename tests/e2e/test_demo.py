@@ -90,7 +90,8 @@ class Demo(unittest.TestCase):
         total = sum(row[1] for row in good)
         self.assertIn(f"\n  Requests that failed because of the update to version 2: 0 of {total}\n", text)
         met, all_, failed = map(int, re.search(
-            r"Requests to prod that met version 3: (\d+) of (\d+) \(.*\)\n *Of these, that it failed: (\d+)\n", text).groups())
+            r"Requests to prod that met version 3: (\d+) of (\d+) \(.*\)\n *Of these, that it failed: (\d+)\n",
+            text).groups())
         self.assertEqual((met, all_, failed), (bad[2][3] + bad[2][4], bad[2][1], bad[2][4]))
         self.assertLess(met / all_, 0.25)
 
