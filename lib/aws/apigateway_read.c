@@ -84,7 +84,8 @@ int apigateway_parse_api(const struct http_response *r, enum api_type type, stru
 static bool read_integration(const struct reader *rd, const json_t *json, struct view_method *m)
 {
 	return answer_text(rd->arena, json, "type", false, VERB_MAX, &m->integration_type) &&
-	       answer_text(rd->arena, json, "uri", false, LIMIT_URL, &m->uri);
+	       answer_text(rd->arena, json, "uri", false, LIMIT_URL, &m->uri) &&
+	       answer_text(rd->arena, json, "httpMethod", false, VERB_MAX, &m->called_by);
 }
 
 /* A service that does not embed integrations leaves the type NULL: the caller asks for each. */
@@ -148,13 +149,14 @@ int apigateway_parse_integration(const struct http_response *r, const char *reso
 	struct view_method read = {0};
 	/* Without a type there is none: what stands in for AWS says so with an empty object instead of a 404. */
 	if (!read_integration(&rd, root, &read))
-		return answer_malformed(r, "an integration's type and uri are text", ret_error);
+		return answer_malformed(r, "an integration's type, uri and httpMethod are text", ret_error);
 	struct view_method *all = answer_extend(v->arena, v->api.methods, v->api.n_methods, 0, sizeof(*all));
 	for (size_t i = 0; i < v->api.n_methods; i++)
 		if (all[i].resource_id && strcmp(all[i].resource_id, resource_id) == 0 &&
 		    strcmp(all[i].verb, verb) == 0) {
 			all[i].integration_type = read.integration_type;
 			all[i].uri = read.uri;
+			all[i].called_by = read.called_by;
 		}
 	v->api.methods = all;
 	return 0;

@@ -208,6 +208,7 @@ static void set_integration(const struct service_spec *spec, struct view_method 
 	require(m);
 	m->integration_type = "AWS_PROXY";
 	m->uri = chain_integration_uri(v->arena, spec, v);
+	m->called_by = "POST";
 }
 
 static void add_integration(const struct service_spec *spec, const char *id, struct chain_view *v)

@@ -108,6 +108,23 @@ static const char *resource_id(const struct diff *d, const char *path, size_t le
 	return r ? r->id : NULL;
 }
 
+/*
+ * Lambda takes POST only, whatever the verb of the caller is: by any other the integration answers nothing but errors.
+ * HTTP APIs see to that themselves.
+ */
+static bool calls_lambda(const struct view_method *m)
+{
+	return same(m->integration_type, PROXY) && (!m->called_by || strcmp(m->called_by, "POST") == 0);
+}
+
+/* For people: with the verb when that is what is wrong. */
+static const char *named_integration(struct diff *d, const struct view_method *m)
+{
+	if (!m->uri)
+		return "";
+	return same(m->uri, d->uri) && m->called_by ? arena_printf(d->a, "%s by %s", m->uri, m->called_by) : m->uri;
+}
+
 static bool resource_is_listed(const struct diff *d, const char *path)
 {
 	for (size_t n = 0; n < d->len; n++) {
@@ -161,10 +178,10 @@ static void rest_route(struct diff *d, size_t route)
 		c->to = key;
 		c->key = key;
 		c->parent = resource;
-	} else if (!same(m->integration_type, PROXY) || !same(m->uri, d->uri)) {
+	} else if (!calls_lambda(m) || !same(m->uri, d->uri)) {
 		struct change *c = add_route_change(d, CHANGE_PUT_INTEGRATION, what, route);
 		c->field = "integration";
-		c->from = m->uri ? m->uri : "";
+		c->from = named_integration(d, m);
 		c->to = d->uri;
 		c->key = key;
 		c->parent = resource;

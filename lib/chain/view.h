@@ -70,6 +70,7 @@ struct view_method {
 	const char *integration_id;   /* HTTP; NULL: none */
 	const char *integration_type; /* "AWS_PROXY"; NULL: no integration */
 	const char *uri;	      /* of the integration; NULL: none */
+	const char *called_by;	      /* REST: the verb by which the integration calls Lambda; NULL: not told */
 };
 
 struct view_integration { /* HTTP */

@@ -164,7 +164,8 @@ static void look_methods(const struct chain_rig *g, struct chain_view *v)
 						  .verb = arena_strdup(v->arena, m->verb),
 						  .integration_id = text_or_null(v, m->integration),
 						  .integration_type = text_or_null(v, m->type),
-						  .uri = text_or_null(v, m->uri)};
+						  .uri = text_or_null(v, m->uri),
+						  .called_by = text_or_null(v, m->called_by)};
 	}
 	v->api.methods = methods;
 	v->api.n_methods = g->n_method;
@@ -519,6 +520,7 @@ static void make_route(struct chain_rig *g, const struct change *c, const char *
 	}
 	copy_text(m->type, "AWS_PROXY");
 	copy_text(m->uri, chain_integration_uri(g->strings, &g->spec, &g->view));
+	copy_text(m->called_by, "POST");
 	/* Stages that deploy by themselves serve it from now on. */
 	for (size_t n = 0; n < g->spec.api.n_stages; n++) {
 		const struct chain_rig_stage *s = chain_rig_stage(g, g->stages[n].name);

@@ -36,6 +36,7 @@ struct chain_rig_method {
 	char integration[CHAIN_RIG_TEXT];
 	char type[CHAIN_RIG_TEXT]; /* "": no integration */
 	char uri[CHAIN_RIG_TEXT];
+	char called_by[CHAIN_RIG_TEXT];
 };
 
 struct chain_rig_deployment {

@@ -359,9 +359,11 @@ static void resources_are_read_with_their_methods(void **state)
 	assert_string_equal(v.api.methods[3].integration_type, "MOCK");
 	assert_null(v.api.methods[3].uri);
 
-	struct http_response r = answer_body("{\"type\":\"AWS_PROXY\",\"uri\":\"u\"}");
+	struct http_response r = answer_body("{\"type\":\"AWS_PROXY\",\"uri\":\"u\",\"httpMethod\":\"GET\"}");
 	assert_int_equal(apigateway_parse_integration(&r, "r1", "POST", &v, &e), 0);
 	assert_string_equal(v.api.methods[1].integration_type, "AWS_PROXY");
+	assert_string_equal(v.api.methods[1].called_by, "GET");
+	assert_null(v.api.methods[3].called_by);
 	assert_string_equal(v.api.methods[1].uri, "u");
 	assert_string_equal(v.api.methods[0].uri, URI);
 	assert_null(v.api.methods[2].integration_type);

@@ -233,6 +233,14 @@ static void test_rest_integration_drift(void **state)
 	set_text(g->method[0].uri, URI);
 	set_text(g->method[0].type, "MOCK");
 	assert_int_equal(chain_rig_run(g), 5); /* integration, deployment, three stages */
+	/* By another verb than POST it would answer nothing but errors. */
+	set_text(g->method[0].called_by, "GET");
+	chain_rig_ask(g);
+	assert_list(g, "put-integration method GET /hello of API hello-api: integration: " URI " by GET -> " URI "\n");
+	assert_int_equal(chain_rig_run(g), 5);
+	assert_list(g, "");
+	set_text(g->method[0].called_by, ""); /* not told */
+	assert_int_equal(chain_rig_run(g), 0);
 	g->root_unread = true;
 	g->n_stage = 2;
 	chain_rig_ask(g);
