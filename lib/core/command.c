@@ -173,6 +173,7 @@ static enum rollout_answer take_promote(struct answer *a, bool full)
 static enum rollout_answer reopen(struct answer *a, const char *reason)
 {
 	struct rollout *r = a->t->r;
+	bool cold = concurrency_gave_up(r);
 
 	if (r->stable == r->canary)
 		return answer_with(a, ANSWER_REFUSED, "it changed nothing: there is no former version to go back to");
@@ -185,6 +186,13 @@ static enum rollout_answer reopen(struct answer *a, const char *reason)
 	concurrency_keep(a->t);
 	announce_command(a->t);
 	turn_set_phase(a->t, PHASE_ROLLING_BACK, reason);
+	if (cold)
+		return answer_with(
+		    a, ANSWER_DONE,
+		    "sends all traffic back to version %llu, whose provisioned concurrency was released "
+		    "after the success: its first requests wait for cold starts. To keep it warm give it "
+		    "provisioned concurrency again, by hand",
+		    (unsigned long long)r->stable);
 	return answer_with(a, ANSWER_DONE, "sends all traffic back to version %llu", (unsigned long long)r->stable);
 }
 

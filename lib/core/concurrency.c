@@ -200,6 +200,13 @@ void concurrency_release(struct turn *t)
 	e->provision.version = r->release;
 }
 
+bool concurrency_gave_up(const struct rollout *r)
+{
+	/* A release that is under way may have taken effect. */
+	return r->phase == PHASE_SUCCEEDED && r->stable_provisioned > 0 &&
+	       (r->release == 0 || r->wait == WAIT_PROVISION);
+}
+
 void concurrency_keep(struct turn *t)
 {
 	struct rollout *r = t->r;
@@ -235,9 +242,9 @@ void concurrency_released(struct turn *t)
 		turn_retry_later(t);
 		return;
 	}
-	if (r->release == r->stable)
-		r->stable_provisioned = 0;
-	else
+	if (r->release != r->stable)
 		r->provision_asked = false;
+	else if (t->event->provisioned.outcome == CALL_REFUSED)
+		r->stable_provisioned = 0; /* nothing of it was given up */
 	r->release = 0;
 }

@@ -100,7 +100,7 @@ struct rollout {
 	 * own while it moves the allocation.
 	 */
 	bool alias_provisioned;
-	uint32_t stable_provisioned; /* what the stable version has, and does not need after a success */
+	uint32_t stable_provisioned; /* what the stable version has, or had until it was released after a success */
 	uint32_t provisioned;	     /* what the canary is given by us; 0: nothing */
 	bool provision_asked;	     /* it was asked for, and may have taken effect */
 	bool provision_unsure; /* an earlier request's outcome is unknown: a refusal of a later one says nothing */

@@ -402,7 +402,7 @@ static void look(struct reconcile *r)
 {
 	struct observe_scope scope = {
 	    .aliases = r->config.aliases,
-	    .concurrency = r->config.spec->keep_versions > 0,
+	    .concurrency = r->config.spec->keep_versions > 0 || r->config.look_only,
 	    .deployments = r->config.memory->deploy,
 	    .until_settled = r->config.spec->code.source != CODE_NONE,
 	};
