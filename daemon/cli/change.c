@@ -7,7 +7,9 @@
 #include "base/text.h"
 #include "field.h"
 
-/* By the first word of the kind: so what a newer daemon adds reads well, too. */
+#define PUBLISH "publish-version"
+
+/* By the first word of the kind: so what a newer daemon adds reads well, too. What a field had before is altered. */
 enum change_sort change_sort_of(const json_t *change)
 {
 	static const struct {
@@ -19,6 +21,8 @@ enum change_sort change_sort_of(const json_t *change)
 	};
 	const char *kind = field_text(change, "kind");
 
+	if (text_starts_with(kind, "put-") && field_text(change, "from")[0])
+		return SORT_ALTERS;
 	for (size_t i = 0; i < array_len(sorts); i++)
 		if (text_starts_with(kind, sorts[i].begin))
 			return sorts[i].sort;
@@ -52,6 +56,12 @@ static void put_values(struct canvas *c, const json_t *change)
 	const char *field = field_text(change, "field"), *from = field_text(change, "from");
 	const char *to = field_text(change, "to");
 
+	if (field_is(change, "kind", PUBLISH)) {
+		/* Its number is AWS's to give: what it is made of is what can be said. */
+		if (to[0])
+			canvas_putf(c, STYLE_PLAIN, ": CodeSha256 %s", to);
+		return;
+	}
 	if (field[0])
 		canvas_putf(c, STYLE_PLAIN, ": %s", field);
 	if (from[0] && to[0])
@@ -69,7 +79,9 @@ void change_put(struct canvas *c, const json_t *change, int indent)
 
 	canvas_pad(c, indent);
 	put_sign(c, sort);
-	if (sort == SORT_MAKES)
+	if (strcmp(kind, PUBLISH) == 0)
+		canvas_put(c, STYLE_PLAIN, "publish a version of ");
+	else if (sort == SORT_MAKES)
 		canvas_putf(c, STYLE_PLAIN, "%.*s ", (int)strcspn(kind, "-"), kind);
 	canvas_put(c, STYLE_BOLD, field_text(change, "subject"));
 	if (sort == SORT_HINDERS || sort == SORT_WAITS) {

@@ -15,6 +15,7 @@ struct wanted {
 	enum want want;
 	uint64_t version;
 	const char *text;
+	int64_t until_unix_ms; /* WANT_WAIT: when it is over; 0: nobody knows */
 };
 
 enum deed { DEED_NONE, DEED_CREATE, DEED_MOVE, DEED_ROLLOUT, DEED_WAIT, DEED_PROBLEM };
@@ -23,6 +24,7 @@ struct decision {
 	enum deed deed;
 	uint64_t version;
 	const char *text;
+	int64_t until_unix_ms; /* DEED_WAIT, as above */
 };
 
 static struct wanted want_problem(const char *text)
@@ -96,7 +98,8 @@ static bool rollout_live(const struct chain_input *in, const char *name)
 {
 	size_t n = alias_index(in->spec, name);
 
-	return n < in->spec->n_aliases && in->memory->aliases[n].rollout_live;
+	return n < in->spec->n_aliases &&
+	       (in->memory->aliases[n].rollout_live || in->memory->aliases[n].held_by[0] != '\0');
 }
 
 uint64_t alias_source_version(const struct chain_input *in, size_t alias)
@@ -117,8 +120,10 @@ static struct wanted want_soaked(struct diff *d, const struct service_alias *s, 
 
 	if (m->seen == version && d->in->now_unix_ms - m->seen_unix_ms >= s->soak_ms)
 		return (struct wanted){.version = version};
-	text_format_utc((m->seen == version ? m->seen_unix_ms : d->in->now_unix_ms) + s->soak_ms, until);
+	int64_t until_ms = (m->seen == version ? m->seen_unix_ms : d->in->now_unix_ms) + s->soak_ms;
+	text_format_utc(until_ms, until);
 	return (struct wanted){.want = WANT_WAIT,
+			       .until_unix_ms = until_ms,
 			       .text = arena_printf(d->a, "%s comes once alias %s has held it alone until %s", what,
 						    s->from_alias, until)};
 }
@@ -253,9 +258,8 @@ static struct decision decide_weighted(struct diff *d, const struct view_alias_e
 	    DEED_PROBLEM,
 	    arena_printf(
 		d->a,
-		"it holds %s, and no rollout of ours is at work: end what shares its traffic, or clear the routing "
-		"configuration with `aws lambda update-alias --function-name %s --name %s --routing-config "
-		"AdditionalVersionWeights={}`",
+		"it holds %s, and no rollout of ours is at work: end what does that, or `aws lambda update-alias "
+		"--function-name %s --name %s --routing-config AdditionalVersionWeights={}`",
 		holds(d, e), d->spec->function, e->name));
 }
 
@@ -307,6 +311,11 @@ static struct decision decide(struct diff *d, size_t n, const struct view_alias_
 {
 	if (!e)
 		return decide_missing(d, n);
+	if (d->m->aliases[n].held_by[0] != '\0')
+		return decide_text(DEED_WAIT, arena_printf(d->a,
+							   "rollout %s works on it: the alias is its own until "
+							   "it has ended",
+							   d->m->aliases[n].held_by));
 	if (d->m->aliases[n].rollout_live)
 		return decide_newer(d, n, e);
 	if (e->view.odd || e->view.target.weight_bp > 0)
@@ -316,7 +325,7 @@ static struct decision decide(struct diff *d, size_t n, const struct view_alias_
 	case WANT_LATER:
 		return (struct decision){0};
 	case WANT_WAIT:
-		return decide_text(DEED_WAIT, w.text);
+		return (struct decision){.deed = DEED_WAIT, .text = w.text, .until_unix_ms = w.until_unix_ms};
 	case WANT_PROBLEM:
 		return decide_text(DEED_PROBLEM, w.text);
 	case WANT_VERSION:
@@ -360,6 +369,7 @@ static void add_decision(struct diff *d, size_t n, const struct view_alias_entry
 		break;
 	case DEED_WAIT:
 		diff_wait(d, subject, "version", "%s", x->text);
+		d->items[d->len - 1].until_unix_ms = x->until_unix_ms;
 		break;
 	case DEED_PROBLEM:
 		diff_problem(d, subject, "version", "%s", x->text);

@@ -132,7 +132,7 @@ static void add_update(struct diff *d, const char *subject, const char *identity
 	struct change *c = diff_add(d, CHANGE_UPDATE_CODE, subject);
 
 	c->field = "code";
-	c->from = d->v->latest.code_sha256;
+	c->from = arena_strdup(d->a, d->v->latest.code_sha256); /* the view changes while the change lives on */
 	c->to = identity;
 	c->key = d->spec->function;
 	d->code_busy = true;
@@ -166,9 +166,9 @@ static bool code_in_order(struct diff *d, const char *subject)
 	}
 	if (drift) {
 		diff_problem(d, subject, "code",
-			     "somebody else has put other code into $LATEST of function %s (CodeSha256 %s); give the "
-			     "file that code, or say `rolloutctl retry %s` to put the file's code back",
-			     d->spec->function, d->v->latest.code_sha256, d->spec->name);
+			     "somebody else has put other code into $LATEST (CodeSha256 %s); give the file that code, "
+			     "or say `rolloutctl retry %s` to put the file's code back",
+			     d->v->latest.code_sha256, d->spec->name);
 		return false;
 	}
 	return true;
@@ -201,8 +201,8 @@ static bool version_in_order(struct diff *d, const char *subject)
 		struct change *c = diff_add(d, CHANGE_PUBLISH_VERSION, subject);
 		c->field = "version";
 		c->from = newest ? arena_printf(d->a, "version %s", number) : "";
-		c->to = latest->code_sha256;
-		c->key = latest->code_sha256;
+		c->to = arena_strdup(d->a, latest->code_sha256);
+		c->key = c->to;
 		c->version = newest ? newest->number : 0;
 		d->code_busy = true;
 		return false;

@@ -211,9 +211,11 @@ class Diff(Case):
 
     def test_field_by_field(self):
         p = self.diff([
-            change("publish-version", "version 3 of hello"),
+            change("publish-version", "function hello", "version", "version 2", "bsaSxjqm"),
             change("create-alias", "alias prod", to="version 2"),
             change("add-permission", "permission rolloutd-abc-prod of alias prod"),
+            change("put-method", "method GET /hello of API hello-api", to="GET /hello"),
+            change("put-integration", "method GET /hello of API hello-api", "integration", "arn:a", "arn:b"),
             change("update-stage", "stage prod of API hello-api", "variable lambdaAlias", "test", "prod"),
             change("update-stage", "stage dev of API hello-api", "variable lambdaAlias", "x", ""),
             change("rollout", "alias test", "version", "1", "2"),
@@ -223,9 +225,11 @@ class Diff(Case):
             change("unheard-of", "something new", to="1"),
         ])  # fmt: skip
         self.assertEqual(p.stdout, """\
-+ publish version 3 of hello
++ publish a version of function hello: CodeSha256 bsaSxjqm
 + create alias prod: version 2
 + add permission rolloutd-abc-prod of alias prod
++ put method GET /hello of API hello-api: GET /hello
+~ method GET /hello of API hello-api: integration: arn:a -> arn:b
 ~ stage prod of API hello-api: variable lambdaAlias: test -> prod
 ~ stage dev of API hello-api: variable lambdaAlias: x -> (none)
 ~ alias test: version: 1 -> 2, by a rollout
@@ -233,7 +237,7 @@ class Diff(Case):
 ! alias dev: somebody moved it. To move it back: rolloutctl retry hello
 . version 2: it is Pending
 ~ something new: 1
-8 changes would be made; 1 problem in the way; 1 thing has to be waited for
+10 changes would be made; 1 problem in the way; 1 thing has to be waited for
 """)
 
     def test_as_declared(self):

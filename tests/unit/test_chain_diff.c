@@ -139,6 +139,27 @@ static void test_code_unreadable(void **state)
 		    "be read\n");
 }
 
+/* What is foretold keeps what it said, whatever becomes of the view. */
+static void test_code_foretold(void **state)
+{
+	struct chain_rig *g = *state;
+	struct arena *a cleanup(arena_free_p) = arena_new();
+	struct change_list l;
+	struct chain_input in;
+
+	chain_rig_run(g);
+	set_text(g->code_sha256, "sha-three");
+	chain_rig_ask(g);
+	in = chain_rig_input(g);
+	chain_forecast(&in, a, &l);
+	assert_true(l.len >= 2);
+	assert_int_equal(l.items[0].kind, CHANGE_UPDATE_CODE);
+	assert_string_equal(l.items[0].from, "sha-two");
+	assert_string_equal(l.items[0].to, "zip:sha-three");
+	assert_int_equal(l.items[1].kind, CHANGE_PUBLISH_VERSION);
+	assert_string_equal(l.items[1].to, "sha-three");
+}
+
 static void test_code_drift(void **state)
 {
 	struct chain_rig *g = *state;
@@ -668,6 +689,7 @@ int main(void)
 	    rigged(test_function_missing),
 	    rigged(test_function_from_nothing),
 	    rigged(test_code_differs),
+	    rigged(test_code_foretold),
 	    rigged(test_code_unreadable),
 	    rigged(test_code_drift),
 	    rigged(test_code_failed),
