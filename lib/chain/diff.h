@@ -93,6 +93,7 @@ struct change {
 	uint64_t version;
 	const char *parent;
 	const char *id;
+	int64_t until_unix_ms; /* WAIT: when it is over, if that is known; else 0 */
 };
 
 /* What the record remembers of an alias. */
@@ -100,13 +101,14 @@ struct alias_memory {
 	/* The version that it was brought to, or to which a rollout was started; 0: none. Whoever gives up a rollout
 	 * for other reasons than its failure (it was superseded) sets it back to 0. */
 	uint64_t reached;
-	bool was_head;		    /* it was brought to $LATEST */
-	uint64_t seen;		    /* FOLLOW_ALIAS: what the other alias holds alone … */
-	int64_t seen_unix_ms;	    /* … since when we know */
-	bool rollout_live;	    /* a rollout of ours works on it */
-	bool rolled_back;	    /* the rollout to `reached` came back or failed */
-	char outcome[LIMIT_REASON]; /* and why */
-	bool insisted;		    /* it was moved because an operator insists: once; false whenever insist is set */
+	bool was_head;		      /* it was brought to $LATEST */
+	uint64_t seen;		      /* FOLLOW_ALIAS: what the other alias holds alone … */
+	int64_t seen_unix_ms;	      /* … since when we know */
+	bool rollout_live;	      /* a rollout of ours works on it */
+	bool rolled_back;	      /* the rollout to `reached` came back or failed */
+	char outcome[LIMIT_REASON];   /* and why */
+	char held_by[LIMIT_NAME + 1]; /* a rollout that is not ours works on it; as of the last look, not on record */
+	bool insisted;		      /* it was moved because an operator insists: once; false whenever insist is set */
 };
 
 #define DEPLOY_MARK_SIZE 48

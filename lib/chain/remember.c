@@ -103,7 +103,7 @@ static void see_alias(const struct chain_input *in, size_t n, struct alias_memor
 {
 	const struct view_alias_entry *e = chain_view_alias(in->view, in->spec->aliases[n].name);
 
-	if (!e || e->view.odd || e->view.target.weight_bp > 0 || m->rollout_live)
+	if (!e || e->view.odd || e->view.target.weight_bp > 0 || m->rollout_live || m->held_by[0] != '\0')
 		return;
 	if (alias_is_wanted(in, n, e->view.target.version))
 		remember_reached(m, e->view.target.version);

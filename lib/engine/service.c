@@ -114,9 +114,15 @@ void service_look_soon(struct service *s, int64_t wait_ms)
 {
 	int64_t at = engine_now(s->engine).boot_ms + wait_ms;
 
-	if (s->now || s->probe)
+	if (s->state.paused)
+		return;
+	if (s->now || s->probe) {
 		s->look_again = true;
-	else if (at < s->due_boot_ms)
+		return;
+	}
+	/* What was seen before is not what a rollout should start from. */
+	s->rollouts_due = false;
+	if (at < s->due_boot_ms)
 		s->due_boot_ms = at;
 }
 
@@ -271,10 +277,23 @@ int services_resume(struct engine *e)
 	return r;
 }
 
+/* A rollout that is no service's has let go of an alias: the services that declare it have waited for that. */
+static void foreign_ended(struct engine *e, const struct item *i)
+{
+	for (struct service *s = e->first_service; s; s = s->next) {
+		const char *function = s->key + strlen(KEY_PREFIX);
+
+		if (!s->unreadable && text_starts_with(i->alias_key, function) && i->alias_key[strlen(function)] == '/')
+			service_look_soon(s, 0);
+	}
+}
+
 void services_rollout_ended(struct engine *e, const struct item *i)
 {
 	struct service *s = i->plan->owner ? service_find(e, i->plan->owner) : NULL;
 
+	if (!i->plan->owner)
+		foreign_ended(e, i);
 	if (!s || s->unreadable || i->state.superseded)
 		return;
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
@@ -354,10 +373,17 @@ void service_copy_memory(const struct service *s, const struct service_spec *spe
 	}
 }
 
+#define PAUSED "by an operator: nothing is looked at or changed; `rolloutctl resume` goes on"
+
 static void inherit(struct service *s, const struct service *older)
 {
 	service_copy_memory(older, &s->plan->service, &s->state.memory);
 	s->state.changes_made = older->state.changes_made;
+	s->state.paused = older->state.paused;
+	if (s->state.paused) {
+		s->state.phase = PHASE_PAUSED;
+		(void)text_copy(s->state.reason, sizeof(s->state.reason), PAUSED);
+	}
 	(void)text_copy(s->state.api_id, sizeof(s->state.api_id), older->state.api_id);
 }
 
@@ -445,8 +471,10 @@ enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t 
 	(void)snprintf(text, sizeof(text), "accepted from %.80s: keeps function %.64s, %zu aliases, %zu stages", source,
 		       plan->function, plan->service.n_aliases, plan->service.api.n_stages);
 	service_event(s, "accepted", text, by);
-	restart_changed_rollouts(s, source);
-	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu is accepted", s->name, (unsigned long long)s->attempt);
+	if (!s->state.paused)
+		restart_changed_rollouts(s, source);
+	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu is accepted%s", s->name, (unsigned long long)s->attempt,
+		       s->state.paused ? "; the service stays paused: `rolloutctl resume` goes on" : "");
 	engine_turn(e);
 	return older ? INTAKE_SUPERSEDES : INTAKE_STARTED;
 }
@@ -503,8 +531,7 @@ static enum engine_answer pause_service(struct service *s, const char *by, const
 	s->state.paused = true;
 	s->due_boot_ms = INT64_MAX;
 	say_commanded(s, "pause", by, reason);
-	service_set_phase(s, PHASE_PAUSED,
-			  "by an operator: nothing is looked at or changed; `rolloutctl resume` goes on");
+	service_set_phase(s, PHASE_PAUSED, PAUSED);
 	(void)text_copy(ret_text, LIMIT_REASON, "paused; rollouts that are under way go on by themselves");
 	return ENGINE_DONE;
 }
@@ -564,7 +591,12 @@ enum engine_answer service_retry(struct service *s, const char *by, const char *
 	(void)text_copy(ret_text, LIMIT_REASON,
 			"everything that differs is brought to what the file says, what somebody else moved included");
 	engine_turn(s->engine);
-	return ENGINE_DONE;
+	if (!s->engine->store_failing && !s->engine->fenced)
+		return ENGINE_DONE;
+	(void)snprintf(ret_text, LIMIT_REASON,
+		       "it was taken, but could not be recorded yet and may be lost in a restart: %.150s",
+		       store_error_text(s->engine->store));
+	return ENGINE_UNAVAILABLE;
 }
 
 /* --- views --- */

@@ -40,6 +40,8 @@ struct service {
 	bool dirty;
 	int64_t due_boot_ms;	/* when to look again; INT64_MAX: not */
 	uint32_t failures;	/* to look, in a row */
+	uint32_t starts_failed; /* rollouts that should start and could not, in a row */
+	uint32_t waits;		/* looks in a row that found AWS or somebody else at work */
 	bool look_again;	/* something happened while it was looking */
 	bool rollouts_due;	/* what was seen last asks for rollouts */
 	struct reconcile *now;	/* looking, or changing */

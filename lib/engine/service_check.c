@@ -11,8 +11,12 @@
 #include "core/backoff.h"
 #include "engine/service.h"
 
-#define UNSETTLED_WAIT_MS   MS_PER_SECOND /* as AWS's own waiters do */
+#define UNSETTLED_WAIT_MS   MS_PER_SECOND /* as AWS's own waiters do, … */
+#define UNSETTLED_LOOKS	    60		  /* … for so many looks; what takes longer is looked at less often */
 #define WAIT_MS		    (5 * MS_PER_SECOND)
+#define WAIT_CAP_MS	    MS_PER_MINUTE
+#define WAIT_DOUBLINGS	    4
+#define START_RETRY_CAP_MS  (5 * MS_PER_MINUTE)
 #define RETRY_BASE_MS	    MS_PER_SECOND
 #define RETRY_CAP_MS	    MS_PER_MINUTE
 #define PROBE_FAILURES_MAX  8 /* new deployments take their seconds to be served */
@@ -22,8 +26,11 @@
 static void look_after(struct service *s, int64_t wait_ms)
 {
 	s->due_boot_ms = engine_now(s->engine).boot_ms + wait_ms;
-	if (s->look_again && !s->state.paused)
+	if (s->look_again) {
+		/* What was seen is outdated, and no rollout starts from that. */
 		s->due_boot_ms = engine_now(s->engine).boot_ms;
+		s->rollouts_due = false;
+	}
 	s->look_again = false;
 }
 
@@ -48,7 +55,15 @@ static void note_rollout(struct service *s, size_t n)
 {
 	struct alias_memory *m = &s->state.memory.aliases[n];
 	const struct item *i = service_rollout(s, n);
+	char *key cleanup(mem_free_p) =
+	    mem_printf("%s/%s/%s/%s", s->plan->account, s->region, s->plan->function, s->plan->service.aliases[n].name);
+	const struct item *holder = strmap_get(&s->engine->by_alias, key);
+	char own[LIMIT_NAME + 1];
 
+	service_rollout_name(s, n, own);
+	m->held_by[0] = '\0';
+	if (holder && strcmp(holder->name, own) != 0)
+		(void)text_copy(m->held_by, sizeof(m->held_by), holder->name);
 	m->rollout_live = i != NULL;
 	if (i && !i->unreadable && !i->state.superseded && m->reached != 0)
 		m->reached = i->plan->version;
@@ -115,8 +130,10 @@ static void intent(void *arg, const struct change *c, const char *text)
 {
 	struct service *s = arg;
 
-	if (c->kind >= CHANGE_CREATE_ALIAS && c->kind <= CHANGE_UPDATE_STAGE)
+	if (c->kind >= CHANGE_CREATE_ALIAS && c->kind <= CHANGE_UPDATE_STAGE) {
 		s->state.probe = s->plan->service.api.probe_path != NULL;
+		s->state.probe_failures = 0;
+	}
 	service_set_phase(s, PHASE_PREPARING, "what differs is being brought to what the file says");
 	engine_add_intent(s->engine, s->id, ++s->state.seq, text, "");
 	service_event(s, rollout_announce_name(ANNOUNCE_INTENT), text, "");
@@ -129,6 +146,7 @@ static void changed(void *arg, const struct change *c, const char *text)
 
 	(void)c;
 	s->state.changes_made++;
+	s->waits = 0;
 	service_event(s, "changed", text, "");
 	service_mark_dirty(s);
 }
@@ -201,7 +219,11 @@ enum rollout_phase service_phase(const struct service *s, const char **ret_reaso
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
 		const struct item *i = service_rollout(s, n);
 
-		if (!i || i->unreadable || (i->state.phase != PHASE_BLOCKED && i->state.phase != PHASE_PAUSED))
+		if (i && i->unreadable) {
+			*ret_reason = i->unreadable;
+			return PHASE_BLOCKED;
+		}
+		if (!i || (i->state.phase != PHASE_BLOCKED && i->state.phase != PHASE_PAUSED))
 			continue;
 		*ret_reason = i->state.reason;
 		return i->state.phase;
@@ -260,7 +282,8 @@ static void probed(void *arg, const char *error)
 	}
 	(void)snprintf(text, sizeof(text), "a stage does not answer as it should: %.200s", error);
 	service_set_phase(s, PHASE_BLOCKED, text);
-	look_after(s, s->plan->service.check_every_ms);
+	/* It may be the next version that answers. */
+	look_after(s, s->rollouts_due ? 0 : s->plan->service.check_every_ms);
 }
 
 static bool probe(struct service *s)
@@ -292,7 +315,8 @@ struct plan *service_make_rollout(const struct service *s, size_t alias, uint64_
 	return plan_make_child(s->plan, alias, version, targets, n);
 }
 
-static void start_rollout(struct service *s, const struct change *c)
+/* Returns whether it has started. */
+static bool start_rollout(struct service *s, const struct change *c)
 {
 	struct plan *p = service_make_rollout(s, c->index, c->version);
 	char by[128], why[LIMIT_REASON];
@@ -304,22 +328,30 @@ static void start_rollout(struct service *s, const struct change *c)
 	i = p ? intake_start(s->engine, p, s->state.memory.insist, by, why) : NULL;
 	if (!i) {
 		trouble(s, why);
-		look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
-		return;
+		return false;
 	}
 	reconcile_remember(s->last, c);
 	service_mark_dirty(s);
+	return true;
 }
 
 static void start_rollouts(struct service *s)
 {
 	const struct change_list *l = reconcile_changes(s->last);
 
+	bool all = true;
+
 	s->rollouts_due = false;
-	look_after(s, s->plan->service.check_every_ms);
 	for (size_t n = 0; n < l->len; n++) {
 		if (l->items[n].kind == CHANGE_ROLLOUT)
-			start_rollout(s, &l->items[n]);
+			all = start_rollout(s, &l->items[n]) && all;
+	}
+	if (all) {
+		s->starts_failed = 0;
+		trouble(s, "");
+		look_after(s, s->plan->service.check_every_ms);
+	} else {
+		look_after(s, backoff(s, ++s->starts_failed, RETRY_BASE_MS, START_RETRY_CAP_MS));
 	}
 	settle(s);
 }
@@ -338,6 +370,29 @@ static void failed(struct service *s, const struct aws_error *error, const char 
 	look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
 }
 
+/* Until something that is waited for may be over: each look costs a dozen calls of quotas that all share. */
+static int64_t wait_ms(struct service *s)
+{
+	const struct change_list *l = reconcile_changes(s->last);
+	int64_t wait = s->plan->service.check_every_ms, now = engine_now(s->engine).unix_ms;
+	bool any = false;
+
+	for (size_t n = 0; n < l->len; n++) {
+		int64_t ms = WAIT_MS << (s->waits < WAIT_DOUBLINGS ? s->waits : WAIT_DOUBLINGS);
+
+		if (l->items[n].kind != CHANGE_WAIT)
+			continue;
+		any = true;
+		if (l->items[n].until_unix_ms > 0)
+			ms = l->items[n].until_unix_ms > now + WAIT_MS ? l->items[n].until_unix_ms - now : WAIT_MS;
+		else if (ms > WAIT_CAP_MS)
+			ms = WAIT_CAP_MS;
+		wait = ms < wait ? ms : wait;
+	}
+	s->waits = any ? s->waits + 1 : 0;
+	return wait;
+}
+
 static void done(void *arg, const struct aws_error *error, const char *operation)
 {
 	struct service *s = arg;
@@ -349,21 +404,27 @@ static void done(void *arg, const struct aws_error *error, const char *operation
 	reconcile_free(s->last);
 	s->last = take_ptr(s->now);
 	s->failures = 0;
-	trouble(s, "");
 	s->state.checked_unix_ms = engine_now(s->engine).unix_ms;
 	service_mark_dirty(s);
 	if (reconcile_unsettled(s->last)) {
 		service_set_phase(s, PHASE_PROGRESSING, "waits until AWS has made the code ready");
-		look_after(s, UNSETTLED_WAIT_MS);
+		trouble(s, "");
+		look_after(s, s->waits++ < UNSETTLED_LOOKS ? UNSETTLED_WAIT_MS : WAIT_MS);
 		return;
 	}
 	s->rollouts_due = first_of(s, CHANGE_ROLLOUT) != NULL;
+	if (!s->rollouts_due)
+		s->starts_failed = 0;
+	if (s->starts_failed == 0)
+		trouble(s, "");
 	if (probe(s)) {
-		settle(s);
+		/* What failed often enough to be said is not unsaid by one more try. */
+		if (s->state.probe_failures < PROBE_FAILURES_MAX)
+			settle(s);
 		return;
 	}
 	settle(s);
-	look_after(s, s->rollouts_due ? 0 : first_of(s, CHANGE_WAIT) ? WAIT_MS : s->plan->service.check_every_ms);
+	look_after(s, s->rollouts_due ? 0 : wait_ms(s));
 }
 
 void service_check(struct service *s)

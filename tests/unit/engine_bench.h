@@ -50,6 +50,18 @@ struct bench_web {
 	int status; /* 0: no answer */
 };
 
+/* The one file that plans may name as their code; see service_bench.h. */
+struct bench_file {
+	char *base64; /* owned; NULL: the file is missing */
+	char sha256[48];
+	struct {
+		artifact_cb cb;
+		void *arg;
+		bool content;
+	} loads[8];
+	size_t n_loads;
+};
+
 struct bench {
 	struct instant now;
 	uint64_t entropy;
@@ -72,6 +84,11 @@ struct bench {
 	unsigned asked; /* for provisioned concurrency, or to give it back */
 	unsigned unrecorded_asks;
 	bool forgetful; /* was killed while its store failed */
+	struct bench_file file;
+	/* NULL, or told of each request to AWS before it has any effect; who is told looks after its intent, too. */
+	void (*sent)(struct bench *b, const struct http_request *r);
+	void *sent_ctx;
+	unsigned calls; /* to AWS */
 	const char *region;
 	char published[64 * 1024]; /* texts of events, one a line */
 };
@@ -100,4 +117,5 @@ bool bench_ends_well(struct bench *b, const char *name);
 void bench_load(struct bench *b);
 void bench_keep(void *ctx, const struct view_rollout *v); /* an engine_view_cb; ctx is a struct seen */
 struct bench *bench_new(void);
+struct bench *bench_new_world(const char *world);
 void bench_free(struct bench *b);

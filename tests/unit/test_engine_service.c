@@ -1,0 +1,419 @@
+/* Whole services in virtual time: from nothing, killed anywhere, with a store and an AWS that fail. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "service_bench.h"
+
+#define HOUR	 (60 * MS_PER_MINUTE)
+#define FUNCTION "/2015-03-31/functions/hello"
+
+/* From nothing to as declared. */
+static struct bench *kept(const char *kind, struct service_sends *s)
+{
+	struct bench *b = service_bench_new(NULL, s);
+
+	service_bench_take(b, service_bench_text(kind, NULL));
+	if (!service_bench_until(b, PHASE_SUCCEEDED, HOUR))
+		service_bench_assert(b, PHASE_SUCCEEDED);
+	return b;
+}
+
+static void from_nothing(const char *kind)
+{
+	struct service_sends s;
+	struct bench *b = kept(kind, &s);
+	unsigned changes = s.changes;
+
+	service_bench_assert_whole(b, kind, "Hello V1", 1);
+	assert_string_equal(service_bench_holds(b), "$LATEST 1 1");
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	assert_int_equal(s.changes, changes);
+	service_bench_zip(b, "Hello V2");
+	engine_check_services(b->e, "hello.zip");
+	engine_turn(b->e);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	service_bench_assert_whole(b, kind, "Hello V2", 2);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	assert_int_equal(s.apis, 1);
+	assert_int_equal(s.deployments, strcmp(kind, "rest") == 0);
+	service_bench_free(b);
+}
+
+static void it_is_made_from_nothing_and_stays(void **state)
+{
+	(void)state;
+	from_nothing("rest");
+	from_nothing("http");
+}
+
+/* --- killed, refused, not recorded --- */
+
+/* Whatever happened to it: as declared in the end, with nothing twice, and with no call without end. */
+static void assert_recovers(struct bench *b, const char *kind, const char *what, unsigned n)
+{
+	struct service_sends *s = b->sent_ctx;
+	unsigned calls;
+
+	s->struck = false;
+	s->crash_at = 0;
+	if (!service_bench_until(b, PHASE_SUCCEEDED, 3 * HOUR)) {
+		print_message("%s %u: %s\n", what, n, s->last);
+		service_bench_assert(b, PHASE_SUCCEEDED);
+	}
+	service_bench_assert_whole(b, kind, "Hello V1", 1);
+	assert_string_equal(service_bench_holds(b), "$LATEST 1 1");
+	calls = s->changes;
+	b->calls = 0;
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	assert_int_equal(s->changes, calls);
+	assert_in_range(b->calls, 1, 400);
+}
+
+static unsigned killed_at(const char *kind, unsigned n)
+{
+	struct service_sends s;
+	struct bench *b = service_bench_new(NULL, &s);
+	unsigned changes;
+
+	s.crash_at = n;
+	service_bench_take(b, service_bench_text(kind, NULL));
+	(void)service_bench_until(b, PHASE_SUCCEEDED, HOUR);
+	changes = s.changes;
+	if (s.struck) {
+		bench_crash(b);
+		assert_recovers(b, kind, "killed after change", n);
+	}
+	service_bench_free(b);
+	return changes;
+}
+
+static void it_is_killed_after_each_change(void **state)
+{
+	static const char *const kinds[] = {"rest", "http"};
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		unsigned n = 1;
+
+		while (killed_at(kinds[k], n) == n)
+			n++;
+		assert_in_range(n, 12, 60);
+	}
+}
+
+static void it_is_killed_at_each_turn(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned turn = 0; more; turn++) {
+		struct service_sends s;
+		struct bench *b = service_bench_new(NULL, &s);
+
+		service_bench_take(b, service_bench_text("rest", NULL));
+		for (unsigned n = 0; n < turn && more; n++) {
+			(void)bench_step(b, INT64_MAX);
+			more = service_bench_look(b, "hello").phase != PHASE_SUCCEEDED;
+		}
+		bench_crash(b);
+		assert_recovers(b, "rest", "killed at turn", turn);
+		service_bench_free(b);
+	}
+}
+
+static void the_store_fails_at_each_turn(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned turn = 0; more; turn++) {
+		struct service_sends s;
+		struct bench *b = service_bench_new(NULL, &s);
+
+		service_bench_take(b, service_bench_text("rest", NULL));
+		for (unsigned n = 0; n < turn && more; n++) {
+			(void)bench_step(b, INT64_MAX);
+			more = service_bench_look(b, "hello").phase != PHASE_SUCCEEDED;
+		}
+		bench_store_fails(b, true);
+		bench_run_for(b, 20 * MS_PER_SECOND);
+		if (turn % 2 == 0)
+			bench_crash(b);
+		bench_store_fails(b, false);
+		assert_recovers(b, "rest", "store failed at turn", turn);
+		service_bench_free(b);
+	}
+}
+
+static void each_operation_fails(void **state)
+{
+	static const char *const faults[] = {
+	    "{\"fault\": \"lost_before\", \"times\": 1}", "{\"fault\": \"lost_after\", \"times\": 1}",
+	    "{\"fault\": \"error500\", \"times\": 2}",	  "{\"fault\": \"throttle\", \"times\": 4}",
+	    "{\"fault\": \"garbage\", \"times\": 1}",	  "{\"fault\": \"html\", \"times\": 1}",
+	    "{\"fault\": \"truncated\", \"times\": 1}",	  "{\"fault\": \"access_denied\", \"times\": 2}",
+	};
+	static const char *const operations[] = {
+	    "CreateFunction",
+	    "PublishVersion",
+	    "CreateAlias",
+	    "AddPermission",
+	    "CreateRestApi",
+	    "CreateResource",
+	    "PutMethod",
+	    "PutIntegration",
+	    "CreateDeployment",
+	    "CreateStage",
+	    "GetFunction",
+	    "ListAliases",
+	    "ListVersionsByFunction",
+	    "GetPolicy",
+	    "GetRestApis",
+	    "GetResources",
+	    "GetStages",
+	};
+
+	(void)state;
+	for (size_t o = 0; o < array_len(operations); o++) {
+		for (size_t f = 0; f < array_len(faults); f++) {
+			struct service_sends s;
+			struct bench *b = service_bench_new(NULL, &s);
+			char body[256];
+
+			(void)snprintf(body, sizeof(body), "[{\"op\": \"%s\", %s]", operations[o], faults[f] + 1);
+			bench_admin(b, "PUT", "/_localaws/faults", body);
+			service_bench_take(b, service_bench_text("rest", NULL));
+			assert_recovers(b, "rest", body, 0);
+			service_bench_free(b);
+		}
+	}
+}
+
+/* --- how often it asks --- */
+
+static void a_soak_is_not_asked_for_every_few_seconds(void **state)
+{
+	struct service_sends s;
+	struct bench *b = service_bench_new(NULL, &s);
+
+	(void)state;
+	service_bench_take(b, service_bench_text("rest", "{version: {from_alias: test, soak: 2h}, rollout: {steps: "
+							 "[{weight: 10%, bake: 1m}], analysis: {no_data: pass}}}"));
+	assert_true(service_bench_until(b, PHASE_SUCCEEDED, HOUR));
+	service_bench_zip(b, "Hello V2");
+	engine_check_services(b->e, NULL);
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1");
+	b->calls = 0;
+	bench_run_for(b, HOUR);
+	assert_in_range(b->calls, 10, 400);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1");
+	bench_run_for(b, HOUR + MS_PER_MINUTE * 5);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	service_bench_free(b);
+}
+
+static int spoil(struct store *store, const char *name, const char *alias_key)
+{
+	struct store_rollout row = {.name = name,
+				    .attempt = 1,
+				    .alias_key = alias_key,
+				    .live = true,
+				    .revision = 1,
+				    .plan = "no plan at all",
+				    .plan_hash = "x",
+				    .record = "{}"};
+	uint64_t id;
+	int r = store_begin(store);
+
+	r = r == 0 ? store_insert_rollout(store, &row, &id) : r;
+	return r == 0 ? store_commit(store) : r;
+}
+
+static void a_rollout_that_cannot_start_is_not_tried_without_pause(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+	size_t told;
+
+	(void)state;
+	assert_int_equal(spoil(b->store, "hello.prod", "default/us-east-1/hello/prod"), 0);
+	bench_crash(b);
+	service_bench_zip(b, "Hello V2");
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	told = strlen(b->published);
+	b->calls = 0;
+	bench_run_for(b, HOUR);
+	assert_in_range(b->calls, 10, 1500);
+	assert_in_range(strlen(b->published) - told, 0, 2000);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1");
+	service_bench_free(b);
+}
+
+/* --- commands --- */
+
+static void what_is_paused_stays_so(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+
+	(void)state;
+	assert_int_equal(bench_command(b, "hello", COMMAND_PAUSE), ENGINE_DONE);
+	service_bench_zip(b, "Hello V2");
+	b->calls = 0;
+	engine_check_services(b->e, "hello.zip");
+	engine_turn(b->e);
+	bench_run_for(b, HOUR);
+	bench_crash(b);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_PAUSED);
+	assert_int_equal(b->calls, 0);
+	assert_int_equal(bench_command(b, "hello", COMMAND_RESUME), ENGINE_DONE);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	service_bench_free(b);
+}
+
+/* Its rollout goes on, and its end does not wake the service. */
+static void what_is_paused_stays_so_when_its_rollout_ends(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+
+	(void)state;
+	service_bench_zip(b, "Hello V2");
+	engine_check_services(b->e, "hello.zip");
+	assert_true(service_bench_until(b, PHASE_PROGRESSING, HOUR));
+	while (bench_step(b, INT64_MAX) && !strstr(service_bench_look(b, "hello").reason, "under way"))
+		;
+	assert_int_equal(bench_command(b, "hello", COMMAND_PAUSE), ENGINE_DONE);
+	service_bench_zip(b, "Hello V3");
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_PAUSED);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	service_bench_free(b);
+}
+
+/* Paused and resumed while a change is under way: what that makes is not made twice. */
+static void paused_and_resumed_during_each_change(void **state)
+{
+	(void)state;
+	for (unsigned n = 1, more = 1; more; n++) {
+		struct service_sends s;
+		struct bench *b = service_bench_new(NULL, &s);
+
+		bench_admin(b, "PUT", "/_localaws/faults",
+			    "[{\"op\": \"*\", \"fault\": \"delay\", \"delay\": \"3s\"}]");
+		service_bench_take(b, service_bench_text("rest", NULL));
+		s.crash_at = n;
+		(void)service_bench_until(b, PHASE_SUCCEEDED, HOUR);
+		more = s.struck;
+		s.struck = false;
+		if (more) {
+			(void)bench_command(b, "hello", COMMAND_PAUSE);
+			assert_int_equal(bench_command(b, "hello", COMMAND_RESUME), ENGINE_DONE);
+			assert_recovers(b, "rest", "paused during change", n);
+		}
+		assert_int_equal(s.apis, 1);
+		assert_int_equal(s.deployments, 1);
+		service_bench_free(b);
+	}
+}
+
+/* --- nothing gets lost --- */
+
+/* The file changes while AWS is looked at, the stages are asked, or a rollout is about to start or under way. */
+static void a_file_that_changes_at_any_turn_is_noticed(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned turn = 0; more; turn++) {
+		struct service_sends s;
+		struct bench *b = kept("rest", &s);
+		char *body cleanup(mem_free_p) = NULL;
+
+		service_bench_zip(b, "Hello V2");
+		engine_check_services(b->e, "hello.zip");
+		engine_turn(b->e);
+		for (unsigned n = 0; n < turn && more; n++) {
+			(void)bench_step(b, INT64_MAX);
+			more = n < 5 || service_bench_look(b, "hello").phase != PHASE_SUCCEEDED;
+		}
+		service_bench_zip(b, "Hello V9");
+		engine_check_services(b->e, "hello.zip");
+		engine_turn(b->e);
+		bench_run_for(b, 30 * MS_PER_SECOND);
+		assert_int_equal(service_bench_ask(b, "POST", FUNCTION "/invocations", "Qualifier=dev", "{}", &body),
+				 200);
+		if (!strstr(body, "Hello V9"))
+			fail_msg("changed at turn %u, and dev answers %s", turn, body);
+		service_bench_free(b);
+	}
+}
+
+/* --- others at work on its aliases --- */
+
+static void a_rollout_by_hand_is_let_alone(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+	char text[LIMIT_REASON];
+	struct service_seen seen;
+
+	(void)state;
+	/* Only $LATEST may be jumped to, which no rollout can do: so dev is declared on it, and prod moves there. */
+	service_bench_zip(b, "Hello V2");
+	service_bench_take(b, service_bench_text("rest", "{version: 1, rollout: {strategy: AllAtOnce}}"));
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1");
+	assert_int_equal(bench_take(b, "by-hand.yaml",
+				    "apiVersion: rolloutd/v1\nkind: Rollout\nname: by-hand\nfunction: hello\nalias: "
+				    "prod\nversion: 2\nsteps: [{weight: 10%, bake: 5m}]\nfinal_bake: 30m\nanalysis: "
+				    "{no_data: pass}\n",
+				    text),
+			 INTAKE_STARTED);
+	bench_run_for(b, 3 * MS_PER_MINUTE);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1+");
+	engine_check_services(b->e, NULL);
+	engine_turn(b->e);
+	bench_run_for(b, MS_PER_MINUTE);
+	seen = service_bench_look(b, "hello");
+	assert_int_equal(seen.phase, PHASE_PROGRESSING);
+	assert_non_null(strstr(seen.reason, "by-hand"));
+	bench_run_for(b, 15 * MS_PER_MINUTE); /* all traffic on 2, watched */
+	service_bench_take(b, service_bench_text("rest", "{version: $LATEST}"));
+	bench_run_for(b, 2 * MS_PER_MINUTE);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	bench_run_for(b, HOUR);
+	assert_int_equal(bench_look(b, "by-hand").phase, PHASE_SUCCEEDED);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 $LATEST");
+	service_bench_free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(it_is_made_from_nothing_and_stays),
+	    cmocka_unit_test(it_is_killed_after_each_change),
+	    cmocka_unit_test(it_is_killed_at_each_turn),
+	    cmocka_unit_test(the_store_fails_at_each_turn),
+	    cmocka_unit_test(each_operation_fails),
+	    cmocka_unit_test(a_soak_is_not_asked_for_every_few_seconds),
+	    cmocka_unit_test(a_rollout_that_cannot_start_is_not_tried_without_pause),
+	    cmocka_unit_test(what_is_paused_stays_so),
+	    cmocka_unit_test(what_is_paused_stays_so_when_its_rollout_ends),
+	    cmocka_unit_test(paused_and_resumed_during_each_change),
+	    cmocka_unit_test(a_file_that_changes_at_any_turn_is_noticed),
+	    cmocka_unit_test(a_rollout_by_hand_is_let_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
