@@ -14,6 +14,7 @@
 #include "core/step.h"
 
 #define PREPARE_LIMIT_MS (15 * MS_PER_MINUTE) /* SnapStart takes minutes */
+#define PUBLISH_LIMIT_MS MS_PER_HOUR	      /* large images take many */
 #define WAITING_MS	 MS_PER_SECOND
 #define WAITING_CAP_MS	 (5 * MS_PER_SECOND)
 #define SOAK_LOOK_MS	 MS_PER_MINUTE
@@ -117,7 +118,15 @@ static void await_publishing(struct turn *t)
 	uint32_t times = t->r->attempts;
 	int64_t ms = times < 3 ? WAITING_MS << times : WAITING_CAP_MS;
 
-	wait_for(t, t->event->prepared.error, ms < WAITING_CAP_MS ? ms : WAITING_CAP_MS);
+	t->r->prepare_ms += ms;
+	if (t->r->prepare_ms > PUBLISH_LIMIT_MS) {
+		prepare_fail(t,
+			     "nothing came of publishing within an hour: it %.120s. Look at the function in AWS, "
+			     "then `rolloutctl retry`",
+			     t->event->prepared.error);
+		return;
+	}
+	wait_for(t, t->event->prepared.error, ms);
 	t->r->attempts = times < 3 ? times + 1 : times;
 }
 
@@ -238,6 +247,8 @@ static void prepare_read(struct turn *t)
 		await_publishing(t);
 		return;
 	}
+	if (t->r->canary == 0)
+		t->r->prepare_ms = 0; /* the time that publishing took does not count against what comes now */
 	t->r->canary = t->event->prepared.canary;
 	(void)text_copy(t->r->canary_hash, sizeof(t->r->canary_hash), t->event->prepared.canary_info.hash);
 	if (alias_moves(t)) {

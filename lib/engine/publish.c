@@ -55,6 +55,21 @@ static const struct change *find(const struct change_list *l, enum change_kind k
 	return NULL;
 }
 
+/* While AWS works on the function, or on the version that was published last. */
+static void answer_unsettled(struct publishing *p)
+{
+	const struct view_version *newest = chain_view_newest(reconcile_view(p->reconcile));
+	char text[LIMIT_REASON], version[24];
+
+	if (newest && strcmp(newest->state, "Pending") == 0) {
+		version_format(newest->number, version);
+		(void)snprintf(text, sizeof(text), "waits until AWS has made version %s ready", version);
+		answer(p, CALL_OK, 0, true, text);
+	} else {
+		answer(p, CALL_OK, 0, true, "waits until AWS has made the code ready");
+	}
+}
+
 static void done(void *arg, const struct aws_error *error, const char *operation)
 {
 	struct publishing *p = arg;
@@ -72,7 +87,7 @@ static void done(void *arg, const struct aws_error *error, const char *operation
 		return;
 	}
 	if (reconcile_unsettled(p->reconcile)) {
-		answer(p, CALL_OK, 0, true, "waits until AWS has made the code ready");
+		answer_unsettled(p);
 		return;
 	}
 	c = find(reconcile_changes(p->reconcile), CHANGE_PROBLEM);

@@ -303,7 +303,7 @@ static void a_hold_does_not_wait_for_the_last_gate(void **state)
 
 /* --- publishing and soaking --- */
 
-static void publishing_is_waited_for_without_end(void **state)
+static void publishing_is_waited_for_an_hour(void **state)
 {
 	struct rig g;
 	int64_t began;
@@ -322,6 +322,20 @@ static void publishing_is_waited_for_without_end(void **state)
 	assert_true(g.has_prepare || g.timer_boot_ms <= g.now.boot_ms + 5 * MS_PER_SECOND);
 	g.publishing = false;
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
+static void publishing_is_not_waited_for_without_end(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.publishing = true;
+	rig_simple(&g, EVENT_START);
+	assert_true(rig_run_until(&g, PHASE_FAILED));
+	assert_non_null(strstr(g.r.reason, "nothing came of publishing within an hour: it publishes a version"));
+	assert_int_equal(g.r.first_traffic_unix_ms, 0);
 	rig_deinit(&g);
 }
 
@@ -809,7 +823,8 @@ int main(void)
 	    cmocka_unit_test(a_refusal_at_the_end_may_pause),
 	    cmocka_unit_test(failure_goes_home_past_the_last_gate),
 	    cmocka_unit_test(a_hold_does_not_wait_for_the_last_gate),
-	    cmocka_unit_test(publishing_is_waited_for_without_end),
+	    cmocka_unit_test(publishing_is_waited_for_an_hour),
+	    cmocka_unit_test(publishing_is_not_waited_for_without_end),
 	    cmocka_unit_test(a_version_soaks_before_it_is_taken),
 	    cmocka_unit_test(a_crash_does_not_begin_the_soak_anew),
 	    cmocka_unit_test(our_own_record_moves_the_soak_back),
