@@ -279,7 +279,7 @@ class Publishing(Scenarios):
         put_file(self.d.plans, "slow.zip", hello(11))
         begun = time.monotonic()
         self.drop("version-slow", f, version="{publish: {zip: slow.zip}}", steps=[(50, 1)])
-        self.ctl.until("version-slow", lambda s: "making version 6 ready" in s["reason"], "to wait")
+        self.ctl.until("version-slow", lambda s: "made version 6 ready" in s["reason"], "to wait")
         self.asked_only(f, "1")
         self.ctl.weight("version-slow", 50)
         self.assertGreater(time.monotonic() - begun, 3)
@@ -667,7 +667,7 @@ class Provisioned(Scenarios):
         self.assertEqual(self.world.holds(f), "2+1@100")
         self.ctl.phase("alias-once", "succeeded")
         self.assertEqual((self.world.holds(f), self.has(f, "prod")), ("2", ("READY", 2)))
-        self.assertEqual(self.ctl.events("alias-once", "foreign"), [])
+        self.assertEqual(self.ctl.events("alias-once", "foreign-write"), [])
         self.assertEqual(self.world.changes(f, by="rolloutd"), ["2"])
 
     def test_of_the_alias_itself_and_back(self):
@@ -678,7 +678,7 @@ class Provisioned(Scenarios):
         self.ctl.run("rollback", "alias-back")
         self.ctl.phase("alias-back", "rolled-back")
         wait_long("all to be back", lambda: self.world.holds(f) == "1")
-        self.assertEqual(self.ctl.events("alias-back", "foreign"), [])
+        self.assertEqual(self.ctl.events("alias-back", "foreign-write"), [])
 
 
 class Looking(Scenarios):
