@@ -59,8 +59,9 @@ struct reconcile_ops {
 	void (*changed)(void *arg, const struct change *c, const char *text);
 	/*
 	 * The end, exactly once: no call is left to make, and reconcile_changes says what remains; or an
-	 * error, with the
-	 * operation that failed. The owner may free the reconcile here.
+	 * error, with the operation that failed. What AWS refuses (reconcile_refused) is an error, too: the
+	 * first one, told when everything that does not depend on it is done. The owner may free the
+	 * reconcile here, whose error it may be.
 	 */
 	void (*done)(void *arg, const struct aws_error *error, const char *operation);
 };
@@ -81,6 +82,10 @@ struct reconcile_config {
 struct reconcile *reconcile_start(const struct reconcile_config *config);
 /* Stops it: no callback any more. A call that is on its way is not called back; its answer is not waited for. */
 void reconcile_free(struct reconcile *r); /* NULL is fine */
+/* The operation of the error that says so: what was made is not there at a look that came right after it. */
+#define RECONCILE_UNSTABLE "looking at what was made"
+/* A change of a reconcile that was stopped is on its way there still: what a look shows may be of before it. */
+bool reconcile_is_loose(const struct engine *e, const struct chain_place *place);
 /* As of the end; borrowed until reconcile_free. */
 const struct chain_view *reconcile_view(const struct reconcile *r);
 const struct change_list *reconcile_changes(const struct reconcile *r);
@@ -88,6 +93,8 @@ const struct change_list *reconcile_changes(const struct reconcile *r);
 void reconcile_forecast(const struct reconcile *r, struct arena *a, struct change_list *ret);
 /* A rollout that the changes ask for was started: into the memory. */
 void reconcile_remember(const struct reconcile *r, const struct change *rollout);
+/* AWS said no to some of the changes, and will again: what remains is known, and so is why. */
+bool reconcile_refused(const struct reconcile *r);
 /* $LATEST or a version is being made ready: look again soon. */
 bool reconcile_unsettled(const struct reconcile *r);
 /* The CodeSha256 of the declared zip; "" when there is none. */

@@ -30,18 +30,70 @@ struct reconcile {
 	unsigned rounds;
 	bool changed; /* since the last look */
 	bool unsettled;
+	char **made; /* what AWS has said yes to, by its text: not asked for twice */
+	size_t n_made, cap_made;
+	bool calling; /* a change is on its way */
+	/* Of one whose owner is gone while a change is on its way: where that is. Nobody looks there before it is answered. */
+	char *loose_key;
+	struct reconcile *next_loose;
+	/* What AWS will say no to again, by its text, and the first no. Everything else goes on without it. */
+	char **refused;
+	size_t n_refused, cap_refused;
+	struct aws_error refusal;
+	const char *refused_operation;
 };
 
 static void look(struct reconcile *r);
 static void step(struct reconcile *r);
 
+static char *place_key(const struct chain_place *p)
+{
+	return mem_printf("%s/%s/%s", p->account, p->region, p->function);
+}
+
+static void let_loose(struct reconcile *r)
+{
+	r->loose_key = place_key(&r->config.place);
+	r->next_loose = r->config.engine->first_loose;
+	r->config.engine->first_loose = r;
+}
+
+static void catch_loose(struct reconcile *r)
+{
+	struct reconcile **slot = &r->config.engine->first_loose;
+
+	while (*slot != r)
+		slot = &(*slot)->next_loose;
+	*slot = r->next_loose;
+	free(take_ptr(r->loose_key));
+}
+
+bool reconcile_is_loose(const struct engine *e, const struct chain_place *place)
+{
+	char *key cleanup(mem_free_p) = place_key(place);
+
+	for (const struct reconcile *r = e->first_loose; r; r = r->next_loose) {
+		if (strcmp(r->loose_key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void release(struct reconcile *r)
 {
 	if (!r->freed || r->pending > 0)
 		return;
+	if (r->loose_key)
+		catch_loose(r);
 	chain_view_deinit(&r->view);
 	arena_free(r->arena);
+	for (size_t n = 0; n < r->n_made; n++)
+		free(r->made[n]);
+	free(r->made);
 	free(r->zip_base64);
+	for (size_t n = 0; n < r->n_refused; n++)
+		free(r->refused[n]);
+	free(r->refused);
 	free(r);
 }
 
@@ -226,8 +278,54 @@ static void landed(struct reconcile *r, const struct change_answer *answer)
 	change_format(r->change, text, sizeof(text));
 	chain_apply(r->config.spec, r->change, answer, &r->view);
 	chain_remember_after(&in, r->change, answer->id, r->config.memory);
+	r->made = mem_grow(r->made, &r->cap_made, r->n_made + 1, sizeof(*r->made));
+	r->made[r->n_made++] = mem_strdup(text);
 	r->changed = true;
 	r->config.ops.changed(r->config.arg, r->change, text);
+}
+
+/* --- what AWS refuses --- */
+
+static bool is_refusal(const struct aws_error *e)
+{
+	return e->class == AWS_INVALID || e->class == AWS_DENIED;
+}
+
+static void note_refusal(struct reconcile *r, const struct aws_error *error)
+{
+	char text[LIMIT_REASON];
+
+	change_format(r->change, text, sizeof(text));
+	if (r->n_refused == 0) {
+		r->refusal = *error;
+		r->refused_operation = engine_operation_name(operation(r->change->kind));
+	}
+	r->refused = mem_grow(r->refused, &r->cap_refused, r->n_refused + 1, sizeof(*r->refused));
+	r->refused[r->n_refused++] = mem_strdup(text);
+}
+
+static bool was_refused(const struct reconcile *r, const struct change *c)
+{
+	char text[LIMIT_REASON];
+
+	change_format(c, text, sizeof(text));
+	for (size_t n = 0; n < r->n_refused; n++) {
+		if (strcmp(r->refused[n], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first call that was not refused: what depends on one that was is not in the list. */
+static const struct change *next_call(const struct reconcile *r)
+{
+	for (size_t n = 0; n < r->changes.len; n++) {
+		const struct change *c = &r->changes.items[n];
+
+		if (CHANGE_IS_CALL(c->kind) && !was_refused(r, c))
+			return c;
+	}
+	return NULL;
 }
 
 /* The account is told by nothing but the function itself, so one that was just made is looked at anew. */
@@ -243,10 +341,16 @@ static void answered(void *arg, const struct http_response *response, const stru
 	char ids[2][API_ID_SIZE] = {"", ""};
 	struct aws_error problem;
 
+	r->calling = false;
 	if (!finish(r))
 		return;
 	if (!error && parse(r, response, &answer, ids, &problem) != 0)
 		error = &problem;
+	if (error && is_refusal(error) && !is_stopping(r)) {
+		note_refusal(r, error);
+		step(r);
+		return;
+	}
 	if (error) {
 		done(r, error, engine_operation_name(operation(r->change->kind)));
 		return;
@@ -279,6 +383,7 @@ static void send(struct reconcile *r)
 	if (r->zip_base64)
 		call.timeout_ms = 10 * MS_PER_MINUTE;
 	begin(r);
+	r->calling = true;
 	(void)dispatch_submit(r->config.engine->dispatch, &call);
 }
 
@@ -348,6 +453,31 @@ static void load(struct reconcile *r, bool content, artifact_cb cb)
 
 /* --- the loop --- */
 
+static bool was_made(const struct reconcile *r, const struct change *c)
+{
+	char text[LIMIT_REASON];
+
+	change_format(c, text, sizeof(text));
+	for (size_t n = 0; n < r->n_made; n++) {
+		if (strcmp(r->made[n], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A look right after a change may show what was before it; and somebody may be changing it back. Either way it is not made
+ * again before some time has gone by. */
+static void does_not_stay(struct reconcile *r)
+{
+	char text[LIMIT_REASON], what[LIMIT_REASON];
+
+	change_format(r->change, what, sizeof(what));
+	(void)snprintf(
+	    text, sizeof(text),
+	    "AWS does not show what was made, or somebody else changes it back; it is tried again later: %.140s", what);
+	fail(r, AWS_CONFLICT, text, RECONCILE_UNSTABLE);
+}
+
 static void step(struct reconcile *r)
 {
 	struct chain_input in = input(r);
@@ -355,7 +485,11 @@ static void step(struct reconcile *r)
 	arena_free(r->arena);
 	r->arena = arena_new();
 	chain_diff(&in, r->arena, &r->changes);
-	r->change = r->config.look_only ? NULL : chain_first_call(&r->changes);
+	r->change = r->config.look_only ? NULL : next_call(r);
+	if (r->change && was_made(r, r->change)) {
+		does_not_stay(r);
+		return;
+	}
 	if (r->change && (r->change->kind == CHANGE_CREATE_FUNCTION || r->change->kind == CHANGE_UPDATE_CODE) &&
 	    r->config.spec->code.source == CODE_ZIP) {
 		load(r, true, take_content);
@@ -366,6 +500,8 @@ static void step(struct reconcile *r)
 		intend(r);
 	else if (r->changed)
 		look(r); /* what was made must be what AWS has */
+	else if (r->n_refused > 0)
+		done(r, &r->refusal, r->refused_operation);
 	else
 		done(r, NULL, NULL);
 }
@@ -409,7 +545,7 @@ static void look(struct reconcile *r)
 
 	if (++r->rounds > ROUNDS_MAX) {
 		fail(r, AWS_CONFLICT, "what was made does not stay: somebody or something else changes it back",
-		     "looking at what was made");
+		     RECONCILE_UNSTABLE);
 		return;
 	}
 	begin(r);
@@ -433,6 +569,8 @@ void reconcile_free(struct reconcile *r)
 	if (!r)
 		return;
 	r->freed = true;
+	if (r->calling)
+		let_loose(r);
 	if (r->observation) {
 		/* It will not call back, so what it stands for ends here. */
 		observe_cancel(take_ptr(r->observation));
@@ -464,6 +602,11 @@ void reconcile_remember(const struct reconcile *r, const struct change *rollout)
 	struct chain_input in = input(r);
 
 	chain_remember_after(&in, rollout, NULL, r->config.memory);
+}
+
+bool reconcile_refused(const struct reconcile *r)
+{
+	return r->n_refused > 0;
 }
 
 bool reconcile_unsettled(const struct reconcile *r)

@@ -16,9 +16,14 @@
 #define WAIT_MS		    (5 * MS_PER_SECOND)
 #define WAIT_CAP_MS	    MS_PER_MINUTE
 #define WAIT_DOUBLINGS	    4
+#define UNSTABLE_BASE_MS    (5 * MS_PER_SECOND)
+#define UNKNOWN_WAIT_MS	    (5 * MS_PER_SECOND) /* what was lost may still arrive */
+#define LOOSE_WAIT_MS	    (MS_PER_SECOND / 2)
+#define UNSTABLE_MAX	    4 /* in a row: then somebody works against us */
 #define START_RETRY_CAP_MS  (5 * MS_PER_MINUTE)
 #define RETRY_BASE_MS	    MS_PER_SECOND
 #define RETRY_CAP_MS	    MS_PER_MINUTE
+#define REFUSALS_MIN	    3 /* a role that was just made is not known everywhere at once, say */
 #define PROBE_FAILURES_MAX  8 /* new deployments take their seconds to be served */
 #define PROBE_RETRY_BASE_MS MS_PER_SECOND
 #define PROBE_RETRY_CAP_MS  (15 * MS_PER_SECOND)
@@ -134,7 +139,9 @@ static void intent(void *arg, const struct change *c, const char *text)
 		s->state.probe = s->plan->service.api.probe_path != NULL;
 		s->state.probe_failures = 0;
 	}
-	service_set_phase(s, PHASE_PREPARING, "what differs is being brought to what the file says");
+	/* What AWS refused so often to be said is not unsaid by one more try. */
+	if (s->failures < REFUSALS_MIN)
+		service_set_phase(s, PHASE_PREPARING, "what differs is being brought to what the file says");
 	engine_add_intent(s->engine, s->id, ++s->state.seq, text, "");
 	service_event(s, rollout_announce_name(ANNOUNCE_INTENT), text, "");
 	service_mark_dirty(s);
@@ -358,16 +365,53 @@ static void start_rollouts(struct service *s)
 
 /* --- the check --- */
 
+/* It is tried on, but not without somebody who does something about it will AWS say yes. Rollouts that are under way
+ * are what counts more. */
+static void settle_refused(struct service *s, const char *text)
+{
+	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
+		if (service_rollout(s, n))
+			return;
+	}
+	service_set_phase(s, PHASE_BLOCKED, text);
+}
+
+static int64_t retry_ms(struct service *s, const struct aws_error *error, const char *operation)
+{
+	bool unstable = strcmp(operation, RECONCILE_UNSTABLE) == 0;
+	uint32_t doublings = s->unstable < 10 ? s->unstable : 10;
+	int64_t wait = backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS);
+
+	s->unstable = unstable ? s->unstable + 1 : 0;
+	if (unstable) {
+		wait = UNSTABLE_BASE_MS << doublings;
+		return wait < s->plan->service.check_every_ms ? wait : s->plan->service.check_every_ms;
+	}
+	if (aws_error_outcome(error) == CALL_UNKNOWN && wait < UNKNOWN_WAIT_MS)
+		wait = UNKNOWN_WAIT_MS;
+	return wait;
+}
+
 static void failed(struct service *s, const struct aws_error *error, const char *operation)
 {
+	bool refused = reconcile_refused(s->now);
 	char text[LIMIT_REASON];
 
+	aws_error_format(error, operation, text, sizeof(text));
+	if (refused) {
+		reconcile_free(s->last);
+		s->last = take_ptr(s->now);
+		s->rollouts_due = false;
+		s->state.checked_unix_ms = engine_now(s->engine).unix_ms;
+		service_mark_dirty(s);
+	}
 	reconcile_free(take_ptr(s->now));
 	if (s->engine->draining || s->engine->fenced)
 		return;
-	aws_error_format(error, operation, text, sizeof(text));
 	trouble(s, text);
-	look_after(s, backoff(s, s->failures++, RETRY_BASE_MS, RETRY_CAP_MS));
+	look_after(s, retry_ms(s, error, operation));
+	if ((refused && s->failures >= REFUSALS_MIN) || s->unstable >= UNSTABLE_MAX)
+		settle_refused(s, text);
 }
 
 /* Until something that is waited for may be over: each look costs a dozen calls of quotas that all share. */
@@ -404,6 +448,7 @@ static void done(void *arg, const struct aws_error *error, const char *operation
 	reconcile_free(s->last);
 	s->last = take_ptr(s->now);
 	s->failures = 0;
+	s->unstable = 0;
 	s->state.checked_unix_ms = engine_now(s->engine).unix_ms;
 	service_mark_dirty(s);
 	if (reconcile_unsettled(s->last)) {
@@ -442,6 +487,10 @@ void service_check(struct service *s)
 	s->due_boot_ms = INT64_MAX;
 	if (s->now || s->probe)
 		return;
+	if (reconcile_is_loose(s->engine, &config.place)) {
+		look_after(s, LOOSE_WAIT_MS);
+		return;
+	}
 	if (s->rollouts_due) {
 		start_rollouts(s);
 		return;

@@ -55,6 +55,23 @@ class Service(ServiceCase):
         self.assertEqual(self.world.changes("hello", "prod"), ["1", "1+2@10", "1+2@50", "2"])
         self.assertEqual(self.world.changes("hello", "test"), ["1", "2"])
 
+    def test_refused_change_is_named_and_holds_up_nothing_else(self):
+        self.begin()
+        self.keep()
+        self.put_zip(hello(2)[:-20])
+        s = self.ctl.until("hello", lambda s: s["phase"] == "blocked", "to name it")
+        self.assertIn("Could not unzip", s["reason"])
+        self.assertEqual([c["kind"] for c in s["changes"]], ["update-code"])
+        self.ctl.run("wait", "hello", code=4)
+        (theirs,) = self.statements("prod")
+        self.lam().remove_permission(FunctionName="hello", Qualifier="prod", StatementId=theirs["Sid"])
+        self.assertEqual(self.ask("prod")[0], 500)
+        self.ctl.run("resume", "hello")
+        wait_long("the stage to answer again", lambda: self.ask("prod") == (200, "Hello V1"))
+        self.put_zip(hello(3))
+        self.as_declared("to serve good code", lambda s: self.aliases()["prod"] == "2")
+        self.assert_whole("3")
+
     def test_large_code(self):
         """Code is uploaded in the request itself: it is larger than any other."""
         self.begin()
