@@ -119,6 +119,7 @@ struct engine {
 	size_t n_after;
 	size_t cap_after;
 	struct service *first_service; /* by age; see chain.h */
+	struct reconcile *first_loose; /* stopped ones with a change on its way; see reconcile.c */
 	struct inspect *first_inspect; /* see inspect.h */
 	uint64_t last_inspect;	       /* ticket */
 	unsigned calls_open;	       /* call sequences under way */

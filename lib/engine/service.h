@@ -41,6 +41,7 @@ struct service {
 	int64_t due_boot_ms;	/* when to look again; INT64_MAX: not */
 	uint32_t failures;	/* to look, in a row */
 	uint32_t starts_failed; /* rollouts that should start and could not, in a row */
+	uint32_t unstable;	/* looks in a row that did not show what was made before them */
 	uint32_t waits;		/* looks in a row that found AWS or somebody else at work */
 	bool look_again;	/* something happened while it was looking */
 	bool rollouts_due;	/* what was seen last asks for rollouts */

@@ -107,6 +107,8 @@ static void port_send(void *ctx, const struct http_request *request, int64_t tim
 	} else {
 		world_handle(b->world, &copy, b->now, &f->reply);
 	}
+	if (b->answers)
+		b->answers(b, request, &f->reply);
 	f->due_ms = b->now.boot_ms + 1 + f->reply.delay_ms;
 	if (f->reply.fate == WORLD_SILENCE)
 		f->due_ms = b->now.boot_ms + timeout_ms;

@@ -88,6 +88,8 @@ struct bench {
 	/* NULL, or told of each request to AWS before it has any effect; who is told looks after its intent, too. */
 	void (*sent)(struct bench *b, const struct http_request *r);
 	void *sent_ctx;
+	/* NULL, or told of each answer of AWS before it is handed on, and may put another one in its place. */
+	void (*answers)(struct bench *b, const struct http_request *r, struct world_reply *reply);
 	unsigned calls; /* to AWS */
 	const char *region;
 	char published[64 * 1024]; /* texts of events, one a line */
