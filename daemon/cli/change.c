@@ -50,13 +50,26 @@ static void put_sign(struct canvas *c, enum change_sort sort)
 	}
 }
 
+/* Whose new value is in its subject already. */
+static bool repeats_itself(const char *kind)
+{
+	static const char *const kinds[] = {"create-api", "create-resource", "create-route", "put-method"};
+
+	for (size_t i = 0; i < array_len(kinds); i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
 /* "version: 1 -> 2", "version 2", "variable lambdaAlias: test ->" … as far as there is something to say. */
 static void put_values(struct canvas *c, const json_t *change)
 {
 	const char *field = field_text(change, "field"), *from = field_text(change, "from");
-	const char *to = field_text(change, "to");
+	const char *to = field_text(change, "to"), *kind = field_text(change, "kind");
 
-	if (field_is(change, "kind", PUBLISH)) {
+	if (repeats_itself(kind))
+		return;
+	if (strcmp(kind, PUBLISH) == 0) {
 		/* Its number is AWS's to give: what it is made of is what can be said. */
 		if (to[0])
 			canvas_putf(c, STYLE_PLAIN, ": CodeSha256 %s", to);
@@ -69,7 +82,17 @@ static void put_values(struct canvas *c, const json_t *change)
 	else if (from[0])
 		canvas_putf(c, STYLE_PLAIN, ": %s -> (none)", from);
 	else if (to[0])
-		canvas_putf(c, STYLE_PLAIN, ": %s", to);
+		canvas_putf(c, STYLE_PLAIN, ": %s%s", strcmp(kind, "create-stage") == 0 ? "alias " : "", to);
+}
+
+static void put_verb(struct canvas *c, const char *kind)
+{
+	if (strcmp(kind, PUBLISH) == 0)
+		canvas_put(c, STYLE_PLAIN, "publish a version of ");
+	else if (strcmp(kind, "put-method") == 0)
+		canvas_put(c, STYLE_PLAIN, "create ");
+	else if (strcmp(kind, "put-integration") != 0)
+		canvas_putf(c, STYLE_PLAIN, "%.*s ", (int)strcspn(kind, "-"), kind);
 }
 
 void change_put(struct canvas *c, const json_t *change, int indent)
@@ -79,10 +102,8 @@ void change_put(struct canvas *c, const json_t *change, int indent)
 
 	canvas_pad(c, indent);
 	put_sign(c, sort);
-	if (strcmp(kind, PUBLISH) == 0)
-		canvas_put(c, STYLE_PLAIN, "publish a version of ");
-	else if (sort == SORT_MAKES)
-		canvas_putf(c, STYLE_PLAIN, "%.*s ", (int)strcspn(kind, "-"), kind);
+	if (sort == SORT_MAKES)
+		put_verb(c, kind);
 	canvas_put(c, STYLE_BOLD, field_text(change, "subject"));
 	if (sort == SORT_HINDERS || sort == SORT_WAITS) {
 		canvas_putf(c, STYLE_PLAIN, ": %s", text);

@@ -215,7 +215,9 @@ class Diff(Case):
             change("create-alias", "alias prod", to="version 2"),
             change("add-permission", "permission rolloutd-abc-prod of alias prod"),
             change("put-method", "method GET /hello of API hello-api", to="GET /hello"),
-            change("put-integration", "method GET /hello of API hello-api", "integration", "arn:a", "arn:b"),
+            change("put-integration", "method GET /hello of API hello-api", "integration", "", "arn:a"),
+            change("put-integration", "method GET /old of API hello-api", "integration", "arn:a", "arn:b"),
+            change("create-stage", "stage test of API hello-api", to="test"),
             change("update-stage", "stage prod of API hello-api", "variable lambdaAlias", "test", "prod"),
             change("update-stage", "stage dev of API hello-api", "variable lambdaAlias", "x", ""),
             change("rollout", "alias test", "version", "1", "2"),
@@ -228,8 +230,10 @@ class Diff(Case):
 + publish a version of function hello: CodeSha256 bsaSxjqm
 + create alias prod: version 2
 + add permission rolloutd-abc-prod of alias prod
-+ put method GET /hello of API hello-api: GET /hello
-~ method GET /hello of API hello-api: integration: arn:a -> arn:b
++ create method GET /hello of API hello-api
++ method GET /hello of API hello-api: integration: arn:a
+~ method GET /old of API hello-api: integration: arn:a -> arn:b
++ create stage test of API hello-api: alias test
 ~ stage prod of API hello-api: variable lambdaAlias: test -> prod
 ~ stage dev of API hello-api: variable lambdaAlias: x -> (none)
 ~ alias test: version: 1 -> 2, by a rollout
@@ -237,7 +241,7 @@ class Diff(Case):
 ! alias dev: somebody moved it. To move it back: rolloutctl retry hello
 . version 2: it is Pending
 ~ something new: 1
-10 changes would be made; 1 problem in the way; 1 thing has to be waited for
+12 changes would be made; 1 problem in the way; 1 thing has to be waited for
 """)
 
     def test_as_declared(self):
