@@ -180,10 +180,43 @@ static void look_succeeded(struct turn *t)
 		r->attempts = attempts;
 }
 
+/* Nobody is served by an alias that is not there. An operator who wants the way home then wants the end. */
+static bool is_home_without_alias(const struct turn *t)
+{
+	return t->event->alias.outcome == CALL_NOT_FOUND && t->r->take_over && t->r->goal == GOAL_HOME;
+}
+
+static void end_without_alias(struct turn *t)
+{
+	struct rollout *r = t->r;
+
+	r->take_over = false;
+	turn_end(t, r->first_traffic_unix_ms != 0 ? PHASE_ROLLED_BACK : PHASE_FAILED,
+		 "the alias does not exist any more, so there is nothing to send back");
+}
+
+static void block_unreadable(struct turn *t)
+{
+	const struct rollout *r = t->r;
+	char reason[LIMIT_REASON];
+
+	if (t->event->alias.outcome == CALL_NOT_FOUND)
+		(void)snprintf(reason, sizeof(reason),
+			       "the alias does not exist any more (%.90s): `rollback` ends the rollout; or create the "
+			       "alias on version %llu, then `resume`",
+			       t->event->alias.error, (unsigned long long)r->stable);
+	else
+		(void)snprintf(reason, sizeof(reason), "the alias cannot be read any more: %.200s",
+			       t->event->alias.error);
+	if (r->reopened)
+		turn_end(t, PHASE_SUCCEEDED, reason);
+	else
+		traffic_block(t, reason);
+}
+
 void traffic_looked(struct turn *t)
 {
 	const char *error = t->event->alias.error;
-	char reason[LIMIT_REASON];
 
 	switch (t->event->alias.outcome) {
 	case CALL_OK:
@@ -192,11 +225,10 @@ void traffic_looked(struct turn *t)
 	case CALL_NOT_FOUND:
 	case CALL_REFUSED:
 	case CALL_CONFLICT:
-		(void)snprintf(reason, sizeof(reason), "the alias cannot be read any more: %.200s", error);
-		if (t->r->reopened)
-			turn_end(t, PHASE_SUCCEEDED, reason);
+		if (is_home_without_alias(t))
+			end_without_alias(t);
 		else
-			traffic_block(t, reason);
+			block_unreadable(t);
 		break;
 	case CALL_UNAVAILABLE:
 	case CALL_UNKNOWN:

@@ -134,6 +134,20 @@ class Service(ServiceCase):
         self.ctl.run("retry", "hello")
         self.as_declared("to be brought back", lambda s: self.aliases()["prod"] == "2")
 
+    def test_alias_deleted_in_the_middle_of_its_rollout(self):
+        self.begin()
+        self.keep()
+        self.put_zip(hello(2))
+        self.ctl.weight("hello.prod", 10)
+        self.lam().delete_alias(FunctionName="hello", Name="prod")
+        s = self.ctl.until("hello", lambda s: s["phase"] == "blocked", "to name it")
+        self.assertIn("does not exist any more", s["reason"])
+        self.ctl.run("rollback", "hello.prod")
+        self.ctl.until("hello", lambda s: s["phase"] == "rolled-back", "to have ended")
+        self.ctl.run("retry", "hello")
+        self.as_declared("to have made it anew", lambda s: self.aliases().get("prod") == "2")
+        self.assert_whole("2")
+
     def test_leftover_weights_are_named(self):
         self.begin()
         self.keep()

@@ -518,6 +518,11 @@ static void a_deleted_alias_blocks(void **state)
 	g.alias_gone = true;
 	rig_answer_write(&g, FATE_LOST_BEFORE);
 	assert_true(rig_run_until(&g, PHASE_BLOCKED));
+	/* Nothing leads on from there, but the end is to be had. */
+	assert_int_equal(rig_command(&g, COMMAND_RESUME), ANSWER_DONE);
+	assert_true(rig_run_until(&g, PHASE_BLOCKED));
+	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
+	assert_true(rig_run_until(&g, PHASE_ROLLED_BACK));
 	rig_deinit(&g);
 }
 
