@@ -35,6 +35,7 @@ struct observe_scope {
 	bool deployments; /* all of the API's deployments, to find one that was made without our learning its id */
 	/* As long as $LATEST or the newest version is being made ready, nothing else is looked at: settled is false. */
 	bool until_settled;
+	bool patient; /* nobody waits for it: everything else goes first */
 };
 
 /* Starts reading; the callback comes exactly once, never before this returns, and not at all after observe_cancel. */
@@ -72,6 +73,7 @@ struct reconcile_config {
 	const struct service_spec *spec;
 	struct chain_memory *memory; /* the owner's */
 	bool look_only;		     /* nothing is changed */
+	bool patient;		     /* nobody waits for its looks: everything else goes first */
 	bool aliases;		     /* look at the aliases, too; false: code and versions alone */
 	const uint64_t *kept_versions;
 	size_t n_kept_versions;
@@ -122,6 +124,8 @@ struct service;
 
 struct service *service_find(const struct engine *e, const char *name); /* NULL: none */
 struct service *service_next(const struct service *s);			/* by age; NULL: the last one */
+/* Another service says otherwise about an alias or a stage: each would set back what the other one did, without end. */
+bool service_clashes(const struct engine *e, const struct plan *plan, char ret_text[static LIMIT_REASON]);
 /* The plan, which nothing forbids, becomes a service, in the place of an older one of its name; durable, or
  * refused. Takes
  * the plan over. */

@@ -265,7 +265,7 @@ static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *
 		return false;
 	/* Together with the offset that was in use: our clock may have been set since that was found. */
 	d->clock_offset_ms = c->clock_offset_ms + offset;
-	if (c->clock_corrected || c->what.priority == PRIORITY_NORMAL)
+	if (c->clock_corrected || c->what.priority >= PRIORITY_NORMAL)
 		return false;
 	c->clock_corrected = true;
 	return true;
@@ -345,7 +345,7 @@ static int build_signed(struct dispatch *d, struct call *c, const struct aws_end
 	int r = c->what.build(c->what.arg, a, e, ret);
 	if (r)
 		return r;
-	c->clock_offset_ms = c->what.priority == PRIORITY_NORMAL ? 0 : d->clock_offset_ms;
+	c->clock_offset_ms = c->what.priority >= PRIORITY_NORMAL ? 0 : d->clock_offset_ms;
 	const struct sigv4_scope scope = {
 	    .region = c->lane->region,
 	    .service = endpoint_signing_name(operations[c->what.operation].service),
@@ -505,7 +505,7 @@ uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call)
 	lanes_hold(&d->lanes, c->lane);
 	c->ticket = take_slot(d, c);
 	d->n_calls++;
-	if (d->n_queued >= LIMIT_CALLS_QUEUED && call->priority == PRIORITY_NORMAL) {
+	if (d->n_queued >= LIMIT_CALLS_QUEUED && call->priority >= PRIORITY_NORMAL) {
 		char text[96];
 		snprintf(text, sizeof(text), "%d calls are waiting already, which is this program's limit",
 			 LIMIT_CALLS_QUEUED);

@@ -3,7 +3,8 @@
  * retries, signing. Knows nothing of rollouts.
  *
  *  - Rollback writes (PRIORITY_HOME) go before every other waiting call of the same bucket, then what they need to be
- *    decided (PRIORITY_LOOKUP), then the rest in order of arrival.
+ *    decided (PRIORITY_LOOKUP), then the rest in order of arrival; last of all, services that look whether all is
+ *    well (PRIORITY_PATIENT): a thousand of them would hold up every step for minutes.
  *  - A call is built anew for each try, then signed with the keys and the time of that moment.
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
  *  - A signature that is refused because this host's clock is off is AWS_SKEW. PRIORITY_HOME and PRIORITY_LOOKUP are
@@ -18,7 +19,13 @@
 
 #include "engine/engine.h"
 
-enum dispatch_priority { PRIORITY_HOME, PRIORITY_LOOKUP, PRIORITY_NORMAL, PRIORITY_COUNT };
+enum dispatch_priority {
+	PRIORITY_HOME,
+	PRIORITY_LOOKUP,
+	PRIORITY_NORMAL,
+	PRIORITY_PATIENT, /* a service looks whether all is well */
+	PRIORITY_COUNT,
+};
 
 struct dispatch_call {
 	enum engine_operation operation;

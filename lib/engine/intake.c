@@ -344,6 +344,8 @@ static enum intake_result take(struct intake *in)
 	why = unusable(e, in->plan);
 	if (why)
 		return refuse(in, why);
+	if (in->plan->kind == PLAN_SERVICE && service_clashes(e, in->plan, in->text))
+		return INTAKE_REFUSED;
 	if (find_latest(e, in->plan->name, &latest) != 0)
 		return refuse(in, store_error_text(e->store));
 	if (latest.found && strcmp(latest.hash, in->plan->hash) == 0 && in->plan->kind == PLAN_SERVICE) {

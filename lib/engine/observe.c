@@ -444,7 +444,7 @@ static void submit(struct observation *o)
 	    .operation = operation(o),
 	    .account = o->place.account,
 	    .region = o->place.region,
-	    .priority = PRIORITY_NORMAL,
+	    .priority = o->scope.patient ? PRIORITY_PATIENT : PRIORITY_NORMAL,
 	    .safe = true,
 	    .build = build,
 	    .done = answered,

@@ -540,6 +540,7 @@ static void look(struct reconcile *r)
 	    .aliases = r->config.aliases,
 	    .concurrency = r->config.spec->keep_versions > 0 || r->config.look_only,
 	    .deployments = r->config.memory->deploy,
+	    .patient = r->config.patient,
 	    .until_settled = r->config.spec->code.source != CODE_NONE,
 	};
 

@@ -387,6 +387,69 @@ static void inherit(struct service *s, const struct service *older)
 	(void)text_copy(s->state.api_id, sizeof(s->state.api_id), older->state.api_id);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static bool clash_of_aliases(const struct service *o, const struct plan *plan, char *ret_text)
+{
+	const struct service_spec *a = &plan->service, *b = &o->plan->service;
+
+	for (size_t n = 0; n < a->n_aliases * b->n_aliases; n++) {
+		const char *name = a->aliases[n / b->n_aliases].name;
+
+		if (strcmp(name, b->aliases[n % b->n_aliases].name) != 0)
+			continue;
+		(void)snprintf(
+		    ret_text, LIMIT_REASON,
+		    "service %.63s keeps alias %.60s of function %.64s already: take it out of one of the two", o->name,
+		    name, plan->function);
+		return true;
+	}
+	return false;
+}
+
+/* Several functions may share an API and its stages, as long as they mean the same by them. */
+static bool clash_of_stages(const struct service *o, const struct plan *plan, char *ret_text)
+{
+	const struct service_spec *a = &plan->service, *b = &o->plan->service;
+	bool same_api =
+	    a->api.type == b->api.type && (same_text(a->api.name, b->api.name) || same_text(a->api.id, b->api.id));
+
+	if (!same_api || !same_text(a->api.stage_variable, b->api.stage_variable))
+		return false;
+	for (size_t n = 0; n < a->api.n_stages * b->api.n_stages; n++) {
+		const struct service_stage *x = &a->api.stages[n / b->api.n_stages];
+		const struct service_stage *y = &b->api.stages[n % b->api.n_stages];
+
+		if (strcmp(x->name, y->name) != 0 || strcmp(a->aliases[x->alias].name, b->aliases[y->alias].name) == 0)
+			continue;
+		(void)snprintf(
+		    ret_text, LIMIT_REASON,
+		    "service %.63s keeps stage %.40s of API %.40s on alias %.40s: take the stage out of one of the two",
+		    o->name, x->name, a->api.name ? a->api.name : a->api.id, b->aliases[y->alias].name);
+		return true;
+	}
+	return false;
+}
+
+bool service_clashes(const struct engine *e, const struct plan *plan, char ret_text[static LIMIT_REASON])
+{
+	const char *region = intake_region(e, plan);
+
+	for (const struct service *o = e->first_service; o; o = o->next) {
+		if (o->unreadable || strcmp(o->name, plan->name) == 0 || strcmp(o->plan->account, plan->account) != 0 ||
+		    strcmp(o->region, region) != 0)
+			continue;
+		if (strcmp(o->plan->function, plan->function) == 0 && clash_of_aliases(o, plan, ret_text))
+			return true;
+		if (clash_of_stages(o, plan, ret_text))
+			return true;
+	}
+	return false;
+}
+
 /* The new row, the older one's end, and the source, in one transaction. */
 static int record_new(struct service *s, struct service *older, const char *source, const char *hash)
 {

@@ -479,6 +479,7 @@ void service_check(struct service *s)
 	    .place = {s->plan->account, s->region, s->plan->function_arn ? s->plan->function_arn : s->plan->function},
 	    .spec = &s->plan->service,
 	    .memory = &s->state.memory,
+	    .patient = true,
 	    .aliases = true,
 	    .ops = {looked, intent, changed, done},
 	    .arg = s,

@@ -109,7 +109,7 @@ static void sent(struct bench *b, const struct http_request *r)
 	if (!is_change(r))
 		return;
 	s->changes++;
-	for (uint64_t id = 1; id < 40; id++)
+	for (uint64_t id = 1; id < 500; id++)
 		(void)!store_each_intent(b->store, id, count_intent, &intents);
 	(void)snprintf(what, sizeof(what), "%s %s %.120s", r->method, r->path, r->body ? r->body : "");
 	if (getenv("TEST_ENGINE_TRACE"))

@@ -90,7 +90,8 @@ static void rollbacks_go_first_then_lookups_then_by_arrival(void **state)
 {
 	(void)state;
 	struct dispatch_rig *w = dispatch_rig_new(1);
-	struct probe p[6] = {0};
+	struct probe p[7] = {0};
+	dispatch_rig_submit(w, &p[6], 'p', OPERATION_GET_ALIAS, PRIORITY_PATIENT);
 	dispatch_rig_submit(w, &p[0], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
 	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_rig_submit(w, &p[2], 'l', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
@@ -99,7 +100,7 @@ static void rollbacks_go_first_then_lookups_then_by_arrival(void **state)
 	dispatch_rig_submit(w, &p[5], 'i', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_rig_run_until(w, w->now.boot_ms + 10000);
 	char order[16];
-	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "hilmab");
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "hilmabp");
 	dispatch_rig_answer_all_from(w, 0);
 	dispatch_rig_free(w);
 }

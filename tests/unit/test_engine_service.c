@@ -490,7 +490,77 @@ static void a_file_that_changes_at_any_turn_is_noticed(void **state)
 	}
 }
 
+/* --- many of them --- */
+
+#define MANY 200
+
+/* A service's looking is never urgent: an account's few calls a second are for what carries traffic first. */
+static void looks_do_not_hold_up_a_rollout(void **state)
+{
+	static const char world[] =
+	    "seed: 3\nlimits: off\ninvoke_delay: false\nfunctions: {hello: {versions: {1: {}, 2: {}}, "
+	    "aliases: {prod: {version: 1}}}}\n";
+	struct service_sends s;
+	struct bench *b = service_bench_new(world, &s);
+	char text[1024], why[LIMIT_REASON];
+	int64_t began;
+
+	(void)state;
+	for (unsigned n = 0; n < MANY; n++) {
+		(void)snprintf(text, sizeof(text),
+			       "apiVersion: rolloutd/v1\nkind: Service\nname: s%u\nfunction: hello\naliases: {a%u: "
+			       "{version: 1}}\ncheck_every: 9h\n",
+			       n, n);
+		assert_int_equal(bench_take(b, text, text, why), INTAKE_STARTED);
+	}
+	bench_run_for(b, HOUR);
+	bench_crash(b);
+	bench_run_for(b, 2 * MS_PER_SECOND);
+	assert_int_equal(bench_take(b, "by-hand.yaml",
+				    "apiVersion: rolloutd/v1\nkind: Rollout\nname: by-hand\nfunction: hello\nalias: "
+				    "prod\nversion: 2\nsteps: [{weight: 10%, bake: 1h}]\nanalysis: {no_data: pass}\n",
+				    why),
+			 INTAKE_STARTED);
+	began = b->now.boot_ms;
+	while (strcmp(bench_alias_holds(b), "1+2@0.1") != 0)
+		assert_true(bench_step(b, began + MS_PER_HOUR));
+	assert_in_range(b->now.boot_ms - began, 0, 5 * MS_PER_SECOND);
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	for (unsigned n = 0; n < MANY; n++) {
+		(void)snprintf(text, sizeof(text), "s%u", n);
+		assert_int_equal(service_bench_look(b, text).phase, PHASE_SUCCEEDED);
+	}
+	service_bench_free(b);
+}
+
 /* --- others at work on its aliases --- */
+
+/* Two files that each set back what the other one says would change what users get every few minutes. */
+static void what_one_service_keeps_no_other_one_takes(void **state)
+{
+	static const char head[] = "apiVersion: rolloutd/v1\nkind: Service\nname: other\nfunction: hello\n";
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+	char text[512], why[LIMIT_REASON];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%saliases: {blue: {version: 1}, prod: {version: 1}}\n", head);
+	assert_int_equal(bench_take(b, "other.yaml", text, why), INTAKE_REFUSED);
+	assert_string_equal(why,
+			    "service hello keeps alias prod of function hello already: take it out of one of the two");
+	(void)snprintf(
+	    text, sizeof(text),
+	    "%saliases: {blue: {version: 1}}\napi: {name: hello-api, type: rest, routes: [{method: GET, path: /x}], "
+	    "stages: {test: blue}}\n",
+	    head);
+	assert_int_equal(bench_take(b, "other.yaml", text, why), INTAKE_REFUSED);
+	assert_string_equal(
+	    why, "service hello keeps stage test of API hello-api on alias test: take the stage out of one of "
+		 "the two");
+	(void)snprintf(text, sizeof(text), "%saliases: {blue: {version: 1}}\n", head);
+	assert_int_equal(bench_take(b, "other.yaml", text, why), INTAKE_STARTED);
+	service_bench_free(b);
+}
 
 static void a_rollout_by_hand_is_let_alone(void **state)
 {
@@ -546,6 +616,8 @@ int main(void)
 	    cmocka_unit_test(paused_and_resumed_during_each_change),
 	    cmocka_unit_test(what_is_on_its_way_is_waited_for),
 	    cmocka_unit_test(a_file_that_changes_at_any_turn_is_noticed),
+	    cmocka_unit_test(looks_do_not_hold_up_a_rollout),
+	    cmocka_unit_test(what_one_service_keeps_no_other_one_takes),
 	    cmocka_unit_test(a_rollout_by_hand_is_let_alone),
 	};
 
