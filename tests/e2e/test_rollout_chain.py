@@ -1,11 +1,10 @@
 #!/usr/bin/python3
-"""What a rollout does besides moving traffic, by the real programs: it publishes its version, waits for one that soaks on
-another alias, asks hooks and URLs, and keeps provisioned concurrency; and what `diff` and `doctor` say of its plan.
+"""What a rollout does besides moving traffic, by the real programs: it publishes its version, waits for one that soaks
+on another alias, asks hooks and URLs, and keeps provisioned concurrency; and what `diff` and `doctor` say of its plan.
 
 # runner: timeout 300
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -332,10 +331,9 @@ class Publishing(Scenarios):
         self.ctl.until("left-over", lambda s: s["phase"] in ENDED, "to end")
         self.assertEqual(self.world.holds(g), "1")
 
-    def test_service_s_own_key_in_a_file(self):
-        """A program that wants to publish needs no more than one file; a wrong one is told in full."""
-        self.d.put_plan("wrong.yaml", make_plan("wrong", self.function(), version="{publish: {zip: a.zip, image: b}}",
-                                                steps=()))
+    def test_two_sources_are_no_plan(self):
+        text = make_plan("wrong", self.function(), version="{publish: {zip: a.zip, image: b}}", steps=())
+        self.d.put_plan("wrong.yaml", text)
         errors = wait_long("the error", lambda: [f for f in self.ctl.get("/v1/rollouts")[1].get("files", [])
                                                  if f["file"] == "wrong.yaml"])
         self.assertIn("image", str(errors))
@@ -866,9 +864,12 @@ class Killed(RolloutCase):
         self.kill()
         self.again()
         self.ends_well()
-        configs = lambda: [c["FunctionArn"].rpartition(":")[2] for c in lam.list_provisioned_concurrency_configs(
-            FunctionName="f-0")["ProvisionedConcurrencyConfigs"]]  # noqa: E731
-        wait_long("the release", lambda: configs() == ["6"])
+
+        def provisioned():
+            configs = lam.list_provisioned_concurrency_configs(FunctionName="f-0")["ProvisionedConcurrencyConfigs"]
+            return [c["FunctionArn"].rpartition(":")[2] for c in configs]
+
+        wait_long("the release", lambda: provisioned() == ["6"])
 
 
 if __name__ == "__main__":
