@@ -228,11 +228,12 @@ static int build(void *arg, struct arena *a, const struct aws_endpoint *e, struc
 	const struct view_api *api = &o->view.api;
 	const char *position = o->position[0] ? o->position : NULL;
 	const char *function = o->place.function;
-	enum api_type type = o->spec->api.type;
+	enum api_type type;
 	char version[24];
 
 	if (o->cancelled)
 		return -ECANCELED; /* the owner, and what it lent, may be gone */
+	type = o->spec->api.type;
 	switch (o->look) {
 	case LOOK_FUNCTION:
 		lambda_build_get_function(a, e, function, NULL, ret);

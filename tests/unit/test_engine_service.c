@@ -195,6 +195,193 @@ static void each_operation_fails(void **state)
 	}
 }
 
+static void update(struct bench *b, const char *body)
+{
+	service_bench_zip(b, body);
+	engine_check_services(b->e, "hello.zip");
+	engine_turn(b->e);
+}
+
+static void assert_updated(struct bench *b, const char *kind, const char *what, unsigned n)
+{
+	struct service_sends *s = b->sent_ctx;
+	unsigned changes;
+
+	bench_run_for(b, HOUR);
+	if (service_bench_look(b, "hello").phase != PHASE_SUCCEEDED)
+		print_message("%s %u\n", what, n);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	service_bench_assert_whole(b, kind, "Hello V2", 2);
+	if (strcmp(service_bench_holds(b), "$LATEST 2 2") != 0)
+		fail_msg("%s %u: %s", what, n, service_bench_holds(b));
+	assert_int_equal(bench_look(b, "hello.prod").attempt, 1);
+	assert_int_equal(bench_look(b, "hello.test").attempt, 1);
+	changes = s->changes;
+	bench_run_for(b, HOUR);
+	assert_int_equal(s->changes, changes);
+}
+
+static void an_update_is_killed_at_each_turn(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned turn = 0; more; turn++) {
+		struct service_sends s;
+		struct bench *b = kept("rest", &s);
+
+		update(b, "Hello V2");
+		for (unsigned n = 0; n < turn && more; n++) {
+			(void)bench_step(b, INT64_MAX);
+			more = n < 5 || service_bench_look(b, "hello").phase != PHASE_SUCCEEDED;
+		}
+		bench_store_fails(b, turn % 3 == 1);
+		bench_crash(b);
+		bench_store_fails(b, false);
+		assert_updated(b, "rest", "killed at turn", turn);
+		service_bench_free(b);
+	}
+}
+
+/* Newer content takes the place of a service that is being made, whatever it is at. */
+static void newer_content_at_each_turn(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned turn = 0; more; turn++) {
+		struct service_sends s;
+		struct bench *b = service_bench_new(NULL, &s);
+
+		service_bench_take(b, service_bench_text("rest", NULL));
+		for (unsigned n = 0; n < turn && more; n++) {
+			(void)bench_step(b, INT64_MAX);
+			more = service_bench_look(b, "hello").phase != PHASE_SUCCEEDED;
+		}
+		service_bench_take(b,
+				   service_bench_text("rest", "{version: latest, rollout: {steps: [{weight: 20%, bake: "
+							      "2m}], analysis: {no_data: pass}}}"));
+		assert_recovers(b, "rest", "newer content at turn", turn);
+		assert_int_equal(s.apis, 1);
+		assert_int_equal(s.deployments, 1);
+		service_bench_free(b);
+	}
+}
+
+/* --- what came back, what somebody moved, what has to wait --- */
+
+static void what_was_rolled_back_is_tried_again_only_when_somebody_asks(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+	char text[LIMIT_REASON];
+	unsigned changes;
+
+	(void)state;
+	update(b, "Hello V2");
+	while (strcmp(service_bench_holds(b), "$LATEST 2 1+") != 0)
+		assert_true(bench_step(b, INT64_MAX));
+	assert_int_equal(bench_command(b, "hello.prod", COMMAND_ROLLBACK), ENGINE_DONE);
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	service_bench_assert(b, PHASE_ROLLED_BACK);
+	changes = s.changes;
+	bench_run_for(b, HOUR);
+	bench_crash(b);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_ROLLED_BACK);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1");
+	assert_int_equal(s.changes, changes);
+	assert_int_equal(engine_retry(b->e, "hello", "uid=0", "", text), ENGINE_DONE);
+	bench_crash(b);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	assert_int_equal(bench_look(b, "hello.prod").attempt, 2);
+	service_bench_free(b);
+}
+
+static void what_somebody_moves_is_named_and_not_moved_back(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+	char text[LIMIT_REASON];
+	unsigned changes;
+
+	(void)state;
+	update(b, "Hello V2");
+	bench_run_for(b, HOUR);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	assert_int_equal(
+	    service_bench_ask(b, "PUT", FUNCTION "/aliases/prod", "", "{\"FunctionVersion\": \"1\"}", NULL), 200);
+	changes = s.changes;
+	bench_run_for(b, HOUR);
+	bench_crash(b);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_BLOCKED);
+	assert_int_equal(s.changes, changes);
+	assert_int_equal(engine_retry(b->e, "hello", "uid=0", "", text), ENGINE_DONE);
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	service_bench_free(b);
+}
+
+static void a_soak_goes_on_over_restarts(void **state)
+{
+	struct service_sends s;
+	struct bench *b = service_bench_new(NULL, &s);
+
+	(void)state;
+	service_bench_take(b, service_bench_text("rest", "{version: {from_alias: test, soak: 2h}, rollout: {steps: "
+							 "[{weight: 10%, bake: 1m}], analysis: {no_data: pass}}}"));
+	assert_true(service_bench_until(b, PHASE_SUCCEEDED, HOUR));
+	update(b, "Hello V2");
+	for (unsigned n = 0; n < 11; n++) {
+		bench_run_for(b, 10 * MS_PER_MINUTE);
+		bench_crash(b);
+	}
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 1");
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	assert_string_equal(service_bench_holds(b), "$LATEST 2 2");
+	service_bench_free(b);
+}
+
+static void a_file_that_vanishes_is_named_and_its_return_noticed(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+
+	(void)state;
+	update(b, NULL);
+	bench_run_for(b, MS_PER_MINUTE);
+	service_bench_assert(b, PHASE_BLOCKED);
+	b->calls = 0;
+	bench_run_for(b, HOUR);
+	assert_in_range(b->calls, 10, 400);
+	update(b, "Hello V2");
+	assert_updated(b, "rest", "file", 0);
+	service_bench_free(b);
+}
+
+/* Somebody deletes the API: it is made anew, whole, and the old one's statements go. */
+static void a_deleted_api_is_made_anew(void **state)
+{
+	struct service_sends s;
+	struct bench *b = kept("rest", &s);
+	char path[128], *list cleanup(mem_free_p) = NULL;
+
+	(void)state;
+	assert_int_equal(service_bench_ask(b, "GET", "/restapis", "", "", &list), 200);
+	(void)snprintf(path, sizeof(path), "/restapis/%.10s", strstr(list, "\"id\":\"") + 6);
+	assert_int_equal(service_bench_ask(b, "DELETE", path, "", "", NULL) / 100, 2);
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	bench_run_for(b, 10 * MS_PER_MINUTE);
+	assert_int_equal(s.apis, 2);
+	assert_int_equal(s.deployments, 2);
+	service_bench_free(b);
+}
+
 /* --- how often it asks --- */
 
 static void a_soak_is_not_asked_for_every_few_seconds(void **state)
@@ -303,10 +490,11 @@ static void who_sets_it_back_each_time_is_not_fought_without_end(void **state)
 
 /* What was answered to a read last, while it was the truth. */
 static struct {
-	char *target;
-	char *body;
+	const char *target;
+	const char *body;
 	int status;
 } stale[STALE_PATHS];
+static struct arena *stale_texts; /* answers on their way borrow from it, so it goes with the test */
 static int64_t changed_boot_ms;
 
 static void answer_stale(struct bench *b, const struct http_request *r, struct world_reply *reply)
@@ -331,10 +519,8 @@ static void answer_stale(struct bench *b, const struct http_request *r, struct w
 		reply->response.body_len = strlen(stale[n].body);
 		return;
 	}
-	free(stale[n].target);
-	/* An answer that is on its way may still borrow the body: it goes with the test. */
-	stale[n].target = mem_strdup(target);
-	stale[n].body = mem_strndup(reply->response.body, reply->response.body_len);
+	stale[n].target = arena_strdup(stale_texts, target);
+	stale[n].body = arena_strndup(stale_texts, reply->response.body, reply->response.body_len);
 	stale[n].status = reply->response.status;
 }
 
@@ -349,6 +535,7 @@ static void what_aws_shows_late_is_not_made_twice(void **state)
 
 		changed_boot_ms = 0;
 		memset(stale, 0, sizeof(stale));
+		stale_texts = arena_new();
 		b->answers = answer_stale;
 		service_bench_take(b, service_bench_text(kinds[k], NULL));
 		assert_recovers(b, kinds[k], "stale reads", 0);
@@ -356,6 +543,7 @@ static void what_aws_shows_late_is_not_made_twice(void **state)
 		assert_int_equal(s.deployments, k == 0);
 		assert_int_equal(s.integrations, k == 1);
 		service_bench_free(b);
+		arena_free(take_ptr(stale_texts));
 	}
 }
 
@@ -607,6 +795,13 @@ int main(void)
 	    cmocka_unit_test(it_is_killed_at_each_turn),
 	    cmocka_unit_test(the_store_fails_at_each_turn),
 	    cmocka_unit_test(each_operation_fails),
+	    cmocka_unit_test(an_update_is_killed_at_each_turn),
+	    cmocka_unit_test(newer_content_at_each_turn),
+	    cmocka_unit_test(what_was_rolled_back_is_tried_again_only_when_somebody_asks),
+	    cmocka_unit_test(what_somebody_moves_is_named_and_not_moved_back),
+	    cmocka_unit_test(a_soak_goes_on_over_restarts),
+	    cmocka_unit_test(a_file_that_vanishes_is_named_and_its_return_noticed),
+	    cmocka_unit_test(a_deleted_api_is_made_anew),
 	    cmocka_unit_test(a_soak_is_not_asked_for_every_few_seconds),
 	    cmocka_unit_test(a_rollout_that_cannot_start_is_not_tried_without_pause),
 	    cmocka_unit_test(who_sets_it_back_each_time_is_not_fought_without_end),
