@@ -106,6 +106,7 @@ struct alias_memory {
 	int64_t seen_unix_ms;	      /* … since when we know */
 	bool rollout_live;	      /* a rollout of ours works on it */
 	bool rolled_back;	      /* the rollout to `reached` came back or failed */
+	bool unmoved;		      /* … before any traffic moved */
 	char outcome[LIMIT_REASON];   /* and why */
 	char held_by[LIMIT_NAME + 1]; /* a rollout that is not ours works on it; as of the last look, not on record */
 	bool insisted;		      /* it was moved because an operator insists: once; false whenever insist is set */

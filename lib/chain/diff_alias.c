@@ -221,12 +221,12 @@ static bool was_tried(const struct diff *d, size_t n, uint64_t version)
 
 static struct decision decide_rolled_back(struct diff *d, size_t n, uint64_t version)
 {
-	const char *outcome = d->m->aliases[n].outcome;
+	const struct alias_memory *m = &d->m->aliases[n];
 
-	return decide_text(
-	    DEED_PROBLEM,
-	    arena_printf(d->a, "%s was rolled back: %s; declare another version, or say `rolloutctl retry %s`",
-			 version_name(d, version), outcome[0] ? outcome : "no reason was recorded", d->spec->name));
+	return decide_text(DEED_PROBLEM,
+			   arena_printf(d->a, "%s %s: %s; declare another version, or say `rolloutctl retry %s`",
+					version_name(d, version), m->unmoved ? "got no traffic" : "was rolled back",
+					m->outcome[0] ? m->outcome : "no reason was recorded", d->spec->name));
 }
 
 static struct decision decide_missing(struct diff *d, size_t n)

@@ -15,6 +15,7 @@ static void remember_reached(struct alias_memory *m, uint64_t version)
 	m->reached = version; /* VERSION_LATEST is no version's number */
 	m->was_head = version == VERSION_LATEST;
 	m->rolled_back = false;
+	m->unmoved = false;
 	m->outcome[0] = '\0';
 }
 

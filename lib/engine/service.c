@@ -239,6 +239,7 @@ static void note_end(struct alias_memory *m, const struct rollout *state)
 {
 	m->rollout_live = false;
 	m->rolled_back = state->phase != PHASE_SUCCEEDED;
+	m->unmoved = state->phase == PHASE_FAILED;
 	(void)text_copy(m->outcome, sizeof(m->outcome), m->rolled_back ? state->reason : "");
 }
 

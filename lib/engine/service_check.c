@@ -171,15 +171,40 @@ static const struct change *first_of(const struct service *s, enum change_kind k
 	return NULL;
 }
 
+/* What came back says more than what never moved. */
 static const struct alias_memory *rolled_back(const struct service *s, size_t *ret_alias)
 {
+	const struct alias_memory *found = NULL;
+
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
-		if (s->state.memory.aliases[n].rolled_back && !service_rollout(s, n)) {
-			*ret_alias = n;
-			return &s->state.memory.aliases[n];
-		}
+		const struct alias_memory *m = &s->state.memory.aliases[n];
+
+		if (!m->rolled_back || service_rollout(s, n) || (found && m->unmoved))
+			continue;
+		*ret_alias = n;
+		if (!m->unmoved)
+			return m;
+		found = m;
 	}
-	return NULL;
+	return found;
+}
+
+static void settle_with(struct service *s, enum rollout_phase phase, const char *subject, const char *text)
+{
+	char *whole cleanup(mem_free_p) = mem_printf("%s: %s", subject, text);
+	char reason[LIMIT_REASON];
+
+	(void)text_copy(reason, sizeof(reason), whole);
+	service_set_phase(s, phase, reason);
+}
+
+static void settle_rolled_back(struct service *s, size_t alias, const struct alias_memory *m)
+{
+	char name[LIMIT_NAME + 1], subject[LIMIT_NAME + 32];
+
+	service_rollout_name(s, alias, name);
+	(void)snprintf(subject, sizeof(subject), "%s %s", name, m->unmoved ? "moved no traffic" : "came back");
+	settle_with(s, m->unmoved ? PHASE_FAILED : PHASE_ROLLED_BACK, subject, m->outcome);
 }
 
 static void settle(struct service *s)
@@ -200,19 +225,15 @@ static void settle(struct service *s)
 	}
 	back = rolled_back(s, &alias);
 	if (back) {
-		(void)snprintf(reason, sizeof(reason), "%.63s.%.63s came back: %.100s", s->name,
-			       s->plan->service.aliases[alias].name, back->outcome);
-		service_set_phase(s, PHASE_ROLLED_BACK, reason);
+		settle_rolled_back(s, alias, back);
 	} else if (c) {
-		(void)snprintf(reason, sizeof(reason), "%.80s: %.170s", c->subject, c->text);
-		service_set_phase(s, PHASE_BLOCKED, reason);
+		settle_with(s, PHASE_BLOCKED, c->subject, c->text);
 	} else if (s->rollouts_due) {
 		service_set_phase(s, PHASE_PROGRESSING, "a rollout is about to start");
 	} else if (s->state.probe) {
 		service_set_phase(s, PHASE_PROGRESSING, "the stages are asked for an answer");
 	} else if ((c = first_of(s, CHANGE_WAIT))) {
-		(void)snprintf(reason, sizeof(reason), "%.80s: %.170s", c->subject, c->text);
-		service_set_phase(s, PHASE_PROGRESSING, reason);
+		settle_with(s, PHASE_PROGRESSING, c->subject, c->text);
 	} else {
 		service_set_phase(s, PHASE_SUCCEEDED, "as declared");
 	}

@@ -43,6 +43,7 @@ static json_t *encode_alias(const char *name, const struct alias_memory *m)
 	put_number(o, "seen_unix_ms", (uint64_t)m->seen_unix_ms);
 	(void)json_object_set_new(o, "rollout_live", json_boolean(m->rollout_live));
 	(void)json_object_set_new(o, "rolled_back", json_boolean(m->rolled_back));
+	(void)json_object_set_new(o, "unmoved", json_boolean(m->unmoved));
 	(void)json_object_set_new(o, "insisted", json_boolean(m->insisted));
 	put_text(o, "outcome", m->outcome);
 	return o;
@@ -132,6 +133,7 @@ static const char *decode_alias(const json_t *o, const struct service_spec *spec
 	m.seen_unix_ms = (int64_t)get_number(&r, "seen_unix_ms");
 	m.rollout_live = get_bool(&r, "rollout_live");
 	m.rolled_back = get_bool(&r, "rolled_back");
+	m.unmoved = get_bool(&r, "unmoved");
 	m.insisted = get_bool(&r, "insisted");
 	get_text(&r, "outcome", m.outcome, sizeof(m.outcome));
 	for (size_t n = 0; n < spec->n_aliases; n++) {

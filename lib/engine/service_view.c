@@ -43,7 +43,9 @@ static void state_of(const struct service *s, size_t alias, const struct item *i
 	else if (s->state.checked_unix_ms == 0)
 		(void)snprintf(t->state, sizeof(t->state), "not looked at yet");
 	else if (s->state.memory.aliases[alias].rolled_back)
-		(void)snprintf(t->state, sizeof(t->state), "came back: %.200s", s->state.memory.aliases[alias].outcome);
+		(void)snprintf(t->state, sizeof(t->state), "%s: %.200s",
+			       s->state.memory.aliases[alias].unmoved ? "got no traffic" : "came back",
+			       s->state.memory.aliases[alias].outcome);
 	else
 		(void)snprintf(t->state, sizeof(t->state), "as declared");
 }

@@ -96,6 +96,12 @@ class Service(ServiceCase):
         self.ctl.run("wait", "hello", code=3)
         self.put_zip(hello(3))
         self.as_declared("to serve version 3", lambda s: self.aliases()["prod"] == "3")
+        # The bad code once more: nothing moves this time.
+        self.put_zip(hello(2, error_rate=1))
+        s = self.ctl.until("hello", lambda s: s["phase"] == "failed", "to leave the quarantined code alone")
+        self.assertIn("hello.prod moved no traffic: version 4 is quarantined", s["reason"])
+        self.ctl.run("wait", "hello", code=1)
+        self.assertEqual(self.aliases()["prod"], "3")
 
     def test_drift_is_mended(self):
         self.begin()

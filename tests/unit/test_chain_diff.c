@@ -364,6 +364,10 @@ static void test_alias_moves(void **state)
 	assert_list(
 	    g, "problem alias prod: version 3 was rolled back: errors: 9% of version 3; declare another version, or "
 	       "say `rolloutctl retry hello`\n");
+	g->memory.aliases[2].unmoved = true;
+	chain_rig_ask(g);
+	assert_problem(g, "alias prod", "version 3 got no traffic: errors: 9% of version 3");
+	g->memory.aliases[2].unmoved = false;
 	/* A missing alias is not put on what came back. */
 	struct chain_rig_alias prod = g->alias[2];
 	g->n_alias = 2;
