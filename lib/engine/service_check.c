@@ -239,22 +239,58 @@ static void settle(struct service *s)
 	}
 }
 
+/* A rollout that needs somebody, be it an earlier attempt that the newest one waits for; NULL: none. */
+static const struct item *stuck_rollout(const struct service *s, size_t alias)
+{
+	char name[LIMIT_NAME + 1];
+
+	service_rollout_name(s, alias, name);
+	for (const struct item *i = strmap_get(&s->engine->by_name, name); i; i = i->older) {
+		if (i->unreadable ? !rollout_ended(&i->state)
+				  : i->state.phase == PHASE_BLOCKED || i->state.phase == PHASE_PAUSED)
+			return i;
+	}
+	return NULL;
+}
+
+static uint64_t code_stamp(const struct service *s)
+{
+	const struct ports *p = &s->engine->ports;
+	const char *zip = s->plan->service.code.zip;
+
+	return zip && p->stamp_artifact ? p->stamp_artifact(p->ctx, zip) : 0;
+}
+
+/* Whoever waits for a service right after he wrote its code must not be told how it stood before. */
+static bool code_is_new(const struct service *s)
+{
+	switch (s->state.phase) {
+	case PHASE_SUCCEEDED:
+	case PHASE_FAILED:
+	case PHASE_ROLLED_BACK:
+	case PHASE_BLOCKED:
+		return code_stamp(s) != s->stamp_seen;
+	default:
+		return false;
+	}
+}
+
 enum rollout_phase service_phase(const struct service *s, const char **ret_reason)
 {
 	*ret_reason = s->state.reason;
 	if (s->unreadable || s->state.paused)
 		return s->state.phase;
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++) {
-		const struct item *i = service_rollout(s, n);
+		const struct item *i = stuck_rollout(s, n);
 
-		if (i && i->unreadable) {
-			*ret_reason = i->unreadable;
-			return PHASE_BLOCKED;
-		}
-		if (!i || (i->state.phase != PHASE_BLOCKED && i->state.phase != PHASE_PAUSED))
+		if (!i)
 			continue;
-		*ret_reason = i->state.reason;
-		return i->state.phase;
+		*ret_reason = i->unreadable ? i->unreadable : i->state.reason;
+		return i->unreadable ? PHASE_BLOCKED : i->state.phase;
+	}
+	if (code_is_new(s)) {
+		*ret_reason = "the code's file has not been compared with what AWS has since it was written";
+		return PHASE_PREPARING;
 	}
 	return s->state.phase;
 }
@@ -423,6 +459,7 @@ static void failed(struct service *s, const struct aws_error *error, const char 
 		reconcile_free(s->last);
 		s->last = take_ptr(s->now);
 		s->rollouts_due = false;
+		s->stamp_seen = s->stamp_begun;
 		s->state.checked_unix_ms = engine_now(s->engine).unix_ms;
 		service_mark_dirty(s);
 	}

@@ -45,5 +45,7 @@ int service_bench_ask(struct bench *b, const char *method, const char *path, con
 		      char **ret_body);
 /* "$LATEST 1 2": what aliases hold, in the order dev, test, prod. */
 const char *service_bench_holds(struct bench *b);
-/* Every stage answers with that body, and there is one API, one statement for each alias and no version too many. */
+/* Every stage answers with that body, and there is one API and one statement for each alias. */
+void service_bench_assert_answers(struct bench *b, const char *kind, const char *body);
+/* … and no version too many. */
 void service_bench_assert_whole(struct bench *b, const char *kind, const char *body, size_t versions);

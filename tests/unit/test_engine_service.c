@@ -268,6 +268,154 @@ static void newer_content_at_each_turn(void **state)
 	}
 }
 
+static void each_operation_of_an_update_fails(void **state)
+{
+	static const char *const faults[] = {"lost_before", "lost_after", "error500",
+					     "throttle",    "garbage",	  "truncated"};
+	static const char *const operations[] = {"UpdateFunctionCode", "PublishVersion", "GetFunction", "ListAliases",
+						 "GetPolicy"};
+
+	(void)state;
+	for (size_t o = 0; o < array_len(operations); o++) {
+		for (size_t f = 0; f < array_len(faults); f++) {
+			struct service_sends s;
+			struct bench *b = kept("http", &s);
+			char body[256];
+
+			(void)snprintf(body, sizeof(body), "[{\"op\": \"%s\", \"fault\": \"%s\", \"times\": 3}]",
+				       operations[o], faults[f]);
+			bench_admin(b, "PUT", "/_localaws/faults", body);
+			update(b, "Hello V2");
+			assert_updated(b, "http", body, 0);
+			service_bench_free(b);
+		}
+	}
+}
+
+/* Whatever it is at when the daemon is told to stop: no change is begun any more, and nothing is waited for without end. */
+static void nothing_is_begun_while_it_stops(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned turn = 0; more; turn++) {
+		struct service_sends s;
+		struct bench *b = service_bench_new(NULL, &s);
+		unsigned changes;
+
+		service_bench_take(b, service_bench_text("rest", NULL));
+		for (unsigned n = 0; n < turn && more; n++) {
+			(void)bench_step(b, INT64_MAX);
+			more = service_bench_look(b, "hello").phase != PHASE_SUCCEEDED;
+		}
+		changes = s.changes;
+		bench_store_fails(b, turn % 2 == 1);
+		engine_drain(b->e);
+		engine_turn(b->e);
+		bench_run_for(b, 15 * MS_PER_SECOND);
+		/* What waited for its turn in the queue is a change that is on record already. */
+		assert_in_range(s.changes - changes, 0, 1);
+		if (turn % 2 == 0)
+			assert_true(engine_idle(b->e));
+		bench_store_fails(b, false);
+		bench_crash(b);
+		assert_recovers(b, "rest", "stopped at turn", turn);
+		service_bench_free(b);
+	}
+}
+
+#define WALKS	   40
+#define WALK_STEPS 400
+
+static void walk(struct bench *b, unsigned *version)
+{
+	static const char *const faults[] = {"lost_before", "lost_after", "error503", "throttle", "garbage", "reset"};
+	char text[LIMIT_REASON], body[128];
+
+	switch (b->entropy >> 33 & 15) {
+	case 0:
+		(void)bench_command(b, "hello", COMMAND_PAUSE);
+		break;
+	case 1:
+	case 2:
+		(void)bench_command(b, "hello", COMMAND_RESUME);
+		break;
+	case 3:
+		(void)engine_retry(b->e, "hello", "uid=0", "", text);
+		break;
+	case 4:
+		bench_crash(b);
+		break;
+	case 5:
+		bench_store_fails(b, true);
+		break;
+	case 6:
+	case 7:
+		bench_store_fails(b, false);
+		break;
+	case 8:
+		(void)snprintf(body, sizeof(body), "Hello V%u", ++*version);
+		update(b, body);
+		break;
+	case 9:
+	case 10:
+		(void)snprintf(body, sizeof(body), "[{\"op\": \"*\", \"fault\": \"%s\", \"times\": 2}]",
+			       faults[(b->entropy >> 40) % array_len(faults)]);
+		bench_admin(b, "PUT", "/_localaws/faults", body);
+		break;
+	case 11:
+		(void)bench_take(b, "hello.yaml",
+				 service_bench_text("rest", b->entropy >> 50 & 1
+								? NULL
+								: "{version: latest, rollout: {steps: [{weight: 20%, "
+								  "bake: 2m}], analysis: {no_data: pass}}}"),
+				 text);
+		break;
+	default:
+		break;
+	}
+}
+
+static void anything_in_any_order(void **state)
+{
+	(void)state;
+	for (unsigned seed = 0; seed < WALKS; seed++) {
+		struct service_sends s;
+		struct bench *b = service_bench_new(NULL, &s);
+		char text[LIMIT_REASON], body[32];
+		unsigned version = 1;
+
+		b->entropy = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+		service_bench_take(b, service_bench_text("rest", NULL));
+		for (unsigned n = 0; n < WALK_STEPS; n++) {
+			for (unsigned k = b->entropy >> 37 & 7; k > 0; k--)
+				(void)bench_step(b, b->now.boot_ms + MS_PER_MINUTE);
+			b->entropy = b->entropy * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			walk(b, &version);
+		}
+		bench_store_fails(b, false);
+		bench_admin(b, "DELETE", "/_localaws/faults", "");
+		bench_run_for(b, HOUR);
+		(void)bench_command(b, "hello", COMMAND_RESUME);
+		/* A way home that could not be recorded before a crash is an operator's to close, and is shown as that. */
+		for (unsigned n = 0; n < 4 && b->forgetful && service_bench_look(b, "hello").phase == PHASE_BLOCKED;
+		     n++) {
+			(void)bench_command(b, "hello.prod", COMMAND_ROLLBACK);
+			bench_run_for(b, HOUR);
+		}
+		(void)engine_retry(b->e, "hello", "uid=0", "", text);
+		(void)snprintf(body, sizeof(body), "Hello V%u", version);
+		bench_run_for(b, 2 * HOUR);
+		if (service_bench_look(b, "hello").phase != PHASE_SUCCEEDED)
+			print_message("seed %u\n", seed);
+		service_bench_assert(b, PHASE_SUCCEEDED);
+		service_bench_assert_answers(b, "rest", body);
+		assert_int_equal(s.unrecorded, 0);
+		b->forgetful = false;
+		service_bench_free(b);
+	}
+}
+
 /* --- what came back, what somebody moved, what has to wait --- */
 
 static void what_was_rolled_back_is_tried_again_only_when_somebody_asks(void **state)
@@ -797,6 +945,9 @@ int main(void)
 	    cmocka_unit_test(each_operation_fails),
 	    cmocka_unit_test(an_update_is_killed_at_each_turn),
 	    cmocka_unit_test(newer_content_at_each_turn),
+	    cmocka_unit_test(each_operation_of_an_update_fails),
+	    cmocka_unit_test(nothing_is_begun_while_it_stops),
+	    cmocka_unit_test(anything_in_any_order),
 	    cmocka_unit_test(what_was_rolled_back_is_tried_again_only_when_somebody_asks),
 	    cmocka_unit_test(what_somebody_moves_is_named_and_not_moved_back),
 	    cmocka_unit_test(a_soak_goes_on_over_restarts),
