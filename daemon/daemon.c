@@ -316,6 +316,7 @@ static void reload_cb(void *ctx, char *ret_message, size_t size)
 	d->reloading = true;
 	accounts_forget(d->accounts);
 	dropin_rescan(d->dropin);
+	engine_check_services(d->engine, NULL);
 }
 
 static bool healthy_cb(void *ctx, const char **ret_message)

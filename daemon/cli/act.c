@@ -63,6 +63,8 @@ int command_act(struct cli *cli)
 
 	if (strcmp(verb, "retry") == 0)
 		return post(cli, CONTROL_RETRY, NULL);
+	if (strcmp(verb, "forget") == 0)
+		return post(cli, CONTROL_FORGET, NULL);
 	return post(cli, CONTROL_COMMAND, strcmp(verb, "abort") == 0 ? "rollback" : verb);
 }
 

@@ -193,6 +193,19 @@ static const struct command commands[] = {
 	.example = "rolloutctl retry hello-prod --reason 'the dependency is back'",
     },
     {
+	.name = "forget",
+	.run = command_act,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_REASON,
+	.usage = "NAME [--reason TEXT]",
+	.summary = "keep a service no longer; what AWS has stays as it is",
+	.text = "Its rollouts that are under way go on by themselves. Its file may stay: it is taken in again when it\n"
+		"changes, or by 'rolloutctl submit'.\n",
+	.example = "rolloutctl forget hello --reason 'the team keeps it by hand now'",
+    },
+    {
 	.name = "wait",
 	.run = command_wait,
 	.min_args = 1,
@@ -210,7 +223,7 @@ static const struct command commands[] = {
     {
 	.name = "reload",
 	.run = command_reload,
-	.summary = "look through the plans again",
+	.summary = "look through the plans again, and compare services with AWS",
 	.text = "Also reads AWS keys anew. The same as 'systemctl reload rolloutd'. The configuration is read at the\n"
 		"daemon's start only.\n",
 	.example = "rolloutctl reload",

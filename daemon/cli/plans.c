@@ -354,10 +354,7 @@ static void print_taken(struct cli *cli, const json_t *answer)
 	if (message[0])
 		canvas_putf(&c, STYLE_PLAIN, ": %s", message);
 	canvas_end_line(&c);
-	if (unchanged)
-		canvas_putf(&c, STYLE_PLAIN, "To run the same plan again: rolloutctl retry %s", name);
-	else
-		canvas_putf(&c, STYLE_PLAIN, "To see it: rolloutctl watch %s", name);
+	canvas_putf(&c, STYLE_PLAIN, "To see it: rolloutctl %s %s", unchanged ? "status" : "watch", name);
 	canvas_end_line(&c);
 	cli_write(&out);
 	buf_deinit(&out);

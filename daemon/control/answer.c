@@ -201,9 +201,13 @@ static void say_answer(const struct backend *b, enum engine_answer a, const char
 static void command(const struct backend *b, const struct control_request *r, const char *by, struct answer *ret)
 {
 	char text[LIMIT_REASON] = "";
-	enum engine_answer a = r->route == CONTROL_RETRY
-				   ? engine_retry(b->engine, r->name, by, r->reason, text)
-				   : engine_command(b->engine, r->name, r->command, by, r->reason, text);
+	enum engine_answer a;
+	if (r->route == CONTROL_RETRY)
+		a = engine_retry(b->engine, r->name, by, r->reason, text);
+	else if (r->route == CONTROL_FORGET)
+		a = engine_forget(b->engine, r->name, by, r->reason, text);
+	else
+		a = engine_command(b->engine, r->name, r->command, by, r->reason, text);
 	turn_want(b->turn);
 	say_answer(b, a, r->name, text, ret);
 }
@@ -296,6 +300,7 @@ void answer_request(const struct backend *b, const struct control_request *r, co
 		break;
 	case CONTROL_COMMAND:
 	case CONTROL_RETRY:
+	case CONTROL_FORGET:
 		command(b, r, by, ret);
 		break;
 	case CONTROL_HISTORY:

@@ -15,6 +15,7 @@ static const struct control_entry table[] = {
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/promote", COMMAND_PROMOTE},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/rollback", COMMAND_ROLLBACK},
     {CONTROL_RETRY, "POST", "/v1/rollouts/{name}/retry", 0},
+    {CONTROL_FORGET, "POST", "/v1/rollouts/{name}/forget", 0},
     {CONTROL_HISTORY, "GET", "/v1/history", 0},
     {CONTROL_SUBMIT, "POST", "/v1/plans", 0},
     {CONTROL_VALIDATE, "POST", "/v1/plans/validate", 0},
@@ -231,6 +232,7 @@ static int take_arguments(struct source *s, struct control_request *r)
 	switch (r->route) {
 	case CONTROL_COMMAND:
 	case CONTROL_RETRY:
+	case CONTROL_FORGET:
 		return take_command_body(s, r);
 	case CONTROL_HISTORY:
 		return take_page(s, CONTROL_HISTORY_DEFAULT, r);
@@ -298,7 +300,8 @@ int control_parse(const char *method, const char *path, const char *(*query)(voi
 
 bool control_route_may_change(enum control_route r)
 {
-	return r == CONTROL_COMMAND || r == CONTROL_RETRY || r == CONTROL_RELOAD || r == CONTROL_SUBMIT;
+	return r == CONTROL_COMMAND || r == CONTROL_RETRY || r == CONTROL_FORGET || r == CONTROL_RELOAD ||
+	       r == CONTROL_SUBMIT;
 }
 
 bool control_route_submits(enum control_route r)

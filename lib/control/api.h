@@ -16,6 +16,7 @@ enum control_route {
 	CONTROL_STATUS,	  /* GET  /v1/rollouts/NAME */
 	CONTROL_COMMAND,  /* POST /v1/rollouts/NAME/{pause,resume,promote,rollback} */
 	CONTROL_RETRY,	  /* POST /v1/rollouts/NAME/retry */
+	CONTROL_FORGET,	  /* POST /v1/rollouts/NAME/forget: of a service */
 	CONTROL_HISTORY,  /* GET  /v1/history?name=&limit= */
 	CONTROL_SUBMIT,	  /* POST /v1/plans            body: the YAML */
 	CONTROL_VALIDATE, /* POST /v1/plans/validate   body: the YAML */

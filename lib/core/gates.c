@@ -44,7 +44,7 @@ void gates_ask(struct turn *t)
 	e->gate.which = pre ? GATE_PRE : GATE_POST;
 	if (r->pause == 0)
 		turn_set_phase(t, r->phase,
-			       pre ? "waits for the pre-traffic hook" : "waits for the post-traffic hook and requests");
+			       pre ? "waits for the pre-traffic hook" : "waits for the post-traffic checks");
 }
 
 static void open_gate(struct turn *t, bool pre)

@@ -255,8 +255,8 @@ static bool applies(const struct doctor *d)
 		return true;
 	case EXAM_PERMISSION:
 		return n->spec.api.type != API_NONE;
-	case EXAM_METRICS:
-		return rollout_of(d) != NULL;
+	case EXAM_METRICS: /* all at once, and never watched: nothing depends on them */
+		return rollout_of(d) && (rollout_of(d)->spec.n_steps > 0 || rollout_of(d)->spec.final_bake_ms > 0);
 	case EXAM_ALARMS:
 		return rollout_of(d) && alarms_of(rollout_of(d), names) > 0;
 	case EXAM_HOOK_PRE:
@@ -280,7 +280,7 @@ static int build_metrics(const struct doctor *d, struct arena *a, const struct a
 	    .period_s = METRICS_PERIOD_S,
 	};
 
-	now_s -= now_s % METRICS_PERIOD_S;
+	now_s += METRICS_PERIOD_S - now_s % METRICS_PERIOD_S; /* with what is newest */
 	return cloudwatch_build_get_metric_data(a, e, &q, 1, now_s - METRICS_SPAN_MS / MS_PER_SECOND, now_s, NULL, ret);
 }
 

@@ -70,6 +70,10 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
 				char ret_text[static LIMIT_REASON]);
 
+/* The service of that name is not kept any longer; AWS is left as it is. */
+enum engine_answer engine_forget(struct engine *e, const char *name, const char *by, const char *reason,
+				 char ret_text[static LIMIT_REASON]);
+
 /* --- views --- */
 
 typedef void (*engine_view_cb)(void *ctx, const struct view_rollout *v);

@@ -229,8 +229,9 @@ static void announce_accepted(struct engine *e, struct item *i, const char *sour
 
 	describe_version(i->plan, version, sizeof(version));
 	text_format_span(spec_expected_ms(&i->plan->spec), span);
-	(void)snprintf(text, sizeof(text), "accepted from %.80s: %.64s:%.64s to %s, %zu steps, about %s", source,
-		       i->plan->function, i->plan->alias, version, i->plan->spec.n_steps + 1, span);
+	(void)snprintf(text, sizeof(text), "accepted from %.80s: %.64s:%.64s to %s, %zu step%s, about %s", source,
+		       i->plan->function, i->plan->alias, version, i->plan->spec.n_steps + 1,
+		       i->plan->spec.n_steps == 0 ? "" : "s", span);
 	engine_add_event(e, i, "accepted", text, by);
 }
 
@@ -335,6 +336,7 @@ static enum intake_result take(struct intake *in)
 	const char *known = strmap_get(&e->sources, in->key);
 	struct latest latest cleanup(latest_deinit) = {0};
 	const char *why;
+	bool same;
 
 	if (known && strcmp(known, in->hash) == 0 && !is_submit(in->source))
 		return INTAKE_UNCHANGED;
@@ -348,7 +350,8 @@ static enum intake_result take(struct intake *in)
 		return INTAKE_REFUSED;
 	if (find_latest(e, in->plan->name, &latest) != 0)
 		return refuse(in, store_error_text(e->store));
-	if (latest.found && strcmp(latest.hash, in->plan->hash) == 0 && in->plan->kind == PLAN_SERVICE) {
+	same = latest.found && strcmp(latest.hash, in->plan->hash) == 0;
+	if (same && in->plan->kind == PLAN_SERVICE && service_find(e, in->plan->name)) {
 		forget_bytes(in);
 		(void)snprintf(in->text, LIMIT_REASON,
 			       "%s#%llu keeps this content already; AWS is compared with it now", in->plan->name,
@@ -356,7 +359,7 @@ static enum intake_result take(struct intake *in)
 		engine_check_services(e, in->plan->service.code.zip);
 		return INTAKE_UNCHANGED;
 	}
-	if (latest.found && strcmp(latest.hash, in->plan->hash) == 0) {
+	if (same && in->plan->kind == PLAN_ROLLOUT) {
 		forget_bytes(in);
 		(void)snprintf(in->text, LIMIT_REASON,
 			       "%s#%llu ran this content already; `rolloutctl retry` runs it again", in->plan->name,

@@ -13,6 +13,9 @@
 /* No account can have this name, so no rollout's key begins so. */
 #define KEY_PREFIX "@service/"
 
+/* The reason of a service that has been told to look. */
+#define LOOKS "AWS is compared with the file"
+
 /* --- one service --- */
 
 struct service *service_new(struct engine *e, struct plan *plan)
@@ -336,8 +339,10 @@ void engine_check_services(struct engine *e, const char *zip)
 	for (struct service *s = e->first_service; s; s = s->next) {
 		const char *path = s->unreadable ? NULL : s->plan->service.code.zip;
 
-		if (!s->unreadable && !s->state.paused && (!zip || (path && strcmp(path, zip) == 0)))
-			service_look_soon(s, 0);
+		if (s->unreadable || s->state.paused || (zip && (!path || strcmp(path, zip) != 0)))
+			continue;
+		service_set_phase(s, PHASE_PREPARING, LOOKS);
+		service_look_soon(s, 0);
 	}
 }
 
@@ -545,8 +550,6 @@ enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t 
 
 /* --- commands --- */
 
-#define LOOKS "AWS is compared with the file"
-
 /* The one live rollout that a command to the service can only mean; NULL: there is none, or more than one. */
 static struct item *only_rollout(const struct service *s, char *ret_text)
 {
@@ -661,6 +664,49 @@ enum engine_answer service_retry(struct service *s, const char *by, const char *
 		       "it was taken, but could not be recorded yet and may be lost in a restart: %.150s",
 		       store_error_text(s->engine->store));
 	return ENGINE_UNAVAILABLE;
+}
+
+/* The row's end, in a transaction of its own. Returns 0 or the store's error. */
+static int record_end(struct service *s)
+{
+	struct store *store = s->engine->store;
+	int r = store_begin(store);
+
+	if (r == 0)
+		r = put(s, false);
+	if (r == 0)
+		r = store_commit(store);
+	if (r != 0)
+		store_abort(store);
+	return r;
+}
+
+enum engine_answer engine_forget(struct engine *e, const char *name, const char *by, const char *reason,
+				 char ret_text[static LIMIT_REASON])
+{
+	struct service *s = service_find(e, name);
+
+	if (!s && !strmap_get(&e->by_name, name))
+		return ENGINE_NO_SUCH;
+	if (!s) {
+		(void)text_copy(ret_text, LIMIT_REASON,
+				"it is a rollout, which ends by itself: only services are kept");
+		return ENGINE_REFUSED;
+	}
+	/* What waits to be recorded goes first: the row must be as it is on disk. */
+	engine_turn(e);
+	if (e->store_failing || e->fenced || record_end(s) != 0) {
+		(void)snprintf(ret_text, LIMIT_REASON, "it could not be recorded: %.200s", store_error_text(e->store));
+		return ENGINE_UNAVAILABLE;
+	}
+	say_commanded(s, "forget", by, reason);
+	unlink_service(s);
+	service_free(s);
+	(void)text_copy(
+	    ret_text, LIMIT_REASON,
+	    "it is not kept any longer; everything in AWS stays as it is, and rollouts that are under way go on");
+	engine_turn(e);
+	return ENGINE_DONE;
 }
 
 /* --- views --- */

@@ -398,7 +398,7 @@ class Plans(Case):
         answer = {"result": "unchanged", "name": "hello-prod", "phase": "rolled-back", "message": "taken in before"}
         p = self.submit(200, answer)
         self.assertEqual(p.stdout, "hello-prod: unchanged, it is rolled-back: taken in before\n"
-                                   "To run the same plan again: rolloutctl retry hello-prod\n")  # fmt: skip
+                                   "To see it: rolloutctl status hello-prod\n")  # fmt: skip
 
     def test_submit_of_a_bad_plan(self):
         d = [{"severity": "error", "line": 3, "column": 7, "text": "unknown key"}]

@@ -80,6 +80,19 @@ class Service(ServiceCase):
         self.as_declared("to serve version 2", lambda s: self.aliases()["prod"] == "2")
         self.assert_whole("2")
 
+    def test_whoever_waits_for_new_code_is_not_told_of_the_old(self):
+        self.begin()
+        self.keep()
+        for n in range(2, 5):
+            self.put_zip(hello(n))
+            self.ctl.run("wait", "hello", "--timeout", "50s")
+            self.assertEqual(self.aliases()["prod"], str(n))
+        self.assertEqual(self.d.stop(), 0)
+        self.put_zip(hello(5))
+        self.d.start()
+        self.ctl.run("wait", "hello", "--timeout", "50s")
+        self.assertEqual(self.aliases()["prod"], "5")
+
     def test_bad_code_comes_back_and_stays_back(self):
         self.begin()
         self.keep()
@@ -153,6 +166,22 @@ class Service(ServiceCase):
         self.ctl.run("retry", "hello")
         self.as_declared("to have made it anew", lambda s: self.aliases().get("prod") == "2")
         self.assert_whole("2")
+
+    def test_forgotten(self):
+        self.begin()
+        self.keep()
+        before = self.settled_writes()
+        self.assertIn("not kept any longer", self.ctl.run("forget", "hello"))
+        self.assertEqual(self.d.get("/v1/rollouts")[1]["services"], [])
+        self.assertIn("no rollout", self.ctl.run("forget", "hello", code=1))
+        self.lam().delete_alias(FunctionName="hello", Name="test")
+        self.assertEqual(self.d.stop(), 0)
+        self.d.start()
+        self.assertEqual(self.d.get("/v1/rollouts")[1]["services"], [])
+        self.assertEqual(self.writes(), {**before, "DeleteAlias": 1})
+        self.ctl.run("submit", f"{self.d.plans}/hello.yaml")
+        self.as_declared()
+        self.assert_whole()
 
     def test_leftover_weights_are_named(self):
         self.begin()
