@@ -318,6 +318,27 @@ void artifacts_load(struct artifacts *s, const char *path, bool content, artifac
 	require(uv_timer_start(&s->kick, kick_cb, 0, 0) == 0);
 }
 
+/* One of FNV-1a's steps, a word at a time. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	return (hash ^ word) * 0x100000001b3U;
+}
+
+uint64_t artifacts_stamp(const struct artifacts *s, const char *path)
+{
+	cleanup(mem_free_p) char *file = file_resolve(s->dir, path);
+	uint64_t hash = 0xcbf29ce484222325U;
+	struct identity i;
+	struct stat st;
+	if (stat(file, &st) < 0)
+		return 0;
+	identify(&st, &i);
+	hash = mix(mix(mix(hash, i.dev), i.ino), (uint64_t)i.size);
+	hash = mix(mix(hash, (uint64_t)i.mtime.tv_sec), (uint64_t)i.mtime.tv_nsec);
+	hash = mix(mix(hash, (uint64_t)i.ctime.tv_sec), (uint64_t)i.ctime.tv_nsec);
+	return hash ? hash : 1;
+}
+
 static void closed_cb(uv_handle_t *handle)
 {
 	struct artifacts *s = handle->data;

@@ -15,6 +15,8 @@ struct artifacts;
 struct artifacts *artifacts_new(uv_loop_t *loop, const char *dir);
 /* As ports.load_artifact. */
 void artifacts_load(struct artifacts *s, const char *path, bool content, artifact_cb cb, void *arg);
+/* As ports.stamp_artifact. */
+uint64_t artifacts_stamp(const struct artifacts *s, const char *path);
 /* Everybody who waits is answered at once, with an error; freed by the loop's next turns. Nothing may be loaded any
  * more. NULL is fine. */
 void artifacts_close(struct artifacts *s);

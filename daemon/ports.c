@@ -154,6 +154,12 @@ static void port_load_artifact(void *ctx, const char *path, bool content, artifa
 	artifacts_load(p->artifacts, path, content, loaded, e);
 }
 
+static uint64_t port_stamp_artifact(void *ctx, const char *path)
+{
+	const struct daemon_ports *p = ctx;
+	return artifacts_stamp(p->artifacts, path);
+}
+
 static void ran(void *arg, const struct exec_result *result)
 {
 	struct errand *e = arg;
@@ -181,6 +187,7 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	    .credentials = port_credentials,
 	    .endpoint = port_endpoint,
 	    .load_artifact = port_load_artifact,
+	    .stamp_artifact = port_stamp_artifact,
 	    .run_hook = port_run_hook,
 	    .published = port_published,
 	    .log = port_log,

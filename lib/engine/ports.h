@@ -61,6 +61,8 @@ struct ports {
 	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is
 	 * wanted too. */
 	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);
+	/* A number that changes when the file does; 0: it is not there. At once. NULL: nobody can tell. */
+	uint64_t (*stamp_artifact)(void *ctx, const char *path);
 	/* Runs a program of hooks_dir: no shell, a clean environment, `input` on its standard input, killed
 	 * with all its
 	 * children after the timeout. Exactly one callback, never before it returns. */

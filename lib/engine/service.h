@@ -43,6 +43,8 @@ struct service {
 	uint32_t starts_failed; /* rollouts that should start and could not, in a row */
 	uint32_t unstable;	/* looks in a row that did not show what was made before them */
 	uint32_t waits;		/* looks in a row that found AWS or somebody else at work */
+	uint64_t stamp_begun;	/* of the code's file when the look under way began */
+	uint64_t stamp_seen;	/* … and when the last complete one did; 0: none since the start, or no file */
 	bool look_again;	/* something happened while it was looking */
 	bool rollouts_due;	/* what was seen last asks for rollouts */
 	struct reconcile *now;	/* looking, or changing */

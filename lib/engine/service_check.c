@@ -507,6 +507,7 @@ static void done(void *arg, const struct aws_error *error, const char *operation
 	s->last = take_ptr(s->now);
 	s->failures = 0;
 	s->unstable = 0;
+	s->stamp_seen = s->stamp_begun;
 	s->state.checked_unix_ms = engine_now(s->engine).unix_ms;
 	service_mark_dirty(s);
 	if (reconcile_unsettled(s->last)) {
@@ -561,5 +562,6 @@ void service_check(struct service *s)
 	}
 	config.kept_versions = s->kept;
 	config.n_kept_versions = s->n_kept;
+	s->stamp_begun = code_stamp(s);
 	s->now = reconcile_start(&config);
 }

@@ -244,6 +244,23 @@ static void test_a_hash_is_remembered_while_the_file_is_the_same(void **state)
 	assert_string_equal(load(r, "m.zip", false)->sha256, first);
 }
 
+static void test_a_stamp_changes_with_the_file(void **state)
+{
+	struct rig *r = *state;
+	assert_int_equal(artifacts_stamp(r->artifacts, "s.zip"), 0);
+	char *path = put(r, "s.zip", "PK", 2);
+	uint64_t first = artifacts_stamp(r->artifacts, "s.zip");
+	assert_int_not_equal(first, 0);
+	assert_int_equal(artifacts_stamp(r->artifacts, "s.zip"), first);
+	assert_int_equal(artifacts_stamp(r->artifacts, path), first);
+	age(path);
+	uint64_t aged = artifacts_stamp(r->artifacts, "s.zip");
+	assert_int_not_equal(aged, first);
+	free(put(r, "s.zip", "PKZ", 3));
+	assert_int_not_equal(artifacts_stamp(r->artifacts, "s.zip"), aged);
+	free(path);
+}
+
 static void test_the_daemon_stops(void **state)
 {
 	struct rig *r = *state;
@@ -385,6 +402,7 @@ int main(void)
 	    test(test_what_is_no_zip),
 	    test(test_a_file_that_is_being_written),
 	    test(test_a_hash_is_remembered_while_the_file_is_the_same),
+	    test(test_a_stamp_changes_with_the_file),
 	    test(test_the_daemon_stops),
 	    test(test_a_change_is_told_once),
 	    test(test_a_file_that_appears),
