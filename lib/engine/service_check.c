@@ -82,7 +82,9 @@ static void looked(void *arg, const struct chain_view *v)
 		return; /* the aliases were not read */
 	for (size_t n = 0; n < s->plan->service.n_aliases; n++)
 		note_rollout(s, n);
-	(void)text_copy(s->state.api_id, sizeof(s->state.api_id), v->api.found ? v->api.id : "");
+	/* Of several that have the name none is known to be it. */
+	if (v->api.n_same_name <= 1)
+		(void)text_copy(s->state.api_id, sizeof(s->state.api_id), v->api.found ? v->api.id : "");
 	service_mark_dirty(s);
 }
 

@@ -298,6 +298,21 @@ class Service(ServiceCase):
 
 @at_once
 class Rest(Service):
+    def test_two_apis_of_the_name_are_named(self):
+        self.begin()
+        for _ in range(2):
+            self.rest().create_rest_api(name=API_NAME)
+        self.put_zip(hello(1))
+        self.d.put_plan("hello.yaml", service(self.KIND))
+        s = self.ctl.until("hello", lambda s: s["phase"] == "blocked", "to name it")
+        self.assertIn("2 APIs have the name", s["reason"])
+        self.assertFalse(s["api_id"])  # neither of them is said to be it
+        one, other = [i for i, _ in self.apis()]
+        self.rest().delete_rest_api(restApiId=one)
+        self.ctl.run("retry", "hello")
+        self.assertEqual(self.as_declared()["api_id"], other)
+        self.assert_whole()
+
     def test_integration_by_another_verb_is_mended(self):
         """Lambda takes POST only: a stage that serves such an integration answers 500."""
         self.begin()
