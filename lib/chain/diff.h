@@ -93,7 +93,8 @@ struct change {
 	uint64_t version;
 	const char *parent;
 	const char *id;
-	int64_t until_unix_ms; /* WAIT: when it is over, if that is known; else 0 */
+	/* WAIT: when it is over, if that is known. CREATE_API: when one whose answer is lost has come to be, or never will. */
+	int64_t until_unix_ms;
 };
 
 /* What the record remembers of an alias. */
@@ -122,6 +123,8 @@ struct chain_memory {
 	char deployment_id[API_ID_SIZE]; /* made for the routes as they are; "" none yet */
 	/* Description of the deployment that was asked for: one whose answer was lost is found by it. */
 	char deploy_mark[DEPLOY_MARK_SIZE];
+	/* An API was asked for; it may be there and not be shown before this. Nothing tells two of them apart. */
+	int64_t api_until_unix_ms;
 	bool insist;	/* an operator asks for it: what drifted is moved, too; chain_remember_seen ends it */
 	bool code_done; /* … and the code was put in for that: once; false whenever insist is set */
 	struct alias_memory aliases[LIMIT_SERVICE_ALIASES];
@@ -153,12 +156,17 @@ void chain_forecast(const struct chain_input *in, struct arena *a, struct change
 /* The first call to make; NULL: none. */
 const struct change *chain_first_call(const struct change_list *l);
 
+/* A call's own time, after which nothing comes of it any more. */
+#define CHAIN_API_COMES_MS INT64_C(10000)
+
 /*
  * The memory as it must be recorded before a change is sent (a route: a deployment will be due), and as it is after one
  * was answered, the view of `in` having it already (chain_apply); for a ROLLOUT, as it is once one was started.
  * `created`: the id that AWS gave (of a deployment), or NULL.
  */
 void chain_remember_before(const struct change *c, struct chain_memory *m);
+/* It leaves only now: the record, or the queue, may have taken its time. */
+void chain_remember_sent(const struct change *c, int64_t now_unix_ms, struct chain_memory *m);
 void chain_remember_after(const struct chain_input *in, const struct change *c, const char *created,
 			  struct chain_memory *m);
 

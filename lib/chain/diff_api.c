@@ -13,6 +13,14 @@ static bool same(const char *a, const char *b)
 
 /* --- the API --- */
 
+/* A clock that was set back must not make it longer. */
+static bool api_may_come(const struct diff *d)
+{
+	int64_t ahead_ms = d->m->api_until_unix_ms - d->in->now_unix_ms;
+
+	return ahead_ms > 0 && ahead_ms <= CHAIN_API_COMES_MS;
+}
+
 /* True when there is one that can be worked on. */
 static bool api_in_order(struct diff *d)
 {
@@ -32,8 +40,15 @@ static bool api_in_order(struct diff *d)
 			     v->n_same_name, s->name);
 		return false;
 	}
+	if (!v->found && api_may_come(d)) {
+		diff_wait(d, d->api_subject, "", "it was asked for, and AWS may not show it yet");
+		d->items[d->len - 1].until_unix_ms = d->m->api_until_unix_ms;
+		d->api_waits = true;
+		return false;
+	}
 	if (!v->found) {
 		struct change *c = diff_add(d, CHANGE_CREATE_API, d->api_subject);
+		c->until_unix_ms = d->in->now_unix_ms + CHAIN_API_COMES_MS;
 		c->to = s->name;
 		c->key = s->name;
 		return false;

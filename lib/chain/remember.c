@@ -30,6 +30,7 @@ void chain_remember_before(const struct change *c, struct chain_memory *m)
 {
 	if (c->kind == CHANGE_CREATE_API) {
 		m->deploy = false;
+		m->api_until_unix_ms = c->until_unix_ms;
 		forget_deployment(m);
 	} else if (c->kind >= CHANGE_CREATE_RESOURCE && c->kind <= CHANGE_UPDATE_ROUTE) {
 		m->deploy = true;
@@ -40,6 +41,12 @@ void chain_remember_before(const struct change *c, struct chain_memory *m)
 		m->deployment_id[0] = '\0'; /* it is gone, or lacks a route */
 		(void)text_copy(m->deploy_mark, sizeof(m->deploy_mark), c->key);
 	}
+}
+
+void chain_remember_sent(const struct change *c, int64_t now_unix_ms, struct chain_memory *m)
+{
+	if (c->kind == CHANGE_CREATE_API)
+		m->api_until_unix_ms = now_unix_ms + CHAIN_API_COMES_MS;
 }
 
 /* Every declared stage serves the routes as they are: nothing is left to deploy. */

@@ -196,6 +196,7 @@ static int build(void *arg, struct arena *a, const struct aws_endpoint *e, struc
 
 	if (r->freed)
 		return -ECANCELED;
+	chain_remember_sent(r->change, engine_now(r->config.engine).unix_ms, r->config.memory);
 	if (!is_api_change(r->change->kind))
 		return build_lambda(r, a, e, ret);
 	apigateway_build_change(a, e, r->config.spec, &r->view, r->change, ret);

@@ -73,6 +73,7 @@ void service_record_encode(const struct service_state *s, const struct service_s
 	(void)json_object_set_new(o, "deploy", json_boolean(s->memory.deploy));
 	put_text(o, "deployment_id", s->memory.deployment_id);
 	put_text(o, "deploy_mark", s->memory.deploy_mark);
+	put_number(o, "api_until_unix_ms", (uint64_t)s->memory.api_until_unix_ms);
 	(void)json_object_set_new(o, "code_done", json_boolean(s->memory.code_done));
 	(void)json_object_set_new(o, "insist", json_boolean(s->memory.insist));
 	for (size_t n = 0; n < spec->n_aliases; n++)
@@ -165,6 +166,7 @@ static void decode(struct reader *r, struct service_state *s)
 	s->memory.deploy = get_bool(r, "deploy");
 	get_text(r, "deployment_id", s->memory.deployment_id, sizeof(s->memory.deployment_id));
 	get_text(r, "deploy_mark", s->memory.deploy_mark, sizeof(s->memory.deploy_mark));
+	s->memory.api_until_unix_ms = (int64_t)get_number(r, "api_until_unix_ms");
 	s->memory.code_done = get_bool(r, "code_done");
 	s->memory.insist = get_bool(r, "insist");
 }

@@ -324,12 +324,13 @@ static void nothing_is_begun_while_it_stops(void **state)
 	}
 }
 
-#define WALKS	   40
+#define WALKS	   30
 #define WALK_STEPS 400
 
 static void walk(struct bench *b, unsigned *version)
 {
-	static const char *const faults[] = {"lost_before", "lost_after", "error503", "throttle", "garbage", "reset"};
+	static const char *const faults[] = {"lost_before", "lost_after", "error503", "throttle",
+					     "garbage",	    "reset",	  "late"};
 	char text[LIMIT_REASON], body[128];
 
 	switch (b->entropy >> 33 & 15) {
@@ -359,8 +360,10 @@ static void walk(struct bench *b, unsigned *version)
 		break;
 	case 9:
 	case 10:
-		(void)snprintf(body, sizeof(body), "[{\"op\": \"*\", \"fault\": \"%s\", \"times\": 2}]",
-			       faults[(b->entropy >> 40) % array_len(faults)]);
+		(void)snprintf(
+		    body, sizeof(body), "[{\"op\": \"*\", \"fault\": \"%s\", \"times\": 2%s}]",
+		    faults[(b->entropy >> 40) % array_len(faults)],
+		    (b->entropy >> 40) % array_len(faults) < 6 ? "" : ", \"delay\": \"3s\", \"connection\": \"close\"");
 		bench_admin(b, "PUT", "/_localaws/faults", body);
 		break;
 	case 11:
