@@ -13,8 +13,6 @@
 #include "base/text.h"
 #include "engine/service.h"
 
-#define FUNCTION "/2015-03-31/functions/hello"
-
 static const char empty_world[] = "seed: 3\nlimits: off\ninvoke_delay: false\nfunctions: {}\n";
 static const char *const aliases[] = {"dev", "test", "prod"};
 
@@ -325,4 +323,61 @@ void service_bench_assert_whole(struct bench *b, const char *kind, const char *b
 	service_bench_assert_answers(b, kind, body);
 	assert_int_equal(json_array_size(json_object_get(list, "Versions")), versions + 1);
 	json_decref(list);
+}
+
+struct bench *service_bench_kept(const char *kind, struct service_sends *s)
+{
+	struct bench *b = service_bench_new(NULL, s);
+
+	service_bench_take(b, service_bench_text(kind, NULL));
+	if (!service_bench_until(b, PHASE_SUCCEEDED, HOUR))
+		service_bench_assert(b, PHASE_SUCCEEDED);
+	return b;
+}
+
+void service_bench_assert_recovers(struct bench *b, const char *kind, const char *what, unsigned n)
+{
+	struct service_sends *s = b->sent_ctx;
+	unsigned calls;
+
+	s->struck = false;
+	s->crash_at = 0;
+	if (!service_bench_until(b, PHASE_SUCCEEDED, 3 * HOUR)) {
+		print_message("%s %u: %s\n", what, n, s->last);
+		service_bench_assert(b, PHASE_SUCCEEDED);
+	}
+	service_bench_assert_whole(b, kind, "Hello V1", 1);
+	assert_string_equal(service_bench_holds(b), "$LATEST 1 1");
+	calls = s->changes;
+	b->calls = 0;
+	bench_run_for(b, HOUR);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	assert_int_equal(s->changes, calls);
+	assert_in_range(b->calls, 1, 400);
+}
+
+void service_bench_update(struct bench *b, const char *body)
+{
+	service_bench_zip(b, body);
+	engine_check_services(b->e, "hello.zip");
+	engine_turn(b->e);
+}
+
+void service_bench_assert_updated(struct bench *b, const char *kind, const char *what, unsigned n)
+{
+	struct service_sends *s = b->sent_ctx;
+	unsigned changes;
+
+	bench_run_for(b, HOUR);
+	if (service_bench_look(b, "hello").phase != PHASE_SUCCEEDED)
+		print_message("%s %u\n", what, n);
+	service_bench_assert(b, PHASE_SUCCEEDED);
+	service_bench_assert_whole(b, kind, "Hello V2", 2);
+	if (strcmp(service_bench_holds(b), "$LATEST 2 2") != 0)
+		fail_msg("%s %u: %s", what, n, service_bench_holds(b));
+	assert_int_equal(bench_look(b, "hello.prod").attempt, 1);
+	assert_int_equal(bench_look(b, "hello.test").attempt, 1);
+	changes = s->changes;
+	bench_run_for(b, HOUR);
+	assert_int_equal(s->changes, changes);
 }

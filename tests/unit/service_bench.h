@@ -7,6 +7,8 @@
 #include "engine_bench.h"
 
 #define STEP_LIMIT 20000
+#define HOUR	   (60 * MS_PER_MINUTE)
+#define FUNCTION   "/2015-03-31/functions/hello"
 
 struct service_seen {
 	bool any;
@@ -49,3 +51,11 @@ const char *service_bench_holds(struct bench *b);
 void service_bench_assert_answers(struct bench *b, const char *kind, const char *body);
 /* … and no version too many. */
 void service_bench_assert_whole(struct bench *b, const char *kind, const char *body, size_t versions);
+/* A service from nothing to as declared. */
+struct bench *service_bench_kept(const char *kind, struct service_sends *s);
+/* The zip is another one, and whoever watches it has seen that. */
+void service_bench_update(struct bench *b, const char *body);
+/* Whatever happened while it was made: as declared in the end, with nothing twice, and then no call without end. */
+void service_bench_assert_recovers(struct bench *b, const char *kind, const char *what, unsigned n);
+/* … while it was updated to "Hello V2". */
+void service_bench_assert_updated(struct bench *b, const char *kind, const char *what, unsigned n);
