@@ -163,7 +163,7 @@ static void drop(struct hook *h)
 	hook_free(h);
 }
 
-static void kick_cb(uv_timer_t *kick);
+static void kick_cb(uv_timer_t *timer);
 
 static void kick(struct hooks *s)
 {

@@ -93,7 +93,8 @@ struct change {
 	uint64_t version;
 	const char *parent;
 	const char *id;
-	/* WAIT: when it is over, if that is known. CREATE_API: when one whose answer is lost has come to be, or never will. */
+	/* WAIT: when it is over, if that is known. CREATE_API: when one whose answer is lost has come to be,
+	 * or never will. */
 	int64_t until_unix_ms;
 };
 
@@ -151,7 +152,7 @@ void chain_diff(const struct chain_input *in, struct arena *a, struct change_lis
 
 /* Everything that would be done one after the other, as if AWS answered each change well; then what remains. What does
  * not exist yet has an id in parentheses. */
-void chain_forecast(const struct chain_input *in, struct arena *a, struct change_list *ret);
+void chain_forecast(const struct chain_input *now, struct arena *a, struct change_list *ret);
 
 /* The first call to make; NULL: none. */
 const struct change *chain_first_call(const struct change_list *l);

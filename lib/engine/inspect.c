@@ -232,6 +232,10 @@ void engine_inspect_forget(struct engine *e, uint64_t ticket)
 
 void inspects_free(struct engine *e)
 {
-	while (e->first_inspect)
-		inspect_free(e->first_inspect);
+	struct inspect *next;
+
+	for (struct inspect *n = e->first_inspect; n; n = next) {
+		next = n->next;
+		inspect_free(n);
+	}
 }

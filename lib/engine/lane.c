@@ -100,7 +100,8 @@ void lanes_deinit(struct lanes *l)
 	strmap_deinit(&l->by_key);
 }
 
-/* A second's worth may be saved up; of API Gateway's calls nothing, as AWS counts those of all its buckets together, and
+/* A second's worth may be saved up; of API Gateway's calls nothing, as AWS counts those of all its buckets
+ * together, and
  * 5 of GetResources in any 2 seconds. */
 static double burst_of(enum lane_kind kind, double rate)
 {

@@ -33,7 +33,8 @@ struct reconcile {
 	char **made; /* what AWS has said yes to, by its text: not asked for twice */
 	size_t n_made, cap_made;
 	bool calling; /* a change is on its way */
-	/* Of one whose owner is gone while a change is on its way: where that is. Nobody looks there before it is answered. */
+	/* Of one whose owner is gone while a change is on its way: where that is. Nobody looks there before it
+	 * is answered. */
 	char *loose_key;
 	struct reconcile *next_loose;
 	/* What AWS will say no to again, by its text, and the first no. Everything else goes on without it. */
@@ -466,7 +467,8 @@ static bool was_made(const struct reconcile *r, const struct change *c)
 	return false;
 }
 
-/* A look right after a change may show what was before it; and somebody may be changing it back. Either way it is not made
+/* A look right after a change may show what was before it; and somebody may be changing it back. Either way it
+ * is not made
  * again before some time has gone by. */
 static void does_not_stay(struct reconcile *r)
 {
