@@ -15,6 +15,8 @@ void calls_prepare(struct item *i, uint64_t seq);
 /* gate.c: EFFECT_GATE */
 void gate_start(struct item *i, const struct rollout_effect *effect);
 /* Nobody waits for its answer any more. What has left is not called back: a hook that runs goes on to its end. */
+/* Where the function of an `invoke` hook is: its ARN says so, else it is the rollout's own region. */
+void gate_hook_region(const struct plan_hook *hook, const char *region, char *out, size_t size);
 void gate_cancel(struct item *i, uint64_t seq);
 
 /* provision.c: EFFECT_PROVISION, EFFECT_RELEASE */

@@ -144,6 +144,8 @@ void service_load_row(struct engine *e, const struct store_rollout *r);
 must_use int services_resume(struct engine *e);
 /* A rollout has ended; if it is a service's, that one looks again. */
 void services_rollout_ended(struct engine *e, const struct item *i);
+/* A rollout was started by somebody else's word: `retry` of it alone. */
+void services_rollout_started(struct engine *e, const struct item *i);
 void services_run(struct engine *e);		  /* starts what is due */
 int64_t services_next_ms(const struct engine *e); /* boot_ms; INT64_MAX: nothing */
 must_use int services_put(struct engine *e);	  /* those that changed, into the open transaction */

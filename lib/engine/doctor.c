@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "engine/calls.h"
 #include "engine/inspect.h"
 
 #define METRICS_SPAN_MS	 (3 * MS_PER_HOUR) /* cheap to read, and long enough for a quiet function */
@@ -484,9 +485,15 @@ static void answered(void *arg, const struct http_response *response, const stru
 	next(d);
 }
 
+static bool is_of_hook(const struct doctor *d)
+{
+	return d->alias < d->inspect->spec.n_aliases && (d->exam == EXAM_HOOK_PRE || d->exam == EXAM_HOOK_POST);
+}
+
 static void submit(struct doctor *d)
 {
 	struct inspect *n = d->inspect;
+	char region[64];
 	struct dispatch_call call = {
 	    .operation = operation(d),
 	    .account = n->plan->account,
@@ -498,6 +505,10 @@ static void submit(struct doctor *d)
 	    .arg = d,
 	};
 
+	if (is_of_hook(d)) {
+		gate_hook_region(hook_of(d), n->region, region, sizeof(region));
+		call.region = region;
+	}
 	n->engine->calls_open++;
 	(void)dispatch_submit(n->engine->dispatch, &call);
 }

@@ -238,20 +238,19 @@ static void split_target(struct gate_run *g)
 		       qualifier ? (int)(qualifier - g->hook->target) : LIMIT_FUNCTION_NAME, g->hook->target);
 }
 
-/* A function that is named by its ARN is called where that says. */
-static void choose_region(struct gate_run *g)
+void gate_hook_region(const struct plan_hook *hook, const char *region, char *out, size_t size)
 {
-	const char *at = g->hook->target;
+	const char *at = hook->target;
 	size_t len;
 
-	(void)text_copy(g->region, sizeof(g->region), g->item->region);
+	(void)text_copy(out, size, region);
 	if (!text_starts_with(at, "arn:"))
 		return;
 	for (int colons = 0; colons < 3 && at; colons++)
 		at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL;
 	len = at ? strcspn(at, ":") : 0;
-	if (len > 0 && len < sizeof(g->region))
-		(void)snprintf(g->region, sizeof(g->region), "%.*s", (int)len, at);
+	if (len > 0 && len < size)
+		(void)snprintf(out, size, "%.*s", (int)len, at);
 }
 
 static void run_invoke(struct gate_run *g)
@@ -270,7 +269,7 @@ static void run_invoke(struct gate_run *g)
 	};
 
 	split_target(g);
-	choose_region(g);
+	gate_hook_region(g->hook, i->region, g->region, sizeof(g->region));
 	g->ticket = dispatch_submit(i->engine->dispatch, &call);
 }
 

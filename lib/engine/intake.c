@@ -445,6 +445,7 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 		return ENGINE_UNAVAILABLE;
 	}
 	item_link(e, i);
+	services_rollout_started(e, i);
 	(void)snprintf(text, sizeof(text), "retry by %s%s%.160s", by, reason[0] ? ": " : "", reason);
 	engine_add_event(e, i, rollout_announce_name(ANNOUNCE_COMMAND), text, by);
 	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu starts; the version's quarantine is lifted", name,

@@ -309,6 +309,14 @@ void services_rollout_ended(struct engine *e, const struct item *i)
 	}
 }
 
+void services_rollout_started(struct engine *e, const struct item *i)
+{
+	struct service *s = i->plan->owner ? service_find(e, i->plan->owner) : NULL;
+
+	if (s && !s->unreadable && !s->state.paused)
+		service_look_soon(s, 0);
+}
+
 /* --- what is due --- */
 
 void services_run(struct engine *e)

@@ -107,6 +107,9 @@ class Service(ServiceCase):
         self.ctl.run("resume", "hello")
         self.ctl.until("hello", lambda s: s["phase"] == "rolled-back", "to stay back")
         self.ctl.run("wait", "hello", code=3)
+        self.ctl.run("retry", "hello.prod")
+        self.ctl.until("hello", lambda s: s["phase"] == "progressing", "to see that it is tried again")
+        self.ctl.until("hello", lambda s: s["phase"] == "rolled-back", "to come back once more")
         self.put_zip(hello(3))
         self.as_declared("to serve version 3", lambda s: self.aliases()["prod"] == "3")
         # The bad code once more: nothing moves this time.
