@@ -49,7 +49,7 @@ class Usage(Case):
         self.assertEqual(
             sorted(commands),
             sorted("list status watch events validate diff doctor submit "
-                   "pause resume promote rollback abort retry wait history "
+                   "pause resume promote rollback abort retry forget wait history "
                    "reload version help".split()))  # fmt: skip
         for c in commands:
             own = self.run_ctl("help", c).stdout

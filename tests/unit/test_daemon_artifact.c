@@ -172,9 +172,9 @@ static void test_a_zip_of_many_blocks(void **state)
 static void test_what_is_no_zip(void **state)
 {
 	struct rig *r = *state;
-	cleanup(mem_free_p) char *text = put(r, "text.zip", "hello", 5);
-	cleanup(mem_free_p) char *empty = put(r, "empty.zip", "", 0);
-	cleanup(mem_free_p) char *nothing = put(r, "nothing.zip", "PK\5\6", 4); /* a zip without a file in it */
+	free(put(r, "text.zip", "hello", 5));
+	free(put(r, "empty.zip", "", 0));
+	free(put(r, "nothing.zip", "PK\5\6", 4)); /* a zip without a file in it */
 	cleanup(mem_free_p) char *pipe = mem_printf("%s/pipe.zip", r->folder);
 	cleanup(mem_free_p) char *large = put(r, "large.zip", "PK\3\4", 4);
 	assert_int_equal(mkfifo(pipe, 0600), 0);
@@ -379,7 +379,7 @@ static void test_what_is_not_listed_any_more(void **state)
 static void test_a_file_that_goes_on_changing(void **state)
 {
 	struct rig *r = *state;
-	cleanup(mem_free_p) char *path = put(r, "a.zip", "PK\3\4one", 7);
+	free(put(r, "a.zip", "PK\3\4one", 7));
 	r->listed[0] = "a.zip";
 	start_watch(r);
 	let_pass(r, 5);
