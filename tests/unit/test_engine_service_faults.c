@@ -198,7 +198,8 @@ static void each_operation_of_an_update_fails(void **state)
 	}
 }
 
-/* Whatever it is at when the daemon is told to stop: no change is begun any more, and nothing is waited for without end. */
+/* Whatever it is at when the daemon is told to stop: no change is begun any more, and nothing is waited for
+ * without end. */
 static void nothing_is_begun_while_it_stops(void **state)
 {
 	bool more = true;
@@ -306,7 +307,8 @@ static void anything_in_any_order(void **state)
 		bench_admin(b, "DELETE", "/_localaws/faults", "");
 		bench_run_for(b, HOUR);
 		(void)bench_command(b, "hello", COMMAND_RESUME);
-		/* A way home that could not be recorded before a crash is an operator's to close, and is shown as that. */
+		/* A way home that could not be recorded before a crash is an operator's to close, and is shown
+		 * as that. */
 		for (unsigned n = 0; n < 4 && b->forgetful && service_bench_look(b, "hello").phase == PHASE_BLOCKED;
 		     n++) {
 			(void)bench_command(b, "hello.prod", COMMAND_ROLLBACK);
