@@ -131,6 +131,9 @@ static void port_published(void *ctx, const struct store_event *event)
 	if (strcmp(event->kind, rollout_announce_name(ANNOUNCE_WEIGHT)) != 0)
 		return;
 	b->round_calls++;
+	/* A turn may come before the loop waits: there is nothing to wait for any more. */
+	if (b->round_calls >= all)
+		uv_stop(&b->loop);
 	if (!b->measuring && !b->round_over && b->round_calls >= all / 10) {
 		b->measuring = true;
 		b->measured -= b->round_calls;
