@@ -7,19 +7,11 @@
  */
 #include "store/sqlite.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "store/lock.h"
-#include "store/reserve.h"
 #include "store/schema.h"
-
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 static int fail_system(struct sqlite_store *s, int error)
 {
@@ -136,10 +128,11 @@ static int own(struct sqlite_store *s)
 {
 	cleanup(mem_free_p) char *lock = mem_printf("%s.lock", s->path);
 	pid_t owner = 0;
-	int r = lock_take(lock, &s->lock_fd, &owner);
+	int r = s->platform->take_lock(s->platform->ctx, lock, &s->lock, &owner);
 	if (r < 0)
 		return fail_system(s, -r);
-	if (r == 0)
+	s->locked = r == 0;
+	if (s->locked)
 		return 0;
 	cleanup(mem_free_p) char *who =
 	    owner > 0 ? mem_printf("process %ld", (long)owner) : mem_strdup("unknown process");
@@ -149,23 +142,9 @@ static int own(struct sqlite_store *s)
 	    s->path, who);
 }
 
-/* SQLite would create the file with the umask's mode; its log and shared memory take over the mode of the file. */
-static int make_private_file(struct sqlite_store *s)
-{
-	int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-	if (fd < 0)
-		return fail_system(s, errno);
-	struct stat st;
-	int r = fstat(fd, &st) < 0 ? -errno : 0;
-	if (!r && (st.st_mode & 0777) != 0600 && fchmod(fd, 0600) < 0)
-		r = -errno;
-	close(fd);
-	return r ? fail_system(s, -r) : 0;
-}
-
 static int connect_file(struct sqlite_store *s)
 {
-	int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, s->platform->vfs);
 	if (code != SQLITE_OK)
 		return sqlite_fail(s, code, 0);
 	sqlite3_extended_result_codes(s->db, 1);
@@ -223,17 +202,6 @@ static int configure(struct sqlite_store *s)
 	return execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 0; "
 			  "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; "
 			  "PRAGMA cell_size_check = ON");
-}
-
-/* This boot of the host; "" where that cannot be told. The caller frees. */
-static char *read_boot_id(void)
-{
-	char *text = NULL;
-	size_t len = 0;
-	if (file_read(BOOT_ID_PATH, 64, &text, &len))
-		return mem_strdup("");
-	text[strcspn(text, "\n")] = '\0';
-	return text;
 }
 
 /*
@@ -296,10 +264,9 @@ static int load_last_ids(struct sqlite_store *s)
 static int open_owned(struct sqlite_store *s)
 {
 	int version = 0;
-	cleanup(mem_free_p) char *boot_id = read_boot_id();
-	int r = make_private_file(s);
-	if (!r)
-		r = connect_file(s);
+	cleanup(mem_free_p) char *boot_id = s->platform->read_boot_id(s->platform->ctx);
+	int made = s->platform->make_file(s->platform->ctx, s->path);
+	int r = made ? fail_system(s, -made) : connect_file(s);
 	if (!r)
 		r = recognise(s, &version);
 	if (!r)
@@ -358,9 +325,14 @@ static void sqlite_abort(struct store *store)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
+static bool spend_reserve(struct sqlite_store *s)
+{
+	return s->platform->spend_reserve(s->platform->ctx, s->reserve_path);
+}
+
 static bool sqlite_spend_reserve(struct store *store)
 {
-	return reserve_spend(sqlite_of(store)->reserve_path);
+	return spend_reserve(sqlite_of(store));
 }
 
 static void disconnect(struct sqlite_store *s)
@@ -374,8 +346,8 @@ static void destroy(struct sqlite_store *s)
 {
 	disconnect(s);
 	/* Last, as this lets the next owner in. */
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+	if (s->locked)
+		s->platform->drop_lock(s->platform->ctx, s->lock);
 	free(s->path);
 	free(s->folder);
 	free(s->reserve_path);
@@ -417,19 +389,19 @@ static const struct store_ops sqlite_ops = {
     .find_quarantine = sqlite_find_quarantine,
 };
 
-int store_open_sqlite(const char *path, struct store **ret)
+int store_open_sqlite_on(const struct sqlite_platform *platform, const char *path, struct store **ret)
 {
 	struct sqlite_store *s = mem_alloc(sizeof(*s));
 	s->base.ops = &sqlite_ops;
+	s->platform = platform;
 	s->path = mem_strdup(path);
 	const char *slash = strrchr(path, '/');
 	s->folder = slash ? mem_strndup(path, slash > path ? (size_t)(slash - path) : 1) : mem_strdup(".");
 	s->reserve_path = mem_printf("%s.reserve", path);
-	s->lock_fd = -1;
 	int r = own(s);
 	if (!r)
 		r = open_owned(s);
-	bool spent = r == -ENOSPC && reserve_spend(s->reserve_path);
+	bool spent = r == -ENOSPC && spend_reserve(s);
 	if (spent) {
 		disconnect(s);
 		r = open_owned(s);
@@ -441,7 +413,12 @@ int store_open_sqlite(const char *path, struct store **ret)
 	}
 	/* What the opening needed may be needed again at once; pruning holds it back anew. */
 	if (!spent)
-		reserve_make(s->reserve_path);
+		platform->make_reserve(platform->ctx, s->reserve_path);
 	*ret = &s->base;
 	return 0;
+}
+
+int store_open_sqlite(const char *path, struct store **ret)
+{
+	return store_open_sqlite_on(&sqlite_posix, path, ret);
 }

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "store/ops.h"
+#include "store/sqlite_platform.h"
 
 /* Prepared once, at the opening, and kept. */
 enum sqlite_statement {
@@ -47,12 +48,14 @@ enum sqlite_statement {
 
 struct sqlite_store {
 	struct store base; /* must be first */
+	const struct sqlite_platform *platform;
 	sqlite3 *db;
 	sqlite3_stmt *statements[ST_COUNT];
 	char *path;
 	char *folder;
 	char *reserve_path;
-	int lock_fd;
+	bool locked;
+	int lock; /* of the platform */
 	uint64_t last_rollout_id;
 	uint64_t last_event_id;
 };

@@ -1,7 +1,6 @@
 /* Rows of the SQLite store: what is written into them and read from them. */
 #include "base/error.h"
 #include "base/limits.h"
-#include "store/reserve.h"
 #include "store/sqlite.h"
 
 /* The shape of ROLLOUT_COLUMNS. */
@@ -200,7 +199,7 @@ int sqlite_prune(struct store *store, int64_t before_unix_ms, unsigned keep)
 	sqlite_query_bind_i64(&q, before_unix_ms);
 	sqlite_query_bind_i64(&q, LIMIT_PRUNE_EVENTS);
 	result = sqlite_query_run(&q);
-	reserve_make(s->reserve_path);
+	s->platform->make_reserve(s->platform->ctx, s->reserve_path);
 	return result ? result : keep_last_ids(s);
 }
 
