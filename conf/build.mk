@@ -10,11 +10,13 @@ CLI_SRC := $(wildcard daemon/cli/*.c)
 LOCALAWS_SRC := $(wildcard daemon/localaws/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELPER_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+# The simulator's parts that unit tests look at by themselves.
+SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c
 BENCH_SRC := $(wildcard tests/bench/*.c)
 FAULT_SRC := $(wildcard tests/fault/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC) \
-	$(FAULT_SRC)
+	$(SIMULATOR_LIB_SRC) $(FAULT_SRC)
 FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -97,6 +99,7 @@ $(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBROLLOUT)
 $(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
 UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
+$(BUILD)/tests/test_sim_disk: $(call obj,$(SIMULATOR_LIB_SRC))
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
 # Before the library, so that what it has of the same names is not taken.
 $(FAULT_BIN): $(BUILD)/fault/%/rolloutd: $(BUILD)/tests/fault/%.o $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
