@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/text.h"
 
 bool alias_target_equal(const struct alias_target *a, const struct alias_target *b)
@@ -25,6 +26,7 @@ void alias_target_format(const struct alias_target *t, char *out, size_t size)
 {
 	char main_version[24], extra[24], rest[16], weight[16];
 
+	require(t->weight_bp <= WEIGHT_BP_MAX);
 	version_format(t->version, main_version);
 	if (t->weight_bp == 0) {
 		(void)snprintf(out, size, "%s%s", t->version == VERSION_LATEST ? "" : "version ", main_version);

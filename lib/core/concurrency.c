@@ -203,8 +203,7 @@ void concurrency_release(struct turn *t)
 bool concurrency_gave_up(const struct rollout *r)
 {
 	/* A release that is under way may have taken effect. */
-	return r->phase == PHASE_SUCCEEDED && r->stable_provisioned > 0 &&
-	       (r->release == 0 || r->wait == WAIT_PROVISION);
+	return r->stable_provisioned > 0 && (r->release == 0 || r->wait == WAIT_PROVISION);
 }
 
 void concurrency_keep(struct turn *t)

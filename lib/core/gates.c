@@ -7,8 +7,7 @@
 
 static bool pre_closed(const struct rollout_spec *spec, const struct rollout *r)
 {
-	/* Once traffic has moved there is nothing to hold back any more. */
-	return spec->pre_gate && !r->gated_pre && !r->applied && r->first_traffic_unix_ms == 0;
+	return spec->pre_gate && !r->gated_pre;
 }
 
 bool gates_hold_traffic(const struct turn *t)
@@ -25,7 +24,7 @@ bool gates_due(const struct turn *t)
 {
 	const struct rollout *r = t->r;
 
-	if (!r->prepared || r->goal == GOAL_HOME)
+	if (r->goal == GOAL_HOME)
 		return false;
 	if (gates_hold_traffic(t))
 		return true;

@@ -13,6 +13,11 @@ void rollout_init(struct rollout *r, struct instant now)
 	};
 }
 
+bool rollout_fits(const struct rollout_spec *spec, const struct rollout *r)
+{
+	return r->step <= spec->n_steps;
+}
+
 bool rollout_ended(const struct rollout *r)
 {
 	return r->phase == PHASE_SUCCEEDED || r->phase == PHASE_ROLLED_BACK || r->phase == PHASE_FAILED;
@@ -60,7 +65,7 @@ int64_t rollout_next_step_unix_ms(const struct rollout_spec *spec, const struct 
 {
 	int64_t left, at;
 
-	if (!r->applied || r->goal == GOAL_HOME || (r->phase != PHASE_PROGRESSING && r->phase != PHASE_BAKING))
+	if (!r->applied || (r->phase != PHASE_PROGRESSING && r->phase != PHASE_BAKING))
 		return 0;
 	left = rollout_bake_ms(spec, r) - rollout_baked_ms(r, now.boot_ms);
 	at = now.unix_ms + (left > 0 ? left : 0);

@@ -351,6 +351,8 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 		  const struct rollout_event *event, struct rollout_effects *ret, enum rollout_answer *ret_answer,
 		  char *ret_text);
 
+/* A stored state can be one of this specification: what does not fit must not be stepped. */
+bool rollout_fits(const struct rollout_spec *spec, const struct rollout *r);
 bool rollout_ended(const struct rollout *r); /* succeeded, rolled-back or failed */
 /* Ended, and nothing is left to be done for it: it may leave memory. */
 bool rollout_settled(const struct rollout *r);

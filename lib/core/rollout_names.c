@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "core/rollout.h"
 
 static const char *const phases[] = {
@@ -13,6 +14,7 @@ static const char *const phases[] = {
 
 const char *rollout_phase_name(enum rollout_phase p)
 {
+	require(p < array_len(phases));
 	return phases[p];
 }
 
@@ -35,6 +37,7 @@ const char *rollout_command_name(enum rollout_command c)
 	    [COMMAND_ROLLBACK] = "rollback",
 	};
 
+	require(c < array_len(names));
 	return names[c];
 }
 
@@ -46,6 +49,7 @@ const char *rollout_announce_name(enum announce_kind k)
 	    [ANNOUNCE_RECOVERED] = "recovered", [ANNOUNCE_FOREIGN] = "foreign-write", [ANNOUNCE_RELEASED] = "released",
 	};
 
+	require(k < array_len(names));
 	return names[k];
 }
 

@@ -54,6 +54,9 @@ struct rollout_spec {
 	int64_t soak_ms;   /* how long the alias that the version is taken from must have held it; 0: no matter */
 };
 
+/* Aborts unless all that is said above holds: whoever made it has not validated it. */
+void spec_require(const struct rollout_spec *spec);
+
 /* How long the rollout takes when everything passes, in ms: the bakes, and with pace `evidence` also the wait for each
  * step's last period to end and settle (the mean wait for the period's end is half a period). */
 int64_t spec_expected_ms(const struct rollout_spec *spec);

@@ -80,8 +80,7 @@ void turn_retry_later(struct turn *t)
 	int64_t wait = backoff_full_jitter_ms(t->r->attempts, home ? RETRY_HOME_BASE_MS : RETRY_BASE_MS,
 					      home ? RETRY_HOME_CAP_MS : RETRY_CAP_MS, t->event->entropy);
 
-	if (t->r->attempts < UINT32_MAX)
-		t->r->attempts++;
+	t->r->attempts++; /* at a minute each they last for eight thousand years */
 	t->r->retry_boot_ms = t->now.boot_ms + wait;
 }
 
@@ -122,8 +121,8 @@ void turn_end(struct turn *t, enum rollout_phase phase, const char *reason)
 static void decide(struct turn *t)
 {
 	watch_decide(t);
-	if (t->r->goal == GOAL_HOME && !rollout_ended(t->r) && t->r->wait == WAIT_NOTHING)
-		traffic_write(t);
+	if (t->r->goal == GOAL_HOME)
+		traffic_write(t); /* a weight bakes, so there is a way to go, and nothing else is under way */
 }
 
 void turn_proceed(struct turn *t)
@@ -142,7 +141,7 @@ void turn_proceed(struct turn *t)
 	r->retry_boot_ms = 0;
 	if (rollout_ended(r))
 		concurrency_release(t);
-	else if (r->phase == PHASE_PREPARING && !r->prepared)
+	else if (!r->prepared)
 		prepare_ask(t);
 	else if (r->look)
 		traffic_look(t);
@@ -186,7 +185,7 @@ static void take_superseded(struct turn *t)
 {
 	struct rollout *r = t->r;
 
-	if (rollout_ended(r) && !r->reopened)
+	if (rollout_ended(r))
 		return;
 	r->superseded = true;
 	if (r->phase == PHASE_PENDING)
@@ -210,9 +209,11 @@ static void take_event(struct turn *t, enum rollout_answer *ret_answer, char *re
 {
 	switch (t->event->kind) {
 	case EVENT_START:
+		spec_require(t->spec);
 		take_start(t);
 		break;
 	case EVENT_RESUMED:
+		spec_require(t->spec);
 		take_resumed(t);
 		break;
 	case EVENT_PREPARED:
@@ -237,6 +238,8 @@ static void take_event(struct turn *t, enum rollout_answer *ret_answer, char *re
 	case EVENT_TIMER:
 		break;
 	case EVENT_COMMAND:
+		require(ret_answer != NULL);
+		require(ret_text != NULL);
 		*ret_answer = command_take(t, ret_text);
 		break;
 	case EVENT_SUPERSEDED:
@@ -276,7 +279,9 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 {
 	struct turn t = {spec, r, samples, event, ret, event->now};
 
-	require(event->kind != EVENT_COMMAND || (ret_answer && ret_text));
+	require(event->kind <= EVENT_RELEASED);
+	require(event->now.boot_ms >= 0);
+	require(rollout_fits(spec, r));
 	ret->len = 0;
 	take_event(&t, ret_answer, ret_text);
 	turn_proceed(&t);

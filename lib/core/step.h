@@ -75,7 +75,7 @@ void concurrency_end(struct turn *t, enum rollout_phase phase); /* notes what is
 void concurrency_release(struct turn *t);
 void concurrency_released(struct turn *t); /* EVENT_RELEASED */
 void concurrency_keep(struct turn *t);	   /* nothing is released after all */
-/* Succeeded, and the stable version's was released, or may have been. */
+/* Of a succeeded rollout: the stable version's was released, or may have been. */
 bool concurrency_gave_up(const struct rollout *r);
 
 /* watch.c */

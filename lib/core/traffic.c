@@ -291,13 +291,19 @@ void traffic_write(struct turn *t)
 	(void)text_copy(e->write.revision, sizeof(e->write.revision), r->revision);
 }
 
+/* What AWS answered to a write is what was asked for, or the way there. */
+static bool is_answer_ours(const struct turn *t, const struct alias_view *view)
+{
+	return !view->odd && (is_asked(t, &view->target) || moved_by_us(t, view));
+}
+
 static void write_succeeded(struct turn *t)
 {
 	struct rollout *r = t->r;
 	const struct alias_view *view = &t->event->alias.alias;
 	struct alias_target wanted;
 
-	if (view->odd || !(moved_by_us(t, view) || is_asked(t, &view->target))) {
+	if (!is_answer_ours(t, view)) {
 		found_foreign(t, view);
 		return;
 	}
@@ -389,8 +395,6 @@ void traffic_go_home(struct turn *t, const char *reason, bool quarantine)
 	r->attempts = 0;
 	r->retry_boot_ms = 0;
 	r->poll_pending = false;
-	if (r->wait == WAIT_PREPARE)
-		r->wait = WAIT_NOTHING;
 	if (r->wait == WAIT_PROVISION)
 		turn_effect(t, EFFECT_CANCEL)->seq = r->seq;
 	gates_drop(t);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/text.h"
 
 /* What one pass over the settled samples gives. */
@@ -23,16 +24,18 @@ struct window {
 	const char *name;
 };
 
-static int64_t period_floor(int64_t unix_ms, int64_t period_ms)
+int64_t verdict_period_start(int64_t unix_ms, int64_t period_ms)
 {
-	int64_t rest = unix_ms % period_ms;
+	int64_t rest;
 
+	require(period_ms > 0);
+	rest = unix_ms % period_ms;
 	return unix_ms - (rest < 0 ? rest + period_ms : rest);
 }
 
 int64_t verdict_period_end(int64_t until_unix_ms, int64_t period_ms)
 {
-	int64_t start = period_floor(until_unix_ms, period_ms);
+	int64_t start = verdict_period_start(until_unix_ms, period_ms);
 
 	return start == until_unix_ms ? start : start + period_ms;
 }
@@ -45,7 +48,7 @@ int64_t verdict_settled_at(int64_t until_unix_ms, const struct spec_analysis *a)
 /* Everything before this is read and believed. */
 static int64_t believed_until(const struct verdict_question *q)
 {
-	int64_t settled = period_floor(q->now_unix_ms - q->analysis->settle_ms, q->analysis->period_ms);
+	int64_t settled = verdict_period_start(q->now_unix_ms - q->analysis->settle_ms, q->analysis->period_ms);
 
 	return settled < q->read_through_unix_ms ? settled : q->read_through_unix_ms;
 }
@@ -74,11 +77,11 @@ static void tally_up(const struct verdict_question *q, struct tally *ret)
 {
 	int64_t period = q->analysis->period_ms;
 	int64_t until = believed_until(q);
-	int64_t step_from = period_floor(q->step_from_unix_ms, period);
+	int64_t step_from = verdict_period_start(q->step_from_unix_ms, period);
 
 	*ret = (struct tally){0};
-	for (size_t i = samples_find(q->samples, period_floor(q->rollout_from_unix_ms, period)); i < q->samples->len;
-	     i++) {
+	for (size_t i = samples_find(q->samples, verdict_period_start(q->rollout_from_unix_ms, period));
+	     i < q->samples->len; i++) {
 		const struct sample *s = &q->samples->items[i];
 
 		if (s->start_unix_ms + period > until)
@@ -94,7 +97,7 @@ static void tally_up(const struct verdict_question *q, struct tally *ret)
  * but late data can show it for a while; that is above every rate. */
 static bool exceeds(const struct counts *c, const struct spec_metric *m)
 {
-	if (!c->seen || c->invocations < m->min_invocations || c->invocations == 0)
+	if (!c->seen || c->invocations < m->min_invocations)
 		return false;
 	return (unsigned __int128)c->errors * 1000000u > (unsigned __int128)c->invocations * m->max_rate_ppm;
 }
@@ -137,8 +140,8 @@ static bool period_fails(const struct verdict_question *q, const struct spec_met
 	int64_t period = q->analysis->period_ms;
 	int64_t until = believed_until(q);
 
-	for (size_t i = samples_find(q->samples, period_floor(q->rollout_from_unix_ms, period)); i < q->samples->len;
-	     i++) {
+	for (size_t i = samples_find(q->samples, verdict_period_start(q->rollout_from_unix_ms, period));
+	     i < q->samples->len; i++) {
 		const struct sample *s = &q->samples->items[i];
 		const struct counts *c = canary_counts(q, s);
 		char time[32], where[64];
@@ -320,6 +323,7 @@ const char *verdict_name(enum verdict v)
 {
 	static const char *const names[] = {"undecided", "pass", "fail"};
 
+	require(v < array_len(names));
 	return names[v];
 }
 
@@ -327,5 +331,6 @@ const char *verdict_gap_name(enum verdict_gap g)
 {
 	static const char *const names[] = {"none", "not-settled", "few", "no-data", "unreadable"};
 
+	require(g < array_len(names));
 	return names[g];
 }

@@ -85,6 +85,8 @@ struct verdict_result {
 
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret);
 
+/* Start of the period that holds this time; of any grid of that spacing, before 1970 as well. */
+int64_t verdict_period_start(int64_t unix_ms, int64_t period_ms);
 /* End of the last period that overlaps [.., until), i.e. until rounded up to the period. */
 int64_t verdict_period_end(int64_t until_unix_ms, int64_t period_ms);
 /* When the evidence for a window that ends at `until` is complete and settled. */

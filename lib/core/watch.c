@@ -17,17 +17,10 @@
 
 #define METRICS_TROUBLE "metrics: "
 
-static int64_t floor_to(int64_t value, int64_t unit)
-{
-	int64_t rest = value % unit;
-
-	return value - (rest < 0 ? rest + unit : rest);
-}
-
 static bool is_watched(const struct rollout *r)
 {
 	return r->first_traffic_unix_ms != 0 && r->goal == GOAL_FORWARD && !rollout_ended(r) &&
-	       r->phase != PHASE_BLOCKED && r->phase != PHASE_PENDING;
+	       r->phase != PHASE_BLOCKED;
 }
 
 static int64_t step_until(const struct turn *t)
@@ -64,7 +57,7 @@ static void plan_poll(struct turn *t)
 {
 	const struct spec_analysis *a = &t->spec->analysis;
 	int64_t now = t->now.unix_ms;
-	int64_t tick = floor_to(now - a->settle_ms, a->every_ms) + a->every_ms + a->settle_ms;
+	int64_t tick = verdict_period_start(now - a->settle_ms, a->every_ms) + a->every_ms + a->settle_ms;
 	int64_t settled = verdict_settled_at(step_until(t), a);
 
 	t->r->next_poll_unix_ms = settled > now && settled < tick ? settled : tick;
@@ -87,7 +80,7 @@ void watch_begin(struct turn *t)
 	r->why[0] = '\0';
 	if (r->first_traffic_unix_ms == 0) {
 		r->first_traffic_unix_ms = t->now.unix_ms;
-		r->read_through_unix_ms = floor_to(t->now.unix_ms, t->spec->analysis.period_ms);
+		r->read_through_unix_ms = verdict_period_start(t->now.unix_ms, t->spec->analysis.period_ms);
 	}
 	if (r->step == t->spec->n_steps)
 		r->promoted_unix_ms = t->now.unix_ms;
@@ -108,7 +101,7 @@ static void follow_clock(struct turn *t)
 	if (r->promoted_unix_ms > now)
 		r->promoted_unix_ms = now;
 	if (r->read_through_unix_ms > now)
-		r->read_through_unix_ms = floor_to(now, a->period_ms);
+		r->read_through_unix_ms = verdict_period_start(now, a->period_ms);
 	if (r->next_poll_unix_ms > now + a->every_ms + a->settle_ms)
 		r->next_poll_unix_ms = 0;
 }
@@ -127,14 +120,14 @@ void watch_poll(struct turn *t)
 		plan_poll(t);
 	if (t->now.unix_ms < r->next_poll_unix_ms)
 		return;
-	through = floor_to(t->now.unix_ms - a->settle_ms, a->period_ms);
+	through = verdict_period_start(t->now.unix_ms - a->settle_ms, a->period_ms);
 	from = through - REREAD_MS < r->read_through_unix_ms ? through - REREAD_MS : r->read_through_unix_ms;
 	if (from < r->first_traffic_unix_ms)
 		from = r->first_traffic_unix_ms;
 	r->poll_pending = true;
 	e = turn_effect(t, EFFECT_POLL);
 	e->seq = ++r->poll_seq;
-	e->poll.from_unix_ms = floor_to(from, a->period_ms);
+	e->poll.from_unix_ms = verdict_period_start(from, a->period_ms);
 	e->poll.through_unix_ms = through;
 	plan_poll(t);
 }
@@ -323,7 +316,7 @@ void watch_decide(struct turn *t)
 	struct rollout *r = t->r;
 	int64_t baked = rollout_baked_ms(r, t->now.boot_ms);
 
-	if (r->applied && r->goal == GOAL_FORWARD && r->pause == 0) {
+	if (r->applied && r->pause == 0) {
 		if (baked >= rollout_bake_ms(t->spec, r) || r->advance || r->full)
 			decide_after_bake(t, baked);
 		else if (is_dark(t))
@@ -342,11 +335,8 @@ int64_t watch_next_boot_ms(const struct turn *t)
 
 	if (!is_watched(r))
 		return at;
-	if (!r->poll_pending) {
-		int64_t wait = r->next_poll_unix_ms - t->now.unix_ms;
-
-		at = t->now.boot_ms + (wait > 0 ? wait : 0);
-	}
+	if (!r->poll_pending)
+		at = t->now.boot_ms + (r->next_poll_unix_ms - t->now.unix_ms); /* planned ahead by watch_poll */
 	if (r->applied && r->pause == 0) {
 		if (left > 0 && t->now.boot_ms + left < at)
 			at = t->now.boot_ms + left;

@@ -64,7 +64,10 @@ struct item *item_from_row(struct engine *e, const struct store_rollout *r)
 		i->name = mem_strdup(r->name);
 	if (i->plan && record_decode(r->record, &i->state, boot_id, error, sizeof(error)) == 0) {
 		i->same_boot = boot_id[0] != '\0' && strcmp(boot_id, e->config.boot_id) == 0;
-		return i;
+		if (rollout_fits(&i->plan->spec, &i->state))
+			return i;
+		(void)snprintf(error, sizeof(error), "its record is at step %" PRIu32 ", but its plan has only %zu",
+			       i->state.step, i->plan->spec.n_steps);
 	}
 	plan_free(take_ptr(i->plan));
 	i->raw_record = mem_strdup(r->record);

@@ -341,6 +341,37 @@ static void test_unreadable_record(void **state)
 	bench_free(b);
 }
 
+static int move_step_away(void *ctx, const struct store_rollout *r)
+{
+	struct store_rollout row = *r;
+	char *record cleanup(mem_free_p) = mem_strdup(r->record);
+	char *step = strstr(record, "\"step\":");
+
+	assert_non_null(step);
+	step[strlen("\"step\":")] = '9'; /* of a plan that has two */
+	row.record = record;
+	return store_put_rollout(ctx, &row);
+}
+
+/* A record that is sound by itself, but cannot be one of its plan, is as unreadable as any other: nothing is written
+ * on the strength of it. */
+static void test_record_of_another_plan(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	assert_int_equal(bench_take_file(b, "hello", 2), INTAKE_STARTED);
+	bench_run_for(b, MS_PER_MINUTE);
+	assert_int_equal(store_begin(b->store), 0);
+	assert_int_equal(store_each_live(b->store, move_step_away, b->store), 0);
+	assert_int_equal(store_commit(b->store), 0);
+	bench_crash(b);
+	bench_run_for(b, MS_PER_HOUR);
+	assert_int_equal(bench_command(b, "hello", COMMAND_RESUME), ENGINE_REFUSED);
+	assert_int_equal(bench_take_file(b, "hello", 3), INTAKE_REFUSED);
+	bench_free(b);
+}
+
 static int put_conflicts(struct store *s, const struct store_rollout *r)
 {
 	return store_fail(s, STORE_CONFLICT, "%s is at another revision", r->name);
@@ -514,6 +545,7 @@ int main(void)
 	    cmocka_unit_test(test_retry_beside_an_open_call),
 	    cmocka_unit_test(test_foreign_write),
 	    cmocka_unit_test(test_unreadable_record),
+	    cmocka_unit_test(test_record_of_another_plan),
 	    cmocka_unit_test(test_fenced),
 	    cmocka_unit_test(test_drain),
 	    cmocka_unit_test(test_cut_sentence),
