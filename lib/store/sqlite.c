@@ -275,7 +275,7 @@ static int open_owned(struct sqlite_store *s)
 		r = inspect(s, boot_id);
 	if (!r)
 		r = take_over(s, version, boot_id);
-	if (!r) {
+	if (!r && !s->platform->prepares_late) {
 		int code = sqlite_prepare_all(s);
 		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
 	}

@@ -6,7 +6,7 @@
 #include "store/ops.h"
 #include "store/sqlite_platform.h"
 
-/* Prepared once, at the opening, and kept. */
+/* Prepared once and kept: at the opening, or at the first use where the platform says so. */
 enum sqlite_statement {
 	ST_BEGIN,
 	ST_COMMIT,
@@ -65,7 +65,7 @@ static inline struct sqlite_store *sqlite_of(struct store *s)
 	return (struct sqlite_store *)s;
 }
 
-/* Results of SQLite. What was prepared before a failure is finalised by sqlite_finalize_all. */
+/* A result of SQLite. What was prepared before a failure is finalised by sqlite_finalize_all. */
 int sqlite_prepare_all(struct sqlite_store *s);
 void sqlite_finalize_all(struct sqlite_store *s);
 

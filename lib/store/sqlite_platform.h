@@ -12,6 +12,9 @@
 struct sqlite_platform {
 	void *ctx;	 /* handed to each call */
 	const char *vfs; /* the name it is registered under with SQLite; NULL: SQLite's default */
+	/* Prepare each statement when it is used first. It makes the opening quicker by half, for who opens thousands;
+	 * the daemon rather hears at the opening that a table is missing. */
+	bool prepares_late;
 	/* Ownership of the file. 0 with the lock; 1 when another process holds it, with its pid (0: not known); or a
 	 * negative errno. */
 	int (*take_lock)(void *ctx, const char *path, int *ret_lock, pid_t *ret_owner);

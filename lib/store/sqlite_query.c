@@ -72,14 +72,19 @@ static const char *const texts[ST_COUNT] = {
     [ST_FIND_QUARANTINE] = "SELECT 1 FROM quarantine WHERE alias_key = ? AND code_hash = ?",
 };
 
+static int prepare(struct sqlite_store *s, size_t i)
+{
+	if (s->statements[i])
+		return SQLITE_OK;
+	return sqlite3_prepare_v3(s->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL);
+}
+
 int sqlite_prepare_all(struct sqlite_store *s)
 {
-	for (size_t i = 0; i < ST_COUNT; i++) {
-		int code = sqlite3_prepare_v3(s->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL);
-		if (code != SQLITE_OK)
-			return code;
-	}
-	return SQLITE_OK;
+	int code = SQLITE_OK;
+	for (size_t i = 0; i < ST_COUNT && code == SQLITE_OK; i++)
+		code = prepare(s, i);
+	return code;
 }
 
 void sqlite_finalize_all(struct sqlite_store *s)
@@ -92,7 +97,8 @@ void sqlite_finalize_all(struct sqlite_store *s)
 
 struct sqlite_query sqlite_query_start(struct sqlite_store *s, enum sqlite_statement statement)
 {
-	struct sqlite_query q = {.store = s, .statement = s->statements[statement]};
+	struct sqlite_query q = {.store = s, .code = prepare(s, statement)};
+	q.statement = s->statements[statement];
 	if (sqlite3_stmt_busy(q.statement)) {
 		q.temporary = true;
 		q.code = sqlite3_prepare_v2(s->db, texts[statement], -1, &q.statement, NULL);
