@@ -6,5 +6,5 @@
 #include "daemon/log.h"
 
 /* Runs until it is told to stop. Returns the exit code: 0, or 1 when it could not start or had to give up; the log says
- * why. curl_global_init() is the caller's. */
+ * why. transport_set_up() is the caller's. */
 must_use int daemon_run(const struct config *config, const char *config_path, struct log *log);

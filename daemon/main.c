@@ -1,5 +1,4 @@
 /* rolloutd: the command line, and what a process must be before it may hold secrets. */
-#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -16,6 +15,7 @@
 #include "daemon/check.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/io/transport.h"
 #include "daemon/log.h"
 
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
@@ -43,11 +43,14 @@ static void *allocate(size_t size)
 	return mem_realloc(NULL, size);
 }
 
-/* No dump of this process's memory, which has keys in it; no file readable by others. */
+/* No dump of this process's memory, which has keys in it; no file readable by others; no log of TLS keys. */
 static int harden(void)
 {
 	const struct rlimit none = {0, 0};
 	umask(077);
+	/* libcurl would write the keys of every TLS session to the file that this names. */
+	if (unsetenv("SSLKEYLOGFILE") < 0)
+		return -errno;
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return -errno;
 #ifndef __SANITIZE_ADDRESS__ /* whose search for leaks attaches to the process */
@@ -83,12 +86,12 @@ static int run(const char *config_path)
 		log_printf(&log, LOG_LEVEL_ERROR, "%s", error[0] ? error : "the configuration has errors: not started");
 		return EXIT_BAD;
 	}
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (transport_set_up() < 0) {
 		log_printf(&log, LOG_LEVEL_ERROR, "libcurl cannot be set up");
 		return EXIT_BAD;
 	}
 	int code = daemon_run(config, config_path, &log);
-	curl_global_cleanup();
+	transport_tear_down();
 	return code;
 }
 

@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #define BUFFER_KEPT	 (64 * 1024) /* larger buffers are not kept in the pool */
 #define HEADER_VALUE_MAX 8192
 #define URL_MAX		 8192
+#define SECRET_MIN	 16 /* characters */
 
 struct transfer {
 	struct transport *owner;
@@ -38,6 +40,8 @@ struct transfer {
 	void *arg;
 	unsigned sent;	 /* how often the request went out */
 	bool once;	 /* it must not go out twice */
+	bool plain;	 /* http: to this machine only */
+	bool astray;	 /* plain http was about to leave this machine */
 	bool unsendable; /* libcurl would not take it */
 	bool too_large;
 	struct curl_slist *headers;
@@ -142,13 +146,23 @@ static size_t header_cb(char *line, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static bool is_loopback(const char *ip)
+{
+	return text_starts_with(ip, "127.") || strcmp(ip, "::1") == 0;
+}
+
+/* Plans and configuration may name http for this machine alone. Names are looked up here, so here is where that is
+ * seen to: whatever a resolver says, no key and no plan leaves in the clear. */
 static int prereq_cb(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
 	struct transfer *x = arg;
-	(void)remote_ip;
 	(void)local_ip;
 	(void)remote_port;
 	(void)local_port;
+	if (x->plain && !is_loopback(remote_ip)) {
+		x->astray = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
 	return x->sent++ > 0 && x->once ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
@@ -298,9 +312,13 @@ static void set_request(struct transfer *x, const struct http_request *r, int64_
 	if (!buf_ok(&x->url) || !buf_ok(&x->request_body))
 		x->unsendable = true;
 	x->once = !get;
+	x->plain = strcmp(r->scheme, "https") != 0;
+	x->astray = false;
 	SET(x, CURLOPT_HTTPGET, 1L); /* forgets the former request's body and method */
 	SET(x, CURLOPT_CUSTOMREQUEST, NULL);
 	SET(x, CURLOPT_URL, buf_text(&x->url));
+	/* NULL: by the environment. A proxy is another machine, and would read what is not encrypted. */
+	SET(x, CURLOPT_PROXY, x->plain ? "" : NULL);
 	SET(x, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1)); /* 0 would mean: for ever */
 	if (!get || r->body_len > 0) {
 		SET(x, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request_body.len);
@@ -312,11 +330,52 @@ static void set_request(struct transfer *x, const struct http_request *r, int64_
 
 /* --- completion --- */
 
+/* Overwrites what the request had as a secret, wherever it stands in these bytes. Real ones are long, and a word that
+ * somebody tries things out with is to be found in any answer. */
+static void mask(char *bytes, size_t len, const char *secret, size_t secret_len)
+{
+	char *at;
+	while (secret_len >= SECRET_MIN && (at = memmem(bytes, len, secret, secret_len))) {
+		memset(at, '*', secret_len);
+		len -= (size_t)(at - bytes) + secret_len;
+		bytes = at + secret_len;
+	}
+}
+
+/* The value of a header that nobody may see again; "": it is not one of those. Of a signature's header, the rest is
+ * no secret, and helps whoever has to find out what is wrong with it. */
+static const char *secret_of(const char *line)
+{
+	static const char token[] = "X-Amz-Security-Token: ", signature[] = "Authorization: ";
+	if (strncasecmp(line, token, sizeof(token) - 1) == 0)
+		return line + sizeof(token) - 1;
+	const char *at = strncasecmp(line, signature, sizeof(signature) - 1) == 0 ? strstr(line, "Signature=") : NULL;
+	return at ? at + strlen("Signature=") : "";
+}
+
+/* An answer that repeats its request, as a proxy's page or a signature error does, would carry the session's token
+ * into logs, events and records. */
+static void mask_echoes(struct transfer *x)
+{
+	struct http_response *r = &x->response;
+	for (const struct curl_slist *item = x->headers; item; item = item->next) {
+		const char *secret = secret_of(item->data);
+		size_t len = strlen(secret);
+		mask(x->body.data, x->body.len, secret, len);
+		for (size_t i = 0; i < r->n_headers; i++)
+			mask((char *)r->headers[i].value, strlen(r->headers[i].value), secret, len); /* the arena's */
+		mask(x->error, strlen(x->error), secret, len);
+	}
+}
+
 static void describe_failure(const struct transfer *x, CURLcode code, char *out, size_t size)
 {
 	const char *text = x->error[0] ? x->error : curl_easy_strerror(code);
 	if (x->too_large)
 		snprintf(out, size, "the answer is larger than %d bytes", LIMIT_AWS_RESPONSE_BYTES);
+	else if (x->astray)
+		snprintf(out, size,
+			 "plain http goes to the loopback only, and this name leads to another machine: use https");
 	else if (x->unsendable)
 		snprintf(out, size, "the request could not be built: too large, or libcurl refuses it");
 	else if (x->once && x->sent > 1)
@@ -331,6 +390,7 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 	long status = 0;
 	list_remove(&t->flying, x);
 	t->n_flying--;
+	mask_echoes(x);
 	if (result == TRANSPORT_ANSWERED) {
 		if (curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
 			status = 0; /* no HTTP status: the reader of the answer calls it malformed */
@@ -487,7 +547,50 @@ static int multi_timer_cb(CURLM *multi, long timeout_ms, void *arg)
 	return uv_timer_start(&t->timer, timer_cb, (uint64_t)timeout_ms, 0) < 0 ? -1 : 0;
 }
 
+/* --- libcurl's memory --- */
+
+/* libcurl writes requests out in buffers of its own, session tokens included. So what it frees is zeroed. */
+static void free_zeroed(void *p)
+{
+	if (p)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *allocate(size_t size)
+{
+	return mem_realloc(NULL, size);
+}
+
+/* realloc() itself would leave the old bytes behind. */
+static void *reallocate(void *p, size_t size)
+{
+	size_t before = p ? malloc_usable_size(p) : 0;
+	void *moved = mem_realloc(NULL, size);
+	if (p)
+		memcpy(moved, p, before < size ? before : size);
+	free_zeroed(p);
+	return moved;
+}
+
+static void *allocate_array(size_t count, size_t size)
+{
+	return mem_array(count, size);
+}
+
 /* --- the module's face --- */
+
+int transport_set_up(void)
+{
+	CURLcode code =
+	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, allocate, free_zeroed, reallocate, mem_strdup, allocate_array);
+	return code == CURLE_OK ? 0 : -EIO;
+}
+
+void transport_tear_down(void)
+{
+	curl_global_cleanup();
+}
 
 static void configure_multi(struct transport *t)
 {

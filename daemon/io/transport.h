@@ -1,6 +1,10 @@
 /*
  * Carries http_requests: libcurl's multi interface on the loop's polls and timer. TLS 1.2 or newer, verified; no
- * redirects; proxies by the usual environment; AWS_CA_BUNDLE in place of the system's certificates.
+ * redirects; proxies by the usual environment; AWS_CA_BUNDLE in place of the system's certificates. Plain http goes to
+ * this machine's loopback, without a proxy, whatever a name is resolved to.
+ *
+ * A session token or a signature that comes back in an answer is overwritten before anybody reads it; what libcurl had
+ * in its buffers is zeroed when they are freed.
  *
  * The outcome is told so that a write is never repeated by mistake: TRANSPORT_NO_CONNECTION only when not one byte of
  * the request can have left, TRANSPORT_NO_ANSWER in all doubt. Only a GET is ever sent twice (by libcurl, when a
@@ -19,7 +23,11 @@ struct transport_config {
 	const char *user_agent; /* copied */
 };
 
-/* curl_global_init() is the caller's. Returns 0 or a negative errno. */
+/* libcurl as a whole: before any transport, and after the last. Returns 0 or a negative errno. */
+must_use int transport_set_up(void);
+void transport_tear_down(void);
+
+/* Returns 0 or a negative errno. */
 must_use int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret);
 
 /* As ports.send: the request is copied; `cb` is called exactly once, and not before this returns. */

@@ -290,18 +290,23 @@ static int sign_request(struct sigv4_signer *s, const struct aws_credentials *c,
 	    .payload_sha256 = payload,
 	};
 	struct sigv4_span names = sigv4_canonical_write(r, &rules, &s->canonical);
-	if (s->canonical.overflow)
+	if (s->canonical.overflow) {
+		secret_wipe(s->canonical.data, s->canonical.len);
 		return -E2BIG;
+	}
 
 	char hash[SHA256_HEX_SIZE];
 	char signature[SHA256_HEX_SIZE];
 	sha256_hex(s->canonical.data, s->canonical.len, hash);
 	put_string_to_sign(&s->to_sign, timestamp, scope, hash);
-	if (s->to_sign.overflow)
+	if (s->to_sign.overflow) {
+		secret_wipe(s->canonical.data, s->canonical.len);
 		return -E2BIG;
+	}
 	sign_text(s, c, date, scope, s->to_sign.data, s->to_sign.len, signature);
 	const char *authorization =
 	    format_authorization(&s->to_sign, arena, c->access_key_id, date, scope, names, signature);
+	secret_wipe(s->canonical.data, s->canonical.len); /* the session's token; `names` was in it */
 	if (!authorization)
 		return -E2BIG;
 	http_request_add_header(r, "Authorization", authorization);
@@ -317,7 +322,19 @@ int sigv4_sign(struct sigv4_signer *s, const struct aws_credentials *c, const st
 	if (before + HEADERS_ADDED > HTTP_HEADERS_MAX)
 		return -E2BIG;
 	int result = sign_request(s, c, scope, r, arena);
-	if (result)
+	if (result) {
+		sigv4_forget(r);
 		r->n_headers = before;
+	}
 	return result;
+}
+
+void sigv4_forget(struct http_request *r)
+{
+	static const char *const names[] = {"X-Amz-Security-Token", "Authorization"};
+	for (size_t i = 0; i < array_len(names); i++) {
+		const char *value = http_header_find(r->headers, r->n_headers, names[i]);
+		if (value)
+			secret_wipe((char *)value, strlen(value)); /* sigv4_sign()'s own, in the arena */
+	}
 }

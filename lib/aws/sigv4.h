@@ -51,6 +51,8 @@ void sigv4_signature(struct sigv4_signer *s, const struct aws_credentials *c, co
  * `arena`. Returns 0, or -E2BIG when the request has too many headers or too large ones. */
 must_use int sigv4_sign(struct sigv4_signer *s, const struct aws_credentials *c, const struct sigv4_scope *scope,
 			struct http_request *r, struct arena *arena);
+/* Zeroes what sigv4_sign() put into the request: for when it was handed on, and the arena lives or is freed. */
+void sigv4_forget(struct http_request *r);
 
 /* The other side, for what stands in for AWS: checks Authorization, scope, date window, signed headers, body hash. */
 enum sigv4_check {

@@ -383,6 +383,7 @@ static void send_call(struct dispatch *d, struct call *c)
 	int r = build_signed(d, c, &endpoint, &keys, arena, &request);
 	if (r == 0) {
 		send_signed(d, c, &request);
+		sigv4_forget(&request); /* the transport has copied it */
 		return;
 	}
 	snprintf(problem, sizeof(problem), "the request could not be made: %s",

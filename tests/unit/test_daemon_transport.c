@@ -14,8 +14,14 @@
 
 #include "base/mem.h"
 
+static unsigned frees;
+static unsigned blocks_left; /* that were freed with a session's token in them */
+static void look_and_free(void *block);
+
 /* The daemon is a program and no library: its parts are compiled into the test. */
+#define free(p) look_and_free(p)
 #include "daemon/io/transport.c"
+#undef free
 #include "daemon/io/turn.c"
 #define arm	  waker_arm
 #define poll_cb	  waker_poll_cb
@@ -33,6 +39,7 @@ enum manner {
 	CLOSE_SECOND,  /* answer the first request of a connection, close on the next */
 	SILENCE,       /* read, and never answer */
 	FLOOD,	       /* an answer that does not end */
+	DRIP,	       /* the same, a byte at a time */
 };
 
 struct rig {
@@ -92,7 +99,7 @@ static void written(uv_write_t *write, int status)
 		return;
 	}
 	if (p->flooding) {
-		uv_buf_t buf = uv_buf_init(flood, sizeof(flood));
+		uv_buf_t buf = uv_buf_init(flood, p->rig->manner == DRIP ? 1 : sizeof(flood));
 		uv_write(&p->write, (uv_stream_t *)&p->tcp, &buf, 1, written);
 	} else if (p->rig->manner == ANSWER_CLOSE) {
 		close_peer(p);
@@ -102,9 +109,10 @@ static void written(uv_write_t *write, int status)
 static void reply(struct peer *p)
 {
 	struct rig *r = p->rig;
-	const char *text = r->manner == FLOOD ? "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" : r->reply;
+	bool flooding = r->manner == FLOOD || r->manner == DRIP;
+	const char *text = flooding ? "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" : r->reply;
 	uv_buf_t buf = uv_buf_init((char *)text, (unsigned)strlen(text));
-	p->flooding = r->manner == FLOOD;
+	p->flooding = flooding;
 	p->write.data = p;
 	uv_write(&p->write, (uv_stream_t *)&p->tcp, &buf, 1, written);
 }
@@ -161,6 +169,15 @@ static void connected(uv_stream_t *server, int status)
 		uv_read_start((uv_stream_t *)&p->tcp, peer_room, peer_read);
 }
 
+/* What libcurl and the transport give back. */
+static void look_and_free(void *block)
+{
+	frees++;
+	if (block && memmem(block, malloc_usable_size(block), "IQoJb3JpZ2luX2Vj", 16))
+		blocks_left++;
+	free(block);
+}
+
 /* --- the rig --- */
 
 static void guard_cb(uv_timer_t *timer)
@@ -206,7 +223,8 @@ static void close_any(uv_handle_t *handle, void *arg)
 static int drop_rig(void **state)
 {
 	struct rig *r = *state;
-	transport_abort(r->transport);
+	if (r->transport)
+		transport_abort(r->transport);
 	transport_close(r->transport);
 	for (int i = 0; i < 10; i++)
 		uv_run(&r->loop, UV_RUN_NOWAIT);
@@ -431,6 +449,113 @@ static void test_a_flood_is_cut_off(void **state)
 	assert_string_equal(r->error, "the answer is larger than 8388608 bytes");
 }
 
+/* Each byte is a sign of life, and yet the whole has its time. */
+static void test_a_drip_is_timed_out(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	r->manner = DRIP;
+	send_with(r, &request, 300);
+	assert_int_equal(r->result, TRANSPORT_NO_ANSWER);
+	assert_non_null(strstr(r->error, "timed out"));
+}
+
+/* --- who may read it --- */
+
+static void test_plain_http_stays_on_this_machine(void **state)
+{
+	struct rig *r = *state;
+	struct transfer x = {.plain = true};
+	char here[] = "127.9.9.9", here6[] = "::1", there[] = "10.1.2.3", there6[] = "fd00:ec2::254";
+	assert_int_equal(prereq_cb(&x, here, here, 80, 1), CURL_PREREQFUNC_OK);
+	assert_int_equal(prereq_cb(&x, here6, here6, 80, 1), CURL_PREREQFUNC_OK);
+	assert_false(x.astray);
+	assert_int_equal(prereq_cb(&x, there, here, 80, 1), CURL_PREREQFUNC_ABORT);
+	assert_int_equal(prereq_cb(&x, there6, here, 80, 1), CURL_PREREQFUNC_ABORT);
+	assert_true(x.astray);
+	assert_int_equal(x.sent, 2); /* what was broken off was not sent */
+	x.plain = false;
+	assert_int_equal(prereq_cb(&x, there, here, 443, 1), CURL_PREREQFUNC_OK);
+
+	/* A proxy is another machine. */
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+	unsetenv("http_proxy");
+}
+
+/* A proxy, whatever its name is looked up to, is asked for https only. */
+static void test_https_goes_through_the_proxy(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	char proxy[64];
+	snprintf(proxy, sizeof(proxy), "http://%s", r->host);
+	setenv("https_proxy", proxy, 1);
+	request.scheme = "https";
+	request.host = "lambda.eu-west-1.amazonaws.com";
+	r->manner = CLOSE_HEARD;
+	send_with(r, &request, 5000);
+	unsetenv("https_proxy");
+	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+	assert_int_equal(strncmp(r->last, "CONNECT lambda.eu-west-1.amazonaws.com:443 ", 43), 0);
+}
+
+/* --- what comes back of it --- */
+
+#define TOKEN	  "IQoJb3JpZ2luX2VjEJ/token+of/a=session"
+#define SIGNATURE "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
+
+static void send_signed(struct rig *r)
+{
+	struct http_request request = request_to(r, "PUT", "x");
+	http_request_add_header(&request, "X-Amz-Security-Token", TOKEN);
+	http_request_add_header(&request, "Authorization",
+				"AWS4-HMAC-SHA256 Credential=AKID/20150830/x/y/aws4_request, SignedHeaders=host, "
+				"Signature=" SIGNATURE);
+	send_with(r, &request, 5000);
+	assert_non_null(strstr(r->last, TOKEN)); /* it did go out */
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+}
+
+static void test_secrets_that_come_back_are_masked(void **state)
+{
+	struct rig *r = *state;
+	r->reply = "HTTP/1.1 403 Forbidden\r\nx-amzn-RequestId: " TOKEN "\r\nConnection: close\r\n\r\n"
+		   "{\"message\":\"you sent " TOKEN " and " TOKEN ", Credential=AKID/x, Signature=" SIGNATURE "\"}";
+	r->manner = ANSWER_CLOSE;
+	send_signed(r);
+	assert_int_equal(r->status, 403);
+	assert_null(strstr(r->body, "IQoJ"));
+	assert_null(strstr(r->body, "session"));
+	assert_null(strstr(r->body, "5d672d79"));
+	assert_null(strstr(r->body, "b5d7"));
+	assert_non_null(strstr(r->body, "{\"message\":\"you sent *****"));
+	assert_non_null(strstr(r->body, "Credential=AKID/x, Signature=*****"));
+	assert_int_equal(r->header[0], '*');
+	assert_null(strstr(r->header, "session"));
+
+	/* A short word that somebody tries things out with stays what it is. */
+	struct http_request request = request_to(r, "PUT", "x");
+	http_request_add_header(&request, "X-Amz-Security-Token", "x");
+	r->manner = ANSWER;
+	r->reply = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nxyz";
+	send_with(r, &request, 5000);
+	assert_string_equal(r->body, "xyz");
+}
+
+/* What libcurl writes requests out in is zeroed when it is freed. */
+static void test_no_token_is_left_in_freed_memory(void **state)
+{
+	struct rig *r = *state;
+	frees = 0;
+	send_signed(r);
+	assert_true(frees > 0);
+	transport_close(r->transport);
+	r->transport = NULL;
+	assert_int_equal(blocks_left, 0);
+}
+
 /* A kept connection dies under a write: libcurl alone would send it again. */
 static void test_a_write_is_never_sent_twice(void **state)
 {
@@ -578,13 +703,13 @@ static int set_up(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_len(proxies); i++)
 		unsetenv(proxies[i]);
-	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -1;
+	return transport_set_up();
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	curl_global_cleanup();
+	transport_tear_down();
 	return 0;
 }
 
@@ -604,6 +729,11 @@ int main(void)
 	    with_rig(test_truncated_is_no_answer),
 	    with_rig(test_a_timeout_is_no_answer),
 	    with_rig(test_a_flood_is_cut_off),
+	    with_rig(test_a_drip_is_timed_out),
+	    with_rig(test_plain_http_stays_on_this_machine),
+	    with_rig(test_https_goes_through_the_proxy),
+	    with_rig(test_secrets_that_come_back_are_masked),
+	    with_rig(test_no_token_is_left_in_freed_memory),
 	    with_rig(test_a_write_is_never_sent_twice),
 	    with_rig(test_abort_answers_all_at_once),
 	    with_rig(test_many_in_a_row_and_side_by_side),
