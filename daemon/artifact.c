@@ -108,6 +108,10 @@ static int open_zip(struct load *l)
 		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return complain(l, "%s is not a regular file: expected a zip file", l->file);
+	/* Builds belong to whoever makes them; but what everybody can write must not become production's code. */
+	if (st.st_mode & S_IWOTH)
+		return complain(l, "%s can be written by everybody (mode %04o): chmod o-w it", l->file,
+				st.st_mode & 07777);
 	if (st.st_size > LIMIT_ZIP_BYTES)
 		return complain(l, "%s is too large: %jd bytes, and AWS takes at most %d directly: put it into S3",
 				l->file, (intmax_t)st.st_size, LIMIT_ZIP_BYTES);

@@ -74,6 +74,18 @@ static void forget_names(struct check *c)
 	strmap_deinit(&c->names);
 }
 
+static bool check_folder(const struct check *c)
+{
+	struct stat st;
+	char why[LIMIT_REASON] = "";
+	if (fstat(c->dir_fd, &st) < 0)
+		snprintf(why, sizeof(why), "cannot be looked at: %s", strerror(errno));
+	else if (planfile_check_folder(&st, geteuid(), why, sizeof(why)))
+		return true;
+	fprintf(c->out, "%s: error: %s\n", c->config->plans_dir, why);
+	return false;
+}
+
 static bool check_plans(const struct config *config, FILE *out)
 {
 	struct check c = {.config = config, .out = out};
@@ -88,6 +100,7 @@ static bool check_plans(const struct config *config, FILE *out)
 		return false;
 	}
 	c.dir_fd = dirfd(dir);
+	bool safe = check_folder(&c);
 	for (int i = 0; i < n; i++) {
 		check_file(&c, entries[i]->d_name);
 		free(entries[i]);
@@ -100,9 +113,9 @@ static bool check_plans(const struct config *config, FILE *out)
 			LIMIT_PLAN_FILES);
 	if (c.bad)
 		fprintf(out, "%u of %u plan files in %s have errors\n", c.bad, c.files, config->plans_dir);
-	else
+	else if (safe)
 		fprintf(out, "the configuration and %u plan %s are good\n", c.files, c.files == 1 ? "file" : "files");
-	return !c.bad && n <= LIMIT_PLAN_FILES;
+	return safe && !c.bad && n <= LIMIT_PLAN_FILES;
 }
 
 static bool check_group(const char *key, const char *group, FILE *out)

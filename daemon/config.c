@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -361,11 +362,22 @@ struct config *config_parse(const char *path, const char *bytes, size_t len, str
 	return diags->errors ? NULL : take_ptr(c);
 }
 
+/* Who may write the configuration rules the daemon: it names the folders, the groups and the identities. */
+static bool is_open_to_all(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && st.st_mode & S_IWOTH && S_ISREG(st.st_mode);
+}
+
 struct config *config_load(const char *path, struct diags *diags, char *ret_error, size_t error_size)
 {
 	cleanup(mem_free_p) char *bytes = NULL;
 	size_t len = 0;
 	ret_error[0] = '\0';
+	if (is_open_to_all(path)) {
+		snprintf(ret_error, error_size, "%s can be written by everybody: chmod o-w it", path);
+		return NULL;
+	}
 	int r = file_read(path, LIMIT_CONFIG_BYTES, &bytes, &len);
 	if (r == -ENOENT && strcmp(path, CONFIG_DEFAULT_PATH) == 0)
 		r = 0;

@@ -483,26 +483,39 @@ static void worker_cb(uv_idle_t *worker)
 		read_files(d);
 }
 
+/* Opens the folder for one scan, if it may be believed. Returns NULL, or what is wrong, for the caller to free. */
+static char *open_for_scan(struct dropin *d)
+{
+	struct stat st;
+	char why[LIMIT_REASON];
+	int r = open_folder(d);
+	int fd = r < 0 ? -1 : openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && (fd < 0 || fstat(fd, &st) < 0))
+		r = -errno;
+	if (r == 0 && !planfile_check_folder(&st, d->owner, why, sizeof(why))) {
+		close(fd);
+		return mem_strdup(why);
+	}
+	d->dir = r < 0 ? NULL : fdopendir(fd);
+	if (d->dir)
+		return NULL;
+	if (r == 0)
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return mem_printf("the folder for plans cannot be opened: %s; make it, or correct plans_dir", strerror(-r));
+}
+
 static void start_scan(struct dropin *d)
 {
 	d->again = d->stage != STAGE_IDLE;
 	if (d->again)
 		return;
 	d->scan++;
-	int r = open_folder(d);
-	int fd = r < 0 ? -1 : openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && fd < 0)
-		r = -errno;
-	d->dir = fd < 0 ? NULL : fdopendir(fd);
-	if (fd >= 0 && !d->dir) {
-		r = -errno;
-		close(fd);
-	}
-	if (!d->dir) {
+	char *problem = open_for_scan(d);
+	if (problem) {
 		close_folder(d);
-		set_folder_note(d, mem_printf("the folder for plans cannot be opened: %s; make it, or correct "
-					      "plans_dir",
-					      strerror(-r)));
+		set_folder_note(d, problem);
 		end_scan(d);
 		return;
 	}

@@ -64,6 +64,22 @@ static int open_beneath(int dir_fd, const char *name)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+bool planfile_check_folder(const struct stat *st, uid_t owner, char *ret_why, size_t size)
+{
+	ret_why[0] = '\0';
+	if (st->st_uid != 0 && st->st_uid != owner)
+		snprintf(
+		    ret_why, size,
+		    "belongs to uid %u: expected root or the daemon's user (uid %u); chown it, no plan in it is used",
+		    st->st_uid, owner);
+	else if (st->st_mode & (S_IWGRP | S_IWOTH))
+		snprintf(ret_why, size,
+			 "can be written by others, who could put other files in the place of yours (mode %04o): chmod "
+			 "go-w it, no plan in it is used",
+			 st->st_mode & 07777);
+	return !ret_why[0];
+}
+
 static void say_open_error(const char *name, int error, struct buf *notes)
 {
 	if (error == -ELOOP || error == -EXDEV)

@@ -186,6 +186,9 @@ static void test_what_is_no_zip(void **state)
 	wrong(r, r->folder, "is not a regular file");
 	wrong(r, "absent.zip", "does not exist");
 	wrong(r, "large.zip", "is too large: 52428801 bytes");
+	assert_int_equal(chmod(large, 0646), 0);
+	wrong(r, "large.zip", "can be written by everybody (mode 0646)");
+	assert_int_equal(chmod(large, 0664), 0); /* a group that builds together may */
 	assert_int_equal(truncate(large, LIMIT_ZIP_BYTES), 0);
 	assert_string_equal(load(r, "large.zip", false)->error, "");
 }

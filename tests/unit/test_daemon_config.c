@@ -188,6 +188,40 @@ static void test_a_file_that_cannot_be_read_is_named(void **state)
 	diags_deinit(&diags);
 }
 
+static void test_a_file_that_everybody_can_write_is_refused(void **state)
+{
+	(void)state;
+	struct diags diags = {0};
+	char error[256], path[] = "/tmp/rollout-test-config-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0646), 0);
+	assert_null(config_load(path, &diags, error, sizeof(error)));
+	assert_non_null(strstr(error, "can be written by everybody: chmod o-w it"));
+	assert_int_equal(fchmod(fd, 0644), 0);
+	struct config *c = config_load(path, &diags, error, sizeof(error));
+	assert_non_null(c);
+	config_free(c);
+	diags_deinit(&diags);
+	close(fd);
+	unlink(path);
+}
+
+/* Where requests go and how TLS is judged is not for this file, so nothing in it can turn a check off. */
+static void test_no_key_weakens_the_connection(void **state)
+{
+	(void)state;
+	static const char *const keys[] = {"endpoint",	"endpoint_url", "insecure", "verify",	"tls",
+					   "ca_bundle", "proxy",	"imds",	    "redirects"};
+	for (size_t i = 0; i < array_len(keys); i++) {
+		cleanup(mem_free_p) char *top = mem_printf("%s: x\n", keys[i]);
+		cleanup(mem_free_p) char *inner = mem_printf("accounts: {a: {%s: x}}\n", keys[i]);
+		cleanup(mem_free_p) char *of_top = complaints(top), *of_inner = complaints(inner);
+		assert_non_null(strstr(of_top, "unknown key"));
+		assert_non_null(strstr(of_inner, "unknown key"));
+	}
+}
+
 /* --- log --- */
 
 #define AT INT64_C(1795385405123) /* 2026-11-22T22:10:05.123Z */
@@ -288,6 +322,8 @@ int main(void)
 	    cmocka_unit_test(test_what_comes_later_is_refused_by_name),
 	    cmocka_unit_test(test_no_shape_of_document_breaks_it),
 	    cmocka_unit_test(test_a_file_that_cannot_be_read_is_named),
+	    cmocka_unit_test(test_a_file_that_everybody_can_write_is_refused),
+	    cmocka_unit_test(test_no_key_weakens_the_connection),
 	    cmocka_unit_test(test_lines_of_each_format),
 	    cmocka_unit_test(test_nothing_breaks_a_line),
 	    cmocka_unit_test(test_levels_and_the_file),

@@ -332,6 +332,64 @@ static void test_refuses_files_that_cannot_be_believed(void **state)
 	rmdir(folder);
 }
 
+/* Who may rename in the folder may put an old file in the place of a new one, though neither is theirs. */
+static void test_refuses_a_folder_that_cannot_be_believed(void **state)
+{
+	struct rig *r = *state;
+	put_plan(r, "a.yaml", "alpha", 1);
+	assert_int_equal(chmod(r->folder, 0777), 0);
+	start(r, 1);
+	until(r, r->scans >= 1);
+	assert_true(has_problem(r, "can be written by others"));
+	assert_true(has_problem(r, "(mode 0777): chmod go-w it, no plan in it is used"));
+	assert_int_equal(chmod(r->folder, 0775), 0);
+	rescan(r);
+	assert_true(has_problem(r, "(mode 0775)"));
+	assert_string_equal(r->taken, "");
+	assert_int_equal(chmod(r->folder, 0755), 0);
+	until(r, strstr(r->taken, "a.yaml:alpha:1 "));
+	assert_problems(r, "");
+
+	struct stat st = {.st_uid = 4711, .st_mode = S_IFDIR | 0755};
+	char why[LIMIT_REASON];
+	assert_false(planfile_check_folder(&st, 1000, why, sizeof(why)));
+	assert_non_null(strstr(why, "belongs to uid 4711: expected root or the daemon's user (uid 1000)"));
+	st.st_uid = 1000;
+	assert_true(planfile_check_folder(&st, 1000, why, sizeof(why)));
+	st.st_uid = 0;
+	assert_true(planfile_check_folder(&st, 1000, why, sizeof(why)));
+}
+
+/* A file of somebody else's is refused, even where its mode is right; checked on the values, as chown() needs root. */
+static void test_refuses_files_of_others(void **state)
+{
+	struct buf notes cleanup(buf_deinit) = BUF_INIT(1000);
+	struct stat st = {.st_uid = 4711, .st_mode = S_IFREG | 0600, .st_size = 10};
+	(void)state;
+	assert_false(check_file("a.yaml", &st, 1000, &notes));
+	assert_string_equal(buf_text(&notes), "a.yaml: error: belongs to uid 4711: expected root or the daemon's user "
+					      "(uid 1000); chown it\n");
+	st.st_uid = 1000;
+	assert_true(check_file("a.yaml", &st, 1000, &notes));
+	st.st_uid = 0;
+	assert_true(check_file("a.yaml", &st, 1000, &notes));
+}
+
+/* Nothing outside the folder can be named, whatever the name looks like. */
+static void test_opens_nothing_outside_the_folder(void **state)
+{
+	struct rig *r = *state;
+	cleanup(mem_free_p) char *link = path_of(r, "sub"), *outside = mem_printf("%s/outside.yaml", r->top);
+	put_plan(r, "../outside.yaml", "outside", 1);
+	int dir = open(r->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(symlink(r->top, link), 0);
+	assert_int_equal(open_beneath(dir, "../outside.yaml"), -EXDEV);
+	assert_int_equal(open_beneath(dir, outside), -EXDEV);
+	assert_int_equal(open_beneath(dir, "sub/outside.yaml"), -ELOOP);
+	close(dir);
+	unlink(outside);
+}
+
 static void test_one_name_in_two_files(void **state)
 {
 	struct rig *r = *state;
@@ -455,6 +513,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_waits_until_a_file_is_stable, make_rig, drop_rig),
 	    cmocka_unit_test_setup_teardown(test_keeps_what_is_wrong_and_logs_it_once, make_rig, drop_rig),
 	    cmocka_unit_test_setup_teardown(test_refuses_files_that_cannot_be_believed, make_rig, drop_rig),
+	    cmocka_unit_test_setup_teardown(test_refuses_a_folder_that_cannot_be_believed, make_rig, drop_rig),
+	    cmocka_unit_test_setup_teardown(test_refuses_files_of_others, make_rig, drop_rig),
+	    cmocka_unit_test_setup_teardown(test_opens_nothing_outside_the_folder, make_rig, drop_rig),
 	    cmocka_unit_test_setup_teardown(test_one_name_in_two_files, make_rig, drop_rig),
 	    cmocka_unit_test_setup_teardown(test_what_was_refused_is_tried_again, make_rig, drop_rig),
 	    cmocka_unit_test_setup_teardown(test_a_folder_that_vanishes_comes_back, make_rig, drop_rig),
