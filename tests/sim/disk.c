@@ -156,7 +156,7 @@ uint64_t disk_used(const struct disk *d)
 	uint64_t used = 0;
 	for (const struct disk_node *n = d->nodes; n; n = n->next) {
 		/* A file that was removed gives its room back, or a full disk would not take anything in its place. */
-		if (n->named || n->refs > 0)
+		if (n->named || n->opened > 0)
 			used += blocks(n->now.size);
 		if (n->shm)
 			used += n->shm->n_regions * n->shm->region_size;

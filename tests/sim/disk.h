@@ -4,7 +4,7 @@
  * It has two sides. Processes see one: files with the bytes that were last written. The other is what is on the disk
  * for good: a write, a new size, a new name and a removal get there only when the file is synced. At a power cut each
  * write that was not synced is kept, dropped, or torn at sectors of 512 bytes, each by its own lot; of what changed in
- * the names and sizes a first part is kept, since file systems have a journal for those. A size that was kept without its
+ * names and sizes a first part is kept, since file systems have a journal for those. A size that was kept without its
  * bytes reads as zeros. That is a little worse than ext4 and XFS are.
  *
  * All that happens follows from the seed and the calls. There are no threads, and no state but the disk's own, except

@@ -35,7 +35,8 @@ struct disk_node {
 	char *name;	    /* "" for a temporary file */
 	bool named;	    /* processes find it */
 	bool named_durably; /* so it will be after a power cut */
-	unsigned refs;	    /* open files and changes */
+	unsigned refs;	    /* of open files, locks and changes */
+	unsigned opened;    /* by processes, dead ones as well */
 	struct disk_image now;
 	struct disk_image durable;
 	struct disk_write *writes;

@@ -69,6 +69,7 @@ static int vfs_close(sqlite3_file *file)
 	while (*slot != f)
 		slot = &(*slot)->next;
 	*slot = f->next;
+	f->node->opened--;
 	disk_release(d, f->node);
 	return SQLITE_OK;
 }
@@ -291,6 +292,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
 	if (r)
 		return fail(p, -r, SQLITE_CANTOPEN);
 	disk_hold(n);
+	n->opened++;
 	f->base.pMethods = &methods;
 	f->process = p;
 	f->node = n;
