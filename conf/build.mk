@@ -15,9 +15,10 @@ SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c
 BENCH_SRC := $(wildcard tests/bench/*.c)
 FAULT_SRC := $(wildcard tests/fault/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_HELPER_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
 ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC) \
 	$(SIMULATOR_LIB_SRC) $(FAULT_SRC)
-FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
+FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(FUZZ_HELPER_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBROLLOUT := $(BUILD)/librollout.a
@@ -30,6 +31,8 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 FAULT_BIN := $(patsubst tests/fault/%.c,$(BUILD)/fault/%/rolloutd,$(FAULT_SRC))
 HAMMER := $(BUILD)/bench/hammer
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
+# The same targets with a main that only reads files, for every compiler.
+REPLAY_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
 
 # --- flags ---
 
@@ -80,7 +83,7 @@ $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@echo $(ALL_SRC) | cmp -s - $@ || echo $(ALL_SRC) >$@
 FORCE:
-.PHONY: FORCE lint-now bench-programs fault-programs fuzz-programs hammer
+.PHONY: FORCE lint-now bench-programs fault-programs fuzz-programs replay-programs hammer
 
 # --- rules ---
 
@@ -90,6 +93,7 @@ bench-programs: $(BENCH_BIN)
 fault-programs: $(FAULT_BIN)
 hammer: $(HAMMER)
 fuzz-programs: $(FUZZ_BIN)
+replay-programs: $(REPLAY_BIN)
 
 $(LIBROLLOUT): $(call obj,$(LIB_SRC))
 $(LIBSIM): $(call obj,$(SIM_SRC))
@@ -103,7 +107,15 @@ $(BUILD)/tests/test_sim_disk: $(call obj,$(SIMULATOR_LIB_SRC))
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
 # Before the library, so that what it has of the same names is not taken.
 $(FAULT_BIN): $(BUILD)/fault/%/rolloutd: $(BUILD)/tests/fault/%.o $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
-$(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBSIM) $(LIBROLLOUT)
+# In front of the libraries for what they define in place of them. rolloutctl without its socket: fuzz_ctl.c is that.
+FUZZ_OBJ := $(call obj,tests/fuzz/support.c)
+FUZZ_CTL_SRC := $(filter-out daemon/cli/main.c daemon/cli/client.c daemon/cli/follow.c,$(CLI_SRC))
+$(BUILD)/fuzz/fuzz_ctl $(BUILD)/replay/fuzz_ctl: $(call obj,$(FUZZ_CTL_SRC))
+# Targets whose inputs have JSON in them.
+$(patsubst %,$(BUILD)/fuzz/fuzz_%,aws control ctl hook localaws record): $(call obj,tests/fuzz/json_mutator.c)
+$(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_OBJ) $(LIBDAEMON) $(LIBSIM) $(LIBROLLOUT)
+$(REPLAY_BIN): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(call obj,tests/fuzz/replay.c) $(FUZZ_OBJ) $(LIBDAEMON) \
+	$(LIBSIM) $(LIBROLLOUT)
 
 link = $(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(LIBS)
 $(LIBROLLOUT) $(LIBSIM) $(LIBDAEMON): $(BUILD)/sources
@@ -113,7 +125,7 @@ $(LIBROLLOUT) $(LIBSIM) $(LIBDAEMON): $(BUILD)/sources
 $(PROGRAMS): $(BUILD)/sources
 	$(say) LD $@
 	$(link)
-$(UNIT_BIN) $(BENCH_BIN) $(FAULT_BIN) $(FUZZ_BIN): $(BUILD)/sources
+$(UNIT_BIN) $(BENCH_BIN) $(FAULT_BIN) $(FUZZ_BIN) $(REPLAY_BIN): $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(link) $(if $(filter $(UNIT_BIN),$@),-lcmocka)
@@ -124,4 +136,4 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WERROR) $(if $(filter lib/core/% lib/base/%,$<),-Wconversion) \
 		-MMD -MP -c -o $@ $<
 
--include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(FUZZ_SRC)))
+-include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(FUZZ_SRC) $(FUZZ_HELPER_SRC)))

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "field.h"
 
 _Static_assert(CLIENT_PATH_MAX == sizeof(((struct sockaddr_un *)0)->sun_path) - 1, "the kernel's limit");
 
@@ -223,7 +224,7 @@ int client_call(struct client *c, const char *method, const char *path, const st
 		return 1;
 	}
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &reply.status);
-	reply.json = json_loadb(buf_text(&reply.body), reply.body.len, JSON_REJECT_DUPLICATES, NULL);
+	reply.json = field_parse(&reply.body);
 	*ret = reply;
 	return 0;
 }

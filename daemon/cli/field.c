@@ -2,7 +2,17 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/nesting.h"
 #include "base/text.h"
+
+json_t *field_parse(const struct buf *text)
+{
+	if (nesting_exceeds(buf_text(text), text->len, LIMIT_JSON_DEPTH))
+		return NULL;
+	return json_loadb(buf_text(text), text->len, JSON_REJECT_DUPLICATES, NULL);
+}
 
 const char *field_text(const json_t *object, const char *key)
 {

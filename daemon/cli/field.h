@@ -8,6 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
+
+/* What the daemon said, as JSON: NULL when it is none, says something twice, or is nested deeper than LIMIT_JSON_DEPTH.
+ * The caller decrefs. */
+json_t *field_parse(const struct buf *text);
 const char *field_text(const json_t *object, const char *key); /* never NULL */
 int64_t field_int(const json_t *object, const char *key);      /* 0 when absent */
 bool field_true(const json_t *object, const char *key);

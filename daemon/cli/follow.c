@@ -94,7 +94,7 @@ static void take_event(struct follow *f, const json_t *event)
  * rollout's state tells the truth. */
 static void take_line(struct follow *f)
 {
-	json_t *j = buf_ok(&f->line) ? json_loadb(buf_text(&f->line), f->line.len, 0, NULL) : NULL;
+	json_t *j = buf_ok(&f->line) ? field_parse(&f->line) : NULL;
 
 	take_event(f, j);
 	json_decref(j);
@@ -172,7 +172,7 @@ static void stream_ended(struct follow *f, CURLcode code)
 	if (code == CURLE_OK && status >= 300 && !passing) {
 		f->refused = true;
 		f->reply.status = status;
-		f->reply.json = json_loadb(buf_text(&f->reply.body), f->reply.body.len, 0, NULL);
+		f->reply.json = field_parse(&f->reply.body);
 	}
 	drop_stream(f);
 	if (f->away_since_ms == 0)

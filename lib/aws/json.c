@@ -3,31 +3,8 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/nesting.h"
 #include "base/text.h"
-
-/* jansson stops at 2,048 levels, each a stack frame; the cap here is ours. Brackets in strings do not count. */
-static bool too_deep(const char *text, size_t len)
-{
-	size_t depth = 0;
-	bool in_string = false;
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-		if (in_string) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-		} else if (c == '"') {
-			in_string = true;
-		} else if (c == '{' || c == '[') {
-			if (++depth > LIMIT_JSON_DEPTH)
-				return true;
-		} else if ((c == '}' || c == ']') && depth > 0) {
-			depth--;
-		}
-	}
-	return false;
-}
 
 json_t *json_from_body(const struct http_response *r, const char **ret_why)
 {
@@ -35,7 +12,8 @@ json_t *json_from_body(const struct http_response *r, const char **ret_why)
 		*ret_why = "it is larger than 8 MiB";
 		return NULL;
 	}
-	if (too_deep(r->body, r->body_len)) {
+	/* jansson stops at 2,048 levels, each a stack frame; the cap here is ours. */
+	if (nesting_exceeds(r->body, r->body_len, LIMIT_JSON_DEPTH)) {
 		*ret_why = "its JSON is nested deeper than 32 levels";
 		return NULL;
 	}

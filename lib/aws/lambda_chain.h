@@ -81,7 +81,9 @@ struct lambda_invoked {
 	char executed_version[24];
 	/* The first bytes of what it answered, printable, cut. */
 	char payload[LIMIT_HOOK_OUTPUT_BYTES];
-	/* {"status": TEXT, "reason": TEXT} when the answer is an object that says so; "" otherwise. */
+	/* {"status": TEXT, "reason": TEXT} when the answer is an object that says so; "" otherwise. An object that
+	 * cannot be read (not JSON to its end, a key twice, nested too deep) has a status that is no success, and why.
+	 */
 	char status[32];
 	char reason[LIMIT_REASON];
 };

@@ -151,6 +151,11 @@ static void read_word(const json_t *root, const char *key, char *out, size_t siz
 	text_copy_printable(out, size, text ? text : "");
 }
 
+static bool begins_object(const char *text)
+{
+	return text[strspn(text, " \t\r\n")] == '{';
+}
+
 int lambda_parse_invoke(const struct http_response *r, struct lambda_invoked *ret, struct aws_error *ret_error)
 {
 	if (r->status < 200 || r->status > 299) {
@@ -164,6 +169,12 @@ int lambda_parse_invoke(const struct http_response *r, struct lambda_invoked *re
 	text_copy_printable(ret->executed_version, sizeof(ret->executed_version), version ? version : "");
 	text_copy_printable(ret->payload, sizeof(ret->payload), r->body ? r->body : "");
 	json_t *root cleanup(json_decref_p) = json_from_body(r, &why);
+	if (!root && r->body && begins_object(r->body)) {
+		/* It may have said no: what cannot be read is never taken for a yes. */
+		text_copy(ret->status, sizeof(ret->status), "what cannot be read");
+		text_copy(ret->reason, sizeof(ret->reason), why);
+		return 0;
+	}
 	read_word(root, "status", ret->status, sizeof(ret->status));
 	read_word(root, "reason", ret->reason, sizeof(ret->reason));
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/nesting.h"
 #include "base/text.h"
 
 static const struct control_entry table[] = {
@@ -194,6 +195,8 @@ static int take_command_body(struct source *s, struct control_request *r)
 	if (s->body_len == 0)
 		return CONTROL_OK;
 
+	if (nesting_exceeds(s->body, s->body_len, LIMIT_JSON_DEPTH))
+		return complain(s, "the body is nested deeper than %d levels", LIMIT_JSON_DEPTH);
 	json_error_t e;
 	json_t *body = json_loadb(s->body, s->body_len, JSON_REJECT_DUPLICATES, &e);
 	if (!body) {

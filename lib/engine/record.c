@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/nesting.h"
 #include "base/text.h"
 #include "engine/item.h"
 
@@ -202,8 +203,9 @@ define_cleanup(json_t *, json_free);
 int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static BOOT_ID_SIZE], char *ret_error,
 		  size_t error_size)
 {
-	json_error_t problem;
-	json_t *root cleanup(json_free_p) = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
+	size_t len = strlen(json);
+	bool sane = len <= LIMIT_RECORD_BYTES && !nesting_exceeds(json, len, LIMIT_JSON_DEPTH);
+	json_t *root cleanup(json_free_p) = sane ? json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	struct rollout r = {0};
 	const char *boot_id;
 	json_int_t version;

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/nesting.h"
 #include "base/text.h"
 #include "engine/service.h"
 
@@ -174,8 +175,9 @@ static void decode(struct reader *r, struct service_state *s)
 int service_record_decode(const char *json, const struct service_spec *spec, struct service_state *ret, char *ret_error,
 			  size_t error_size)
 {
-	json_error_t problem;
-	json_t *root cleanup(json_free_p) = json_loads(json, JSON_REJECT_DUPLICATES, &problem);
+	size_t len = strlen(json);
+	bool sane = len <= LIMIT_RECORD_BYTES && !nesting_exceeds(json, len, LIMIT_JSON_DEPTH);
+	json_t *root cleanup(json_free_p) = sane ? json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	struct reader r = {root, NULL};
 	struct service_state s = {0};
 	const json_t *aliases = json_object_get(root, "aliases");

@@ -1,18 +1,14 @@
 /*
- * Everything that lib/aws reads from outside: answers, credentials files, endpoints, the Authorization header.
- * The first byte chooses what the rest is taken for, the second the HTTP status of an answer.
+ * Every answer that lib/aws reads. The first byte chooses whose answer it is taken for, the second its HTTP status; the
+ * rest is the body.
  */
-#include <stdint.h>
 #include <string.h>
 
 #include "aws/apigateway.h"
 #include "aws/cloudwatch.h"
-#include "aws/credentials.h"
 #include "aws/lambda_chain.h"
-#include "base/error.h"
-#include "base/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "base/text.h"
+#include "fuzz.h"
 
 #define QUERIES 8
 
@@ -42,7 +38,9 @@ static void check_error(int result, const struct http_response *r, const struct 
 	require(e->class != AWS_OK && (r->status < 200 || r->status > 299 || e->class == AWS_MALFORMED));
 	require(aws_error_outcome(e) != CALL_OK);
 	aws_error_format(e, "Operation", text, sizeof(text));
-	require(!strchr(text, '\n'));
+	fuzz_check_sentence(text, sizeof(text));
+	fuzz_check_printable(e->message, sizeof(e->message));
+	fuzz_check_printable(e->code, sizeof(e->code));
 }
 
 static void fuzz_alias(const struct http_response *r)
@@ -190,91 +188,28 @@ static void fuzz_error(int status, const char *text)
 		r.headers[r.n_headers++] = (struct http_header){.name = *name, .value = text};
 	struct aws_error e;
 	aws_error_parse(&r, &e);
+	fuzz_check_printable(e.code, sizeof(e.code));
+	fuzz_check_printable(e.message, sizeof(e.message));
 	(void)aws_error_check_clock(&e, INT64_C(1795385405000));
 	require(e.retry_after_ms >= 0);
 }
 
-static void fuzz_credentials(const char *text, size_t len)
-{
-	struct aws_credentials keys = {0};
-	char error[512] = "";
-	int result = credentials_from_file_text(text, len, "default", &keys, error, sizeof(error));
-	require((result == CREDENTIALS_FOUND) == (keys.access_key_id != NULL));
-	require((result == CREDENTIALS_BROKEN) == (*error != '\0'));
-	aws_credentials_deinit(&keys);
-}
-
-static const char *lookup_url(void *ctx, const char *name)
-{
-	return strcmp(name, "AWS_ENDPOINT_URL") == 0 ? ctx : NULL;
-}
-
-static void fuzz_endpoint(char *text)
-{
-	struct aws_endpoint e;
-	char error[256] = "";
-	if (endpoint_resolve(lookup_url, text, AWS_LAMBDA, "us-east-1", &e, error, sizeof(error)))
-		require(*error);
-	else
-		require(*e.host && strncmp(e.scheme, "http", 4) == 0 && !strpbrk(e.host, "/?#@ "));
-}
-
-static const char *secret_of(void *ctx, const char *key_id, const char **ret_token)
-{
-	(void)ctx;
-	(void)ret_token;
-	return *key_id == 'A' ? "secret" : NULL;
-}
-
-/* Path, query, Authorization and date, by line. */
-static void fuzz_verify(char *text)
-{
-	static struct sigv4_signer *signer;
-	if (!signer)
-		signer = sigv4_signer_new();
-	char *fields[4] = {text};
-	for (int i = 1; i < 4; i++) {
-		char *end = strchr(fields[i - 1], '\n');
-		if (!end)
-			return;
-		*end = '\0';
-		fields[i] = end + 1;
-	}
-	struct http_request r = {.method = "GET", .path = fields[0], .query = fields[1], .body = ""};
-	http_request_add_header(&r, "Host", "h");
-	http_request_add_header(&r, "Authorization", fields[2]);
-	http_request_add_header(&r, "X-Amz-Date", fields[3]);
-	struct sigv4_verified v;
-	(void)sigv4_verify(signer, &r, INT64_C(1795385405000), secret_of, NULL, &v);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
 	static const int statuses[] = {200, 201, 204, 302, 400, 403, 404, 409, 412, 429, 500, 503};
 	if (size < 2)
-		return 0;
+		return;
 	int status = statuses[data[1] % array_len(statuses)];
-	/* Exactly as large as the text, so that a sanitizer sees each read beyond it. */
 	size_t len = size - 2;
-	char *text = mem_alloc(len + 1);
-	memcpy(text, data + 2, len);
+	cleanup(mem_free_p) char *text = fuzz_text(data + 2, len);
 	const struct http_response r = {.status = status, .body = text, .body_len = len};
-	/* The first nine as the corpus has them. */
 	unsigned which = data[0] % 64;
 	if (which < 5)
 		fuzz_answers(which, &r);
 	else if (which == 5)
 		fuzz_error(status, text);
-	else if (which == 6)
-		fuzz_credentials(text, len);
-	else if (which == 7)
-		fuzz_endpoint(text);
-	else if (which == 8)
-		fuzz_verify(text);
-	else if (which < 17)
-		fuzz_lambda_chain(which - 9, &r);
+	else if (which < 14)
+		fuzz_lambda_chain(which - 6, &r);
 	else
-		fuzz_apigateway(which - 17, &r);
-	free(text);
-	return 0;
+		fuzz_apigateway(which - 14, &r);
 }

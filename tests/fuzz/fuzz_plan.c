@@ -1,29 +1,13 @@
 /*
  * Plan files from hostile hands: whatever the bytes are, there is a plan or an error, soon; and the normalised form of
  * a good plan is the same plan.
- *
- *   clang -fsanitize=fuzzer,address,undefined … tests/fuzz/fuzz_plan.c librollout.a
- *   fuzz_plan -dict=tests/fuzz/plan.dict tests/fuzz/corpus/plan
  */
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include "base/error.h"
+#include "base/text.h"
+#include "fuzz.h"
 #include "plan/node.h"
 #include "plan/plan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_diags(const struct diags *d)
-{
-	for (size_t i = 0; i < d->len; i++) {
-		const struct diag *item = &d->items[i];
-		require(item->line > 0 && item->column > 0 && item->text[0] != '\0');
-		require(!strpbrk(item->text, "\n\r\t\x1b"));
-		require(i == 0 || d->items[i - 1].line <= item->line);
-	}
-}
 
 /* As the configuration and the world files are read. */
 static void parse_nodes(const char *bytes, size_t size)
@@ -32,13 +16,16 @@ static void parse_nodes(const char *bytes, size_t size)
 	cleanup(diags_deinit) struct diags d = {0};
 	const struct node *root = node_parse(a, bytes, size, LIMIT_CONFIG_BYTES, &d);
 	require(root || d.errors > 0);
+	diags_sort(&d);
+	fuzz_check_diags(&d, bytes, size);
 }
 
 static void check_round_trip(const struct plan *p)
 {
 	cleanup(diags_deinit) struct diags d = {0};
 	cleanup(plan_free_p) struct plan *q = plan_load(p->normalized, strlen(p->normalized), &d);
-	require(q);
+	require(q && d.len <= LIMIT_DIAGNOSTICS);
+	require(strlen(p->normalized) <= LIMIT_NORMALIZED_BYTES && !strpbrk(p->normalized, "\n\t\x1b"));
 	require(strcmp(p->hash, q->hash) == 0);
 	require(strcmp(p->normalized, q->normalized) == 0);
 	require(p->spec.n_steps == q->spec.n_steps);
@@ -57,17 +44,18 @@ static void check_children(const struct plan *p)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(const uint8_t *data, size_t size)
 {
 	const char *bytes = (const char *)data;
 	parse_nodes(bytes, size);
 	cleanup(diags_deinit) struct diags d = {0};
 	cleanup(plan_free_p) struct plan *p = plan_load(bytes, size, &d);
 	require((p != NULL) == (d.errors == 0));
-	check_diags(&d);
+	fuzz_check_diags(&d, bytes, size);
+	for (size_t i = 1; i < d.len; i++)
+		require(d.items[i - 1].line <= d.items[i].line);
 	if (p) {
 		check_round_trip(p);
 		check_children(p);
 	}
-	return 0;
 }
