@@ -42,6 +42,55 @@ void rig_deinit(struct rig *g)
 	samples_deinit(&g->samples);
 }
 
+static bool is_breach(const struct rig *g, const struct sample *s)
+{
+	const struct spec_metric *m = &g->metrics[0];
+
+	return m->kind == SPEC_METRIC_ERRORS && s->canary.invocations >= m->min_invocations &&
+	       s->canary.errors * 1000000u > s->canary.invocations * m->max_rate_ppm;
+}
+
+/* A period that was delivered shows more errors than are allowed. */
+static bool has_breach(const struct rig *g)
+{
+	for (size_t i = 0; i < g->samples.len; i++) {
+		if (is_breach(g, &g->samples.items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* How long a weight must be held; 0 when no step has it. */
+static int64_t bake_of(const struct rig *g, uint32_t weight_bp)
+{
+	for (size_t i = 0; i < g->spec.n_steps; i++) {
+		if (g->steps[i].weight_bp == weight_bp)
+			return g->steps[i].bake_ms;
+	}
+	return 0;
+}
+
+/*
+ * Invariant 3, by what the rig knows itself: a weight rises only after it has been held for its bake, with metrics read
+ * up to that bake's end, and none of them a breach. An operator's word is above that.
+ */
+static void check_rise(const struct rig *g, const struct alias_target *to)
+{
+	uint32_t before = g->alias.target.weight_bp;
+	uint32_t after = to->weight_bp > 0 ? to->weight_bp : WEIGHT_BP_MAX;
+	int64_t bake = bake_of(g, before), held = g->landed_before_ms + g->now.boot_ms - g->landed_boot_ms;
+
+	if (g->by_hand || g->by_hand_full || g->human_wrote || before == 0 || after <= before ||
+	    !alias_target_equal(&g->alias.target, &g->r.live))
+		return;
+	assert_true(held >= bake);
+	assert_false(has_breach(g));
+	if (g->now.unix_ms - g->landed_unix_ms != held)
+		return; /* the wall clock has jumped: whose end of the bake would that be? */
+	if (g->spec.analysis.pace == SPEC_PACE_EVIDENCE && g->spec.analysis.no_data == SPEC_NO_DATA_HOLD)
+		assert_true(g->read_through_unix_ms >= g->landed_unix_ms + bake);
+}
+
 /* Only weights that a step, the promotion or the way home asked for (invariant 2). */
 static void check_target(const struct rig *g, const struct rollout_effect *e)
 {
@@ -56,6 +105,7 @@ static void check_target(const struct rig *g, const struct rollout_effect *e)
 	assert_int_equal(e->write.home, t->version == g->r.stable && t->weight_bp == 0);
 	/* No traffic before the first gate has opened, and none that the canary is not provisioned for. */
 	if (!e->write.home) {
+		check_rise(g, t);
 		assert_true(!g->spec.pre_gate || g->gate_opened_pre);
 		assert_true(g->stable_provisioned == 0 || g->canary_provisioned >= g->stable_provisioned);
 	}
@@ -146,13 +196,56 @@ void rig_simple(struct rig *g, enum rollout_event_kind kind)
 	rig_event(g, &e);
 }
 
-enum rollout_answer rig_command(struct rig *g, enum rollout_command c)
+enum rollout_answer rig_command_for(struct rig *g, enum rollout_command c, const char *reason)
 {
 	struct rollout_event e = {.kind = EVENT_COMMAND, .command = {.command = c, .by = "uid=0 pid=1"}};
+	bool hand = g->by_hand, full = g->by_hand_full;
 
+	(void)text_copy(e.command.reason, sizeof(e.command.reason), reason);
+	/* What a command leads to comes in the same turn. */
+	g->by_hand = hand || c == COMMAND_PROMOTE || c == COMMAND_RESUME;
+	g->by_hand_full = full || c == COMMAND_PROMOTE_FULL;
 	rig_event(g, &e);
 	assert_true(rig_answer_text[0] != '\0');
+	if (last_answer != ANSWER_DONE) {
+		g->by_hand = hand;
+		g->by_hand_full = full;
+	}
 	return last_answer;
+}
+
+enum rollout_answer rig_command(struct rig *g, enum rollout_command c)
+{
+	return rig_command_for(g, c, "");
+}
+
+void rig_expect(struct rig *g, enum rollout_command c, enum rollout_answer want, const char *text)
+{
+	enum rollout_answer answer = rig_command(g, c);
+
+	if (answer != want || !strstr(rig_answer_text, text))
+		print_message("%s: %s\n", rollout_command_name(c), rig_answer_text);
+	assert_int_equal(answer, want);
+	assert_non_null(strstr(rig_answer_text, text));
+}
+
+void rig_assert_phase(const struct rig *g, enum rollout_phase phase)
+{
+	if (g->r.phase != phase)
+		print_message("phase %s: %s / %s / %s\n", rollout_phase_name(g->r.phase), g->r.reason, g->r.why,
+			      g->r.trouble);
+	assert_string_equal(rollout_phase_name(g->r.phase), rollout_phase_name(phase));
+}
+
+bool rig_said(const struct rig *g, enum announce_kind kind, const char *text)
+{
+	for (size_t i = 0; i < g->effects.len; i++) {
+		const struct rollout_effect *e = &g->effects.items[i];
+
+		if (e->kind == EFFECT_ANNOUNCE && e->announce.kind == kind && strstr(e->announce.text, text))
+			return true;
+	}
+	return false;
 }
 
 static bool rig_soaked(const struct rig *g)
@@ -160,36 +253,52 @@ static bool rig_soaked(const struct rig *g)
 	return g->r.soak_version == g->source_version && g->r.soak_from_unix_ms + g->spec.soak_ms <= g->now.unix_ms;
 }
 
+void rig_make_prepared(struct rig *g, struct rollout_event *ret)
+{
+	*ret = (struct rollout_event){.kind = EVENT_PREPARED, .seq = g->prepare_seq};
+	g->has_prepare = false;
+	ret->prepared.alias = g->alias;
+	ret->prepared.canary = g->publishing ? 0 : 2;
+	ret->prepared.canary_info.state = VERSION_READY;
+	ret->prepared.stable_info.state = VERSION_READY;
+	(void)text_copy(ret->prepared.canary_info.hash, CODE_HASH_SIZE, "hash-2");
+	(void)text_copy(ret->prepared.stable_info.hash, CODE_HASH_SIZE, "hash-1");
+	ret->prepared.same_role = true;
+	ret->prepared.alarms = g->alarms;
+	ret->prepared.stable_provisioned = g->stable_provisioned;
+	ret->prepared.alias_provisioned = g->alias_provisioned;
+	ret->prepared.canary_provisioned = g->canary_provisioned;
+	ret->prepared.canary_provision = g->canary_provisioned > 0 ? g->provision_state : PROVISION_NONE;
+	ret->prepared.waiting = g->publishing;
+	if (g->publishing)
+		(void)text_copy(ret->prepared.error, LIMIT_REASON, "publishes a version of hello");
+	if (g->source_version != 0 || g->source_splits) {
+		ret->prepared.from_alias = true;
+		ret->prepared.source = "test";
+		ret->prepared.source_since_unix_ms = g->source_since_unix_ms;
+		/* As the engine: nothing else is read as long as it soaks, and once it is chosen it stays. */
+		ret->prepared.canary = g->r.canary != 0 ? g->r.canary : g->source_splits ? 0 : g->source_version;
+		ret->prepared.waiting = g->r.canary == 0 && (g->source_splits || !rig_soaked(g));
+		if (g->source_splits)
+			(void)text_copy(ret->prepared.error, LIMIT_REASON, "waits until test holds one version alone");
+	}
+}
+
 void rig_answer_prepare(struct rig *g)
 {
-	struct rollout_event e = {.kind = EVENT_PREPARED, .seq = g->prepare_seq};
+	struct rollout_event e;
 
+	rig_make_prepared(g, &e);
+	rig_event(g, &e);
+}
+
+void rig_end_prepare(struct rig *g, enum call_outcome outcome)
+{
+	struct rollout_event e = {.kind = EVENT_PREPARED, .seq = g->prepare_seq, .prepared = {.outcome = outcome}};
+
+	assert_true(g->has_prepare);
 	g->has_prepare = false;
-	e.prepared.alias = g->alias;
-	e.prepared.canary = g->publishing ? 0 : 2;
-	e.prepared.canary_info.state = VERSION_READY;
-	e.prepared.stable_info.state = VERSION_READY;
-	(void)text_copy(e.prepared.canary_info.hash, CODE_HASH_SIZE, "hash-2");
-	(void)text_copy(e.prepared.stable_info.hash, CODE_HASH_SIZE, "hash-1");
-	e.prepared.same_role = true;
-	e.prepared.alarms = g->alarms;
-	e.prepared.stable_provisioned = g->stable_provisioned;
-	e.prepared.alias_provisioned = g->alias_provisioned;
-	e.prepared.canary_provisioned = g->canary_provisioned;
-	e.prepared.canary_provision = g->canary_provisioned > 0 ? g->provision_state : PROVISION_NONE;
-	e.prepared.waiting = g->publishing;
-	if (g->publishing)
-		(void)text_copy(e.prepared.error, LIMIT_REASON, "publishes a version of hello");
-	if (g->source_version != 0 || g->source_splits) {
-		e.prepared.from_alias = true;
-		e.prepared.source = "test";
-		e.prepared.source_since_unix_ms = g->source_since_unix_ms;
-		/* As the engine: nothing else is read as long as it soaks, and once it is chosen it stays. */
-		e.prepared.canary = g->r.canary != 0 ? g->r.canary : g->source_splits ? 0 : g->source_version;
-		e.prepared.waiting = g->r.canary == 0 && (g->source_splits || !rig_soaked(g));
-		if (g->source_splits)
-			(void)text_copy(e.prepared.error, LIMIT_REASON, "waits until test holds one version alone");
-	}
+	(void)text_copy(e.prepared.error, LIMIT_REASON, "GetFunction: it did not work");
 	rig_event(g, &e);
 }
 
@@ -251,6 +360,27 @@ void rig_answer_read(struct rig *g)
 	rig_event(g, &e);
 }
 
+void rig_end_read(struct rig *g, enum call_outcome outcome)
+{
+	struct rollout_event e = {.kind = EVENT_ALIAS_READ, .seq = g->read_seq, .alias = {.outcome = outcome}};
+
+	assert_true(g->has_read);
+	g->has_read = false;
+	(void)text_copy(e.alias.error, LIMIT_REASON, "GetAlias: it did not work");
+	rig_event(g, &e);
+}
+
+void rig_end_write(struct rig *g, enum call_outcome outcome)
+{
+	struct rollout_event e = {.kind = EVENT_WRITTEN, .seq = g->write.seq, .alias = {.outcome = outcome}};
+
+	assert_true(g->has_write);
+	g->has_write = false;
+	e.alias.alias = g->alias;
+	(void)text_copy(e.alias.error, LIMIT_REASON, "UpdateAlias: it did not work");
+	rig_event(g, &e);
+}
+
 /* AWS's side of a write: compare-and-set on the revision. */
 static bool apply(struct rig *g, const struct rig_write *w)
 {
@@ -261,6 +391,11 @@ static bool apply(struct rig *g, const struct rig_write *w)
 	g->alias.target = w->target;
 	g->alias.odd = false;
 	(void)snprintf(g->alias.revision, REVISION_SIZE, "rev-%llu", (unsigned long long)++g->revision);
+	g->landed_boot_ms = g->now.boot_ms;
+	g->landed_unix_ms = g->now.unix_ms;
+	g->landed_before_ms = 0;
+	g->by_hand = false;
+	g->by_hand_full = g->by_hand_full && w->target.version != g->r.canary;
 	g->applied_writes++;
 	if (g->n_weights < array_len(g->weights))
 		g->weights[g->n_weights++] = w->target.weight_bp > 0		? w->target.weight_bp
@@ -323,15 +458,21 @@ static void fill_samples(struct rig *g)
 void rig_answer_poll(struct rig *g)
 {
 	struct rollout_event e = {.kind = EVENT_POLLED, .seq = g->poll_seq};
+	bool heeded = g->r.poll_pending && g->r.goal == GOAL_FORWARD && g->r.phase != PHASE_BLOCKED;
 
 	g->has_poll = false;
 	if (!g->metrics_missing && !g->metrics_unreadable)
 		fill_samples(g);
+	if (!g->metrics_unreadable && g->read_through_unix_ms < g->poll_through)
+		g->read_through_unix_ms = g->poll_through;
 	e.polled.complete = !g->metrics_unreadable;
 	e.polled.through_unix_ms = g->poll_through;
 	e.polled.alarms = g->alarms;
 	(void)text_copy(e.polled.error, LIMIT_REASON, g->metrics_unreadable ? "GetMetricData: throttled" : "");
 	rig_event(g, &e);
+	/* Invariant 4: a breach is acted on in the very turn that shows it. */
+	if (heeded && !g->metrics_unreadable && has_breach(g))
+		assert_true(g->spec.on_failure == SPEC_PAUSE ? (g->r.pause & PAUSE_FAILURE) : g->r.goal == GOAL_HOME);
 }
 
 void rig_deliver_late(struct rig *g)
@@ -383,6 +524,20 @@ bool rig_turn(struct rig *g)
 	return true;
 }
 
+void rig_run_to_write(struct rig *g)
+{
+	for (unsigned i = 0; i < 2000 && !g->has_write; i++)
+		assert_true(rig_turn(g));
+	assert_true(g->has_write);
+}
+
+void rig_run_to_weight(struct rig *g, size_t n)
+{
+	for (unsigned i = 0; i < 2000 && g->n_weights < n; i++)
+		assert_true(rig_turn(g));
+	assert_int_equal(g->n_weights, n);
+}
+
 bool rig_run_until(struct rig *g, enum rollout_phase phase)
 {
 	for (unsigned i = 0; i < 2000 && g->r.phase != phase; i++) {
@@ -400,7 +555,9 @@ void rig_crash(struct rig *g, bool same_boot)
 		print_message("  crash\n");
 	g->has_prepare = g->has_read = g->has_write = g->has_poll = false;
 	g->has_gate = g->has_provision = g->has_release = false;
-	if (!same_boot)
-		g->now.boot_ms = 1000;
+	if (!same_boot) {
+		g->landed_before_ms += g->now.boot_ms - g->landed_boot_ms;
+		g->landed_boot_ms = g->now.boot_ms = 1000;
+	}
 	rig_event(g, &e);
 }

@@ -78,6 +78,12 @@ struct rig {
 	enum alarm_state alarms[LIMIT_METRICS];
 	bool trace;	  /* prints what happens */
 	bool human_wrote; /* the live content is a human's */
+	/* What the checks know of the live content by themselves. */
+	int64_t landed_boot_ms, landed_unix_ms; /* when AWS took it */
+	int64_t landed_before_ms;		/* how long it had held before the host was restarted */
+	int64_t read_through_unix_ms;		/* metrics were delivered without gaps up to here */
+	bool by_hand;				/* an operator has let it go on since */
+	bool by_hand_full;			/* … all the way to 100 % */
 };
 
 /* Steps 10 % and 50 %, five minutes each, errors at most 1 % from 50 requests on, no final bake. */
@@ -86,9 +92,21 @@ void rig_deinit(struct rig *g);
 void rig_event(struct rig *g, struct rollout_event *event);
 void rig_simple(struct rig *g, enum rollout_event_kind kind);
 enum rollout_answer rig_command(struct rig *g, enum rollout_command c);
+enum rollout_answer rig_command_for(struct rig *g, enum rollout_command c, const char *reason);
+/* The same, and the answer must be this one, with that in its text. */
+void rig_expect(struct rig *g, enum rollout_command c, enum rollout_answer want, const char *text);
+void rig_assert_phase(const struct rig *g, enum rollout_phase phase);
+/* The last event announced this, with that in its text. */
+bool rig_said(const struct rig *g, enum announce_kind kind, const char *text);
 extern char rig_answer_text[LIMIT_REASON];
 void rig_answer_prepare(struct rig *g);
+/* The answer to EFFECT_PREPARE, for a test to change before it is sent. */
+void rig_make_prepared(struct rig *g, struct rollout_event *ret);
 void rig_answer_read(struct rig *g);
+/* What waits to be read or written ends like this, and changed nothing. The error names the call. */
+void rig_end_prepare(struct rig *g, enum call_outcome outcome);
+void rig_end_read(struct rig *g, enum call_outcome outcome);
+void rig_end_write(struct rig *g, enum call_outcome outcome);
 void rig_answer_write(struct rig *g, enum fate fate);
 void rig_answer_poll(struct rig *g);
 void rig_answer_gate(struct rig *g, enum call_outcome outcome);
@@ -99,6 +117,9 @@ void rig_deliver_late(struct rig *g);
 void rig_human(struct rig *g, struct alias_target target);
 /* Answers everything well and moves time to the next timer, until nothing happens or the phase is reached. */
 bool rig_run_until(struct rig *g, enum rollout_phase phase);
+/* Turns until a write is asked for, or until so many weights have landed. */
+void rig_run_to_write(struct rig *g);
+void rig_run_to_weight(struct rig *g, size_t n);
 /* One turn of that: answers what waits, or else moves time. Returns false when nothing is left to do. */
 bool rig_turn(struct rig *g);
 /* A crash: the state survives, what was under way is forgotten by us (not by AWS). */

@@ -18,14 +18,6 @@ static void start_with(struct rig *g, bool pre, bool post)
 	rig_simple(g, EVENT_START);
 }
 
-static void assert_phase(const struct rig *g, enum rollout_phase phase)
-{
-	if (g->r.phase != phase)
-		print_message("phase %s: %s / %s / %s\n", rollout_phase_name(g->r.phase), g->r.reason, g->r.why,
-			      g->r.trouble);
-	assert_string_equal(rollout_phase_name(g->r.phase), rollout_phase_name(phase));
-}
-
 /* Everything happens but the gate's answer, until it is asked. */
 static void run_to_gate(struct rig *g)
 {
@@ -45,14 +37,14 @@ static void nothing_moves_before_the_first_gate(void **state)
 	start_with(&g, true, false);
 	run_to_gate(&g);
 	assert_int_equal(g.gate, GATE_PRE);
-	assert_phase(&g, PHASE_PREPARING);
+	rig_assert_phase(&g, PHASE_PREPARING);
 	assert_non_null(strstr(g.r.reason, "pre-traffic hook"));
 	assert_int_equal(g.writes, 0);
 	rig_simple(&g, EVENT_TIMER);
 	assert_int_equal(g.gates_asked, 1);
 	assert_int_equal(g.writes, 0);
 	rig_answer_gate(&g, CALL_OK);
-	assert_phase(&g, PHASE_PROGRESSING);
+	rig_assert_phase(&g, PHASE_PROGRESSING);
 	assert_true(g.has_write);
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
 	assert_int_equal(g.gates_asked, 1);
@@ -67,7 +59,7 @@ static void a_refusal_ends_it_before_any_traffic(void **state)
 	start_with(&g, true, false);
 	run_to_gate(&g);
 	rig_answer_gate(&g, CALL_REFUSED);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_string_equal(g.r.reason, "the hook said no");
 	assert_int_equal(g.writes, 0);
 	assert_false(g.quarantined_effect);
@@ -107,12 +99,12 @@ static void a_rollback_does_not_wait_for_the_first_gate(void **state)
 	start_with(&g, true, false);
 	run_to_gate(&g);
 	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_int_equal(g.cancelled_seq, g.gate_seq);
 	stale = g.r.stale;
 	rig_answer_gate(&g, CALL_OK);
 	assert_int_equal(g.r.stale, stale + 1);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_int_equal(g.writes, 0);
 	rig_deinit(&g);
 }
@@ -125,7 +117,7 @@ static void newer_content_does_not_wait_for_a_gate(void **state)
 	start_with(&g, true, false);
 	run_to_gate(&g);
 	rig_simple(&g, EVENT_SUPERSEDED);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_int_equal(g.cancelled_seq, g.gate_seq);
 	rig_deinit(&g);
 }
@@ -139,7 +131,7 @@ static void a_pause_does_not_stop_a_gate(void **state)
 	assert_int_equal(rig_command(&g, COMMAND_PAUSE), ANSWER_DONE);
 	run_to_gate(&g);
 	rig_answer_gate(&g, CALL_OK);
-	assert_phase(&g, PHASE_PAUSED);
+	rig_assert_phase(&g, PHASE_PAUSED);
 	assert_int_equal(g.writes, 0);
 	assert_int_equal(rig_command(&g, COMMAND_RESUME), ANSWER_DONE);
 	assert_true(g.has_write);
@@ -173,14 +165,14 @@ static void no_success_before_the_last_gate(void **state)
 	start_with(&g, false, true);
 	run_to_gate(&g);
 	assert_int_equal(g.gate, GATE_POST);
-	assert_phase(&g, PHASE_BAKING);
+	rig_assert_phase(&g, PHASE_BAKING);
 	assert_int_equal(g.alias.target.version, 2);
 	landed = g.now.boot_ms;
 	/* The bake goes on meanwhile, but its end is not enough. */
 	for (int i = 0; i < 60; i++)
 		assert_true(rig_turn(&g));
 	assert_true(g.now.boot_ms - landed > 20 * MS_PER_MINUTE);
-	assert_phase(&g, PHASE_BAKING);
+	rig_assert_phase(&g, PHASE_BAKING);
 	assert_int_equal(g.gates_asked, 1);
 	g.gate_takes_long = false;
 	rig_answer_gate(&g, CALL_OK);
@@ -200,7 +192,7 @@ static void without_a_final_bake_the_gate_is_the_end(void **state)
 	g.spec.post_gate = true;
 	rig_simple(&g, EVENT_START);
 	run_to_gate(&g);
-	assert_phase(&g, PHASE_BAKING);
+	rig_assert_phase(&g, PHASE_BAKING);
 	opened = g.now.boot_ms;
 	g.gate_takes_long = false;
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
@@ -219,10 +211,10 @@ static void promotes_do_not_skip_the_last_gate(void **state)
 	run_to_gate(&g);
 	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
 	assert_int_equal(rig_command(&g, COMMAND_PROMOTE_FULL), ANSWER_DONE);
-	assert_phase(&g, PHASE_BAKING);
+	rig_assert_phase(&g, PHASE_BAKING);
 	for (int i = 0; i < 20; i++)
 		(void)rig_turn(&g);
-	assert_phase(&g, PHASE_BAKING);
+	rig_assert_phase(&g, PHASE_BAKING);
 	rig_answer_gate(&g, CALL_OK);
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
 	rig_deinit(&g);
@@ -236,7 +228,7 @@ static void a_refusal_at_the_end_goes_home(void **state)
 	start_with(&g, false, true);
 	run_to_gate(&g);
 	rig_answer_gate(&g, CALL_REFUSED);
-	assert_phase(&g, PHASE_ROLLING_BACK);
+	rig_assert_phase(&g, PHASE_ROLLING_BACK);
 	assert_true(rig_run_until(&g, PHASE_ROLLED_BACK));
 	assert_string_equal(g.r.reason, "the hook said no");
 	assert_int_equal(g.alias.target.version, 1);
@@ -253,7 +245,7 @@ static void a_refusal_at_the_end_may_pause(void **state)
 	g.spec.on_failure = SPEC_PAUSE;
 	run_to_gate(&g);
 	rig_answer_gate(&g, CALL_REFUSED);
-	assert_phase(&g, PHASE_PAUSED);
+	rig_assert_phase(&g, PHASE_PAUSED);
 	for (int i = 0; i < 20; i++)
 		(void)rig_turn(&g);
 	assert_int_equal(g.gates_asked, 1);
@@ -276,7 +268,7 @@ static void failure_goes_home_past_the_last_gate(void **state)
 	g.canary_errors = 300;
 	for (int i = 0; i < 30 && g.r.phase == PHASE_BAKING; i++)
 		(void)rig_turn(&g);
-	assert_phase(&g, PHASE_ROLLING_BACK);
+	rig_assert_phase(&g, PHASE_ROLLING_BACK);
 	assert_true(g.has_write);
 	assert_true(g.write.home);
 	assert_int_equal(g.cancelled_seq, g.gate_seq);
@@ -295,7 +287,7 @@ static void a_hold_does_not_wait_for_the_last_gate(void **state)
 	g.metrics_unreadable = true;
 	for (int i = 0; i < 200 && g.r.phase == PHASE_BAKING; i++)
 		(void)rig_turn(&g);
-	assert_phase(&g, PHASE_PAUSED);
+	rig_assert_phase(&g, PHASE_PAUSED);
 	assert_int_equal(g.r.pause, PAUSE_HOLD_LIMIT);
 	assert_int_equal(g.gates_asked, 1);
 	rig_deinit(&g);
@@ -315,7 +307,7 @@ static void publishing_is_waited_for_an_hour(void **state)
 	rig_simple(&g, EVENT_START);
 	for (int i = 0; i < 1200; i++)
 		assert_true(rig_turn(&g));
-	assert_phase(&g, PHASE_PREPARING);
+	rig_assert_phase(&g, PHASE_PREPARING);
 	assert_string_equal(g.r.reason, "publishes a version of hello");
 	assert_string_equal(g.r.trouble, "");
 	assert_true(g.now.boot_ms - began > 40 * MS_PER_MINUTE);
@@ -365,7 +357,7 @@ static void a_version_soaks_before_it_is_taken(void **state)
 
 	(void)state;
 	start_soaking(&g, 2 * MS_PER_HOUR);
-	assert_phase(&g, PHASE_PREPARING);
+	rig_assert_phase(&g, PHASE_PREPARING);
 	assert_non_null(strstr(g.r.reason, "waits until version 2 has been on test for 2h (until "));
 	assert_int_equal(g.r.canary, 0);
 	assert_true(g.timer_boot_ms <= g.now.boot_ms + MS_PER_MINUTE);
@@ -447,7 +439,7 @@ static void clock_jumps_do_not_change_the_soak(void **state)
 		g.now.unix_ms += jumps[i % 3];
 		for (int n = 0; n < 2; n++)
 			(void)rig_turn(&g);
-		assert_phase(&g, PHASE_PREPARING);
+		rig_assert_phase(&g, PHASE_PREPARING);
 	}
 	(void)soak(&g);
 	assert_in_range(g.now.boot_ms - from, MS_PER_HOUR, MS_PER_HOUR + MS_PER_MINUTE);
@@ -494,7 +486,7 @@ static void the_canary_gets_what_the_stable_version_has(void **state)
 	(void)rig_turn(&g); /* to its time */
 	g.provision_state = PROVISION_IN_PROGRESS;
 	rig_answer_prepare(&g);
-	assert_phase(&g, PHASE_PREPARING);
+	rig_assert_phase(&g, PHASE_PREPARING);
 	assert_int_equal(g.writes, 0);
 	assert_non_null(strstr(g.r.trouble, "provisioned concurrency is not active yet"));
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
@@ -557,7 +549,7 @@ static void too_little_of_somebody_elses_is_refused(void **state)
 	g.provision_state = PROVISION_READY;
 	rig_simple(&g, EVENT_START);
 	rig_answer_prepare(&g);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_non_null(strstr(g.r.reason, "of 3, the stable version 10"));
 	assert_true(rollout_settled(&g.r));
 	rig_deinit(&g);
@@ -573,7 +565,7 @@ static void what_aws_could_not_give_ends_it(void **state)
 	(void)rig_turn(&g);
 	g.provision_state = PROVISION_FAILED;
 	rig_answer_prepare(&g);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_non_null(strstr(g.r.reason, "could not give"));
 	assert_true(g.has_release);
 	assert_int_equal(g.release_version, 2);
@@ -587,7 +579,7 @@ static void a_refused_request_leaves_nothing_to_release(void **state)
 	(void)state;
 	start_provisioned(&g);
 	rig_answer_provision(&g, CALL_REFUSED, false);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_true(rollout_settled(&g.r));
 	rig_deinit(&g);
 	/* … unless an earlier one may have taken effect. */
@@ -596,7 +588,7 @@ static void a_refused_request_leaves_nothing_to_release(void **state)
 	while (!g.has_provision)
 		assert_true(rig_turn(&g));
 	rig_answer_provision(&g, CALL_REFUSED, false);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_true(g.has_release);
 	rig_answer_release(&g, CALL_NOT_FOUND, false);
 	assert_true(rollout_settled(&g.r));
@@ -611,7 +603,7 @@ static void a_rollback_waits_for_the_request_before_it_releases(void **state)
 	(void)state;
 	start_provisioned(&g);
 	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_int_equal(g.cancelled_seq, g.provision_seq);
 	assert_false(g.has_release);
 	assert_false(rollout_settled(&g.r));
@@ -639,7 +631,7 @@ static void a_release_is_tried_until_it_holds(void **state)
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
 	for (int i = 0; i < 5; i++) {
 		rig_answer_release(&g, CALL_UNAVAILABLE, false);
-		assert_phase(&g, PHASE_SUCCEEDED);
+		rig_assert_phase(&g, PHASE_SUCCEEDED);
 		assert_string_not_equal(g.r.trouble, "");
 		while (!g.has_release)
 			assert_true(rig_turn(&g));
@@ -717,7 +709,7 @@ static void steps_on_a_provisioned_alias_are_refused(void **state)
 	g.alias_provisioned = true;
 	rig_simple(&g, EVENT_START);
 	rig_answer_prepare(&g);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	assert_non_null(strstr(g.r.reason, "put it on the version instead"));
 	rig_deinit(&g);
 }
@@ -743,7 +735,7 @@ static void awss_own_weights_are_waited_out(void **state)
 	start_moving(&g);
 	for (int i = 0; i < 20; i++)
 		assert_true(rig_turn(&g));
-	assert_phase(&g, PHASE_PROMOTING);
+	rig_assert_phase(&g, PHASE_PROMOTING);
 	assert_int_equal(rollout_weight_bp(&g.r), 0);
 	assert_non_null(strstr(g.r.trouble, "moving the alias's provisioned concurrency to version 2"));
 	assert_int_equal(g.writes, 1);
@@ -785,11 +777,11 @@ static void a_rollback_out_of_a_move(void **state)
 	g.alias.target = (struct alias_target){1, 2, WEIGHT_BP_MAX};
 	for (int i = 0; i < 6; i++)
 		assert_true(rig_turn(&g));
-	assert_phase(&g, PHASE_ROLLING_BACK);
+	rig_assert_phase(&g, PHASE_ROLLING_BACK);
 	g.alias.target = (struct alias_target){.version = 1};
 	while (!rollout_ended(&g.r))
 		assert_true(rig_turn(&g));
-	assert_phase(&g, PHASE_ROLLED_BACK);
+	rig_assert_phase(&g, PHASE_ROLLED_BACK);
 	rig_deinit(&g);
 }
 

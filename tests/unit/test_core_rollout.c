@@ -22,14 +22,6 @@ static void assert_weights(const struct rig *g, const uint32_t *want, size_t n)
 		assert_int_equal(g->weights[i], want[i]);
 }
 
-static void assert_phase(const struct rig *g, enum rollout_phase phase)
-{
-	if (g->r.phase != phase)
-		print_message("phase %s: %s / %s / %s\n", rollout_phase_name(g->r.phase), g->r.reason, g->r.why,
-			      g->r.trouble);
-	assert_string_equal(rollout_phase_name(g->r.phase), rollout_phase_name(phase));
-}
-
 static void goes_through_all_steps(void **state)
 {
 	struct rig g;
@@ -190,7 +182,7 @@ static void unreadable_metrics_never_pass(void **state)
 	g.spec.analysis.on_hold_limit = SPEC_ROLLBACK;
 	rig_simple(&g, EVENT_START);
 	(void)rig_run_until(&g, PHASE_ROLLED_BACK);
-	assert_phase(&g, PHASE_ROLLED_BACK);
+	rig_assert_phase(&g, PHASE_ROLLED_BACK);
 	assert_int_equal(g.n_weights, 2);
 	assert_false(g.quarantined_effect);
 	rig_deinit(&g);
@@ -270,7 +262,7 @@ static void pause_and_resume(void **state)
 	while (g.n_weights < 1)
 		(void)rig_turn(&g);
 	assert_int_equal(rig_command(&g, COMMAND_PAUSE), ANSWER_DONE);
-	assert_phase(&g, PHASE_PAUSED);
+	rig_assert_phase(&g, PHASE_PAUSED);
 	assert_int_equal(rig_command(&g, COMMAND_PAUSE), ANSWER_ALREADY);
 	for (int i = 0; i < 50; i++)
 		(void)rig_turn(&g);
@@ -295,7 +287,7 @@ static void promote_takes_the_next_step(void **state)
 	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
 	rig_answer_write(&g, FATE_OK);
 	assert_weights(&g, want, 2);
-	assert_phase(&g, PHASE_PROGRESSING);
+	rig_assert_phase(&g, PHASE_PROGRESSING);
 	assert_false(g.has_write); /* one step, not two */
 	rig_deinit(&g);
 }
@@ -312,7 +304,7 @@ static void promote_full_goes_to_the_end(void **state)
 	assert_int_equal(rig_command(&g, COMMAND_PROMOTE_FULL), ANSWER_DONE);
 	rig_answer_write(&g, FATE_OK);
 	assert_weights(&g, want, 2);
-	assert_phase(&g, PHASE_SUCCEEDED);
+	rig_assert_phase(&g, PHASE_SUCCEEDED);
 	rig_deinit(&g);
 }
 
@@ -324,7 +316,7 @@ static void start_manual_waits(void **state)
 	rig_init(&g);
 	g.spec.start_manual = true;
 	rig_simple(&g, EVENT_START);
-	assert_phase(&g, PHASE_PENDING);
+	rig_assert_phase(&g, PHASE_PENDING);
 	assert_false(g.has_prepare);
 	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
 	assert_true(rollout_may_start(&g.spec, &g.r));
@@ -377,7 +369,7 @@ static void lost_answers_are_looked_up(void **state)
 				else
 					(void)rig_turn(&g);
 			}
-			assert_phase(&g, PHASE_SUCCEEDED);
+			rig_assert_phase(&g, PHASE_SUCCEEDED);
 			assert_weights(&g, want, 3);
 			rig_deinit(&g);
 		}
@@ -475,7 +467,7 @@ static void resume_after_block_goes_on_from_there(void **state)
 	assert_true(rig_run_until(&g, PHASE_BLOCKED));
 	assert_int_equal(rig_command(&g, COMMAND_RESUME), ANSWER_DONE);
 	(void)rig_turn(&g);
-	assert_phase(&g, PHASE_BLOCKED); /* version 9 is nothing to go on from */
+	rig_assert_phase(&g, PHASE_BLOCKED); /* version 9 is nothing to go on from */
 	assert_true(g.human_wrote);
 	rig_deinit(&g);
 }
@@ -488,7 +480,7 @@ static void leftovers_block_before_the_start(void **state)
 	start(&g);
 	g.alias.target = (struct alias_target){1, 5, 1000};
 	rig_answer_prepare(&g);
-	assert_phase(&g, PHASE_BLOCKED);
+	rig_assert_phase(&g, PHASE_BLOCKED);
 	assert_int_equal(g.writes, 0);
 	rig_human(&g, (struct alias_target){.version = 1}); /* cleared by hand */
 	assert_int_equal(rig_command(&g, COMMAND_RESUME), ANSWER_DONE);
@@ -555,7 +547,7 @@ static void supersede_goes_home_without_quarantine(void **state)
 
 	rig_init(&g);
 	rig_simple(&g, EVENT_SUPERSEDED);
-	assert_phase(&g, PHASE_FAILED);
+	rig_assert_phase(&g, PHASE_FAILED);
 	rig_deinit(&g);
 }
 
@@ -647,7 +639,7 @@ static void stale_answers_change_nothing(void **state)
 		(void)rig_turn(&g);
 	rig_event(&g, &old);
 	assert_int_equal(g.r.stale, 1);
-	assert_phase(&g, PHASE_PROGRESSING);
+	rig_assert_phase(&g, PHASE_PROGRESSING);
 	rig_deinit(&g);
 }
 
