@@ -12,12 +12,13 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELPER_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 # The simulator's parts that unit tests look at by themselves.
 SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c
+SIMULATOR_SRC := $(wildcard tests/sim/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 FAULT_SRC := $(wildcard tests/fault/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELPER_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
 ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC) \
-	$(SIMULATOR_LIB_SRC) $(FAULT_SRC)
+	$(SIMULATOR_SRC) $(FAULT_SRC)
 FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(FUZZ_HELPER_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -30,6 +31,7 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 # rolloutd with a part of it broken on purpose, for tests that must see it.
 FAULT_BIN := $(patsubst tests/fault/%.c,$(BUILD)/fault/%/rolloutd,$(FAULT_SRC))
 HAMMER := $(BUILD)/bench/hammer
+SIMULATOR := $(BUILD)/sim/rollout-sim
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 # The same targets with a main that only reads files, for every compiler.
 REPLAY_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SRC))
@@ -83,7 +85,7 @@ $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@echo $(ALL_SRC) | cmp -s - $@ || echo $(ALL_SRC) >$@
 FORCE:
-.PHONY: FORCE lint-now bench-programs fault-programs fuzz-programs replay-programs hammer
+.PHONY: FORCE lint-now bench-programs fault-programs fuzz-programs replay-programs hammer simulator
 
 # --- rules ---
 
@@ -92,6 +94,7 @@ unit-programs: $(UNIT_BIN)
 bench-programs: $(BENCH_BIN)
 fault-programs: $(FAULT_BIN)
 hammer: $(HAMMER)
+simulator: $(SIMULATOR)
 fuzz-programs: $(FUZZ_BIN)
 replay-programs: $(REPLAY_BIN)
 
@@ -103,7 +106,7 @@ $(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBROLLOUT)
 $(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
 UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
-$(BUILD)/tests/test_sim_disk: $(call obj,$(SIMULATOR_LIB_SRC))
+$(BUILD)/tests/test_sim_disk $(BUILD)/tests/test_store_crash: $(call obj,$(SIMULATOR_LIB_SRC))
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
 # Before the library, so that what it has of the same names is not taken.
 $(FAULT_BIN): $(BUILD)/fault/%/rolloutd: $(BUILD)/tests/fault/%.o $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
@@ -113,6 +116,7 @@ FUZZ_CTL_SRC := $(filter-out daemon/cli/main.c daemon/cli/client.c daemon/cli/fo
 $(BUILD)/fuzz/fuzz_ctl $(BUILD)/replay/fuzz_ctl: $(call obj,$(FUZZ_CTL_SRC))
 # Targets whose inputs have JSON in them.
 $(patsubst %,$(BUILD)/fuzz/fuzz_%,aws control ctl hook localaws record): $(call obj,tests/fuzz/json_mutator.c)
+$(SIMULATOR): $(call obj,$(SIMULATOR_SRC)) $(LIBSIM) $(LIBROLLOUT)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_OBJ) $(LIBDAEMON) $(LIBSIM) $(LIBROLLOUT)
 $(REPLAY_BIN): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(call obj,tests/fuzz/replay.c) $(FUZZ_OBJ) $(LIBDAEMON) \
 	$(LIBSIM) $(LIBROLLOUT)
@@ -125,7 +129,7 @@ $(LIBROLLOUT) $(LIBSIM) $(LIBDAEMON): $(BUILD)/sources
 $(PROGRAMS): $(BUILD)/sources
 	$(say) LD $@
 	$(link)
-$(UNIT_BIN) $(BENCH_BIN) $(FAULT_BIN) $(FUZZ_BIN) $(REPLAY_BIN): $(BUILD)/sources
+$(UNIT_BIN) $(BENCH_BIN) $(FAULT_BIN) $(FUZZ_BIN) $(REPLAY_BIN) $(SIMULATOR): $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(link) $(if $(filter $(UNIT_BIN),$@),-lcmocka)
