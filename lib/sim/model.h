@@ -30,7 +30,7 @@
 #define KEYS_MAX      64
 #define USERS_MAX     1000000 /* of one alias's traffic */
 #define BODY_MAX      (64 * 1024)
-#define TICK_MS	      100 /* traffic is drawn in slices of this length */
+#define SLICE_MS      100 /* traffic is drawn in slices of this length, if nobody asks for another */
 #define LIST_PAGE     50  /* Lambda lists at most so many a page */
 
 /* How a version answers. */
@@ -207,6 +207,7 @@ struct world {
 	bool started;	      /* the time has been told at least once */
 	bool virtual_clock;
 	int64_t now_ms;		/* the world's time */
+	int64_t slice_ms;	/* length of a slice of traffic */
 	int64_t tick_ms;	/* start of the next slice of traffic */
 	struct table functions; /* name -> struct function */
 	struct gateway_apis gateway;

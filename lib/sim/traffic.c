@@ -194,9 +194,9 @@ static uint64_t draw_poisson(struct prng *p, double mean)
 	return n;
 }
 
-static uint64_t draw_arrivals(struct traffic *t)
+static uint64_t draw_arrivals(struct traffic *t, int64_t slice_ms)
 {
-	double mean = t->rps * TICK_MS / 1000;
+	double mean = t->rps * (double)slice_ms / 1000;
 	if (!t->even)
 		return draw_poisson(&t->prng, mean);
 	t->owed += mean;
@@ -209,7 +209,7 @@ static void traffic_slice(struct world *w, struct traffic *t, int64_t start_ms)
 {
 	struct function *f = model_function(w, t->function);
 	struct alias *a = f ? model_alias(f, t->alias) : NULL;
-	uint64_t n = draw_arrivals(t);
+	uint64_t n = draw_arrivals(t, w->slice_ms);
 	if (!a || !n)
 		return;
 	model_settle(w, f);

@@ -18,7 +18,7 @@ struct request_result {
  * `user` NULL: nobody in particular. */
 void traffic_invoke(struct world *w, struct function *f, struct alias *alias, struct version *version,
 		    const uint64_t *user, struct request_result *ret);
-/* One slice of generated traffic, which starts at start_ms and is TICK_MS long. */
+/* One slice of generated traffic, which starts at start_ms and is w->slice_ms long. */
 void traffic_tick(struct world *w, int64_t start_ms);
 /* False when there are TRAFFIC_MAX; one for the same alias is replaced. Copies the names. */
 bool traffic_set(struct world *w, const char *function, const char *alias, double rps, bool even, uint64_t users);

@@ -18,7 +18,7 @@
 struct world *world_new(uint64_t seed)
 {
 	struct world *w = mem_alloc(sizeof(*w));
-	*w = (struct world){.signatures = true, .invoke_delay = true, .signer = sigv4_signer_new()};
+	*w = (struct world){.signatures = true, .invoke_delay = true, .signer = sigv4_signer_new(), .slice_ms = SLICE_MS};
 	world_file_defaults(w, seed);
 	return w;
 }
@@ -78,6 +78,12 @@ void world_serve_admin(struct world *w, bool served)
 	w->admin = served;
 }
 
+void world_draw_traffic_in(struct world *w, int64_t slice_ms)
+{
+	require(!w->started && slice_ms > 0);
+	w->slice_ms = slice_ms;
+}
+
 static bool traffic_flows(const struct world *w)
 {
 	for (size_t i = 0; i < w->n_traffic; i++)
@@ -109,7 +115,7 @@ static void run_late(struct world *w, size_t index)
 static void advance_to(struct world *w, int64_t target_ms)
 {
 	if (target_ms - w->tick_ms > CATCH_UP_MS)
-		w->tick_ms = target_ms - target_ms % TICK_MS - CATCH_UP_MS;
+		w->tick_ms = target_ms - target_ms % w->slice_ms - CATCH_UP_MS;
 	for (;;) {
 		size_t late = first_late(w);
 		int64_t late_ms = late < w->n_late ? w->late[late].due_ms : INT64_MAX;
@@ -123,7 +129,7 @@ static void advance_to(struct world *w, int64_t target_ms)
 			w->now_ms = next_ms;
 		if (tick_ms == next_ms) {
 			traffic_tick(w, w->tick_ms);
-			w->tick_ms += TICK_MS;
+			w->tick_ms += w->slice_ms;
 		} else if (late_ms == next_ms) {
 			run_late(w, late);
 		} else {
@@ -134,7 +140,7 @@ static void advance_to(struct world *w, int64_t target_ms)
 		w->now_ms = target_ms;
 	/* Traffic that begins later begins then, and not in the past. */
 	if (!traffic_flows(w) && w->tick_ms <= w->now_ms)
-		w->tick_ms = w->now_ms - w->now_ms % TICK_MS + TICK_MS;
+		w->tick_ms = w->now_ms - w->now_ms % w->slice_ms + w->slice_ms;
 }
 
 void world_tell_time(struct world *w, struct instant now)
@@ -142,7 +148,7 @@ void world_tell_time(struct world *w, struct instant now)
 	if (!w->started) {
 		w->started = true;
 		w->now_ms = now.unix_ms;
-		w->tick_ms = now.unix_ms - now.unix_ms % TICK_MS + TICK_MS;
+		w->tick_ms = now.unix_ms - now.unix_ms % w->slice_ms + w->slice_ms;
 	}
 }
 
@@ -198,4 +204,21 @@ int world_load(struct world *w, const char *text, size_t len, struct instant now
 		w->file_len = len;
 	}
 	return 0;
+}
+
+bool world_look_at_alias(const struct world *w, const char *function, const char *alias, struct world_alias *ret)
+{
+	const struct function *f = model_function(w, function);
+	const struct alias *a = f ? model_alias(f, alias) : NULL;
+	if (!a)
+		return false;
+	*ret = (struct world_alias){a->now.version, a->now.extra_version, a->now.extra_weight, {0}};
+	text_copy(ret->revision, sizeof(ret->revision), a->now.revision);
+	return true;
+}
+
+void world_count_faults(const struct world *w, void (*cb)(void *ctx, const char *fault, uint64_t struck), void *ctx)
+{
+	for (size_t i = 0; i < w->faults.len; i++)
+		cb(ctx, fault_kind_name(w->faults.items[i].kind), w->faults.items[i].struck);
 }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/http.h"
 #include "base/mem.h"
+#include "core/alias.h"
 #include "plan/diag.h"
 
 #define WORLD_ACCOUNT	    "123456789012"
@@ -41,6 +42,9 @@ void world_serve_admin(struct world *w, bool served);
  * unchanged in a way that must not be relied on: load a fresh one.
  */
 must_use int world_load(struct world *w, const char *text, size_t len, struct instant now, struct diags *diags);
+/* Traffic is drawn in slices of that length; 100 ms at first. Coarser ones are quicker, and see a change of an alias
+ * up to a slice late. Before anything else is asked of the world. */
+void world_draw_traffic_in(struct world *w, int64_t slice_ms);
 
 enum world_fate {
 	WORLD_ANSWER,	/* send the response, delay_ms after the request */
@@ -71,3 +75,17 @@ void world_advance(struct world *w, struct instant now);
 /* The world's time when something is due next that nobody will ask for; INT64_MAX: nothing. */
 int64_t world_next_ms(const struct world *w);
 int64_t world_time_ms(const struct world *w);
+
+/* --- for who looks on from outside: no call of anybody's, and counted nowhere --- */
+
+struct world_alias {
+	uint64_t version;
+	uint64_t extra_version; /* VERSION_LATEST: none */
+	double extra_weight;	/* 0 … 1 */
+	char revision[REVISION_SIZE];
+};
+
+/* What the alias holds now; false: there is none. */
+bool world_look_at_alias(const struct world *w, const char *function, const char *alias, struct world_alias *ret);
+/* How often each of the faults on request has struck so far. */
+void world_count_faults(const struct world *w, void (*cb)(void *ctx, const char *fault, uint64_t struck), void *ctx);

@@ -344,6 +344,12 @@ static void die(struct disk_process *p)
 	disk_vfs_let_go(p);
 }
 
+void disk_lose_lock(struct disk_process *p)
+{
+	if (p->lock)
+		p->lock->owner = NULL;
+}
+
 void disk_crash(struct disk *d)
 {
 	d->counts.crashes++;

@@ -51,6 +51,8 @@ bool disk_process_is_dead(const struct disk_process *p);
 
 void disk_crash(struct disk *d);	/* power cut: all processes are dead, and the boot is another one */
 void disk_kill(struct disk_process *p); /* its locks are free; what it has written stays */
+/* Its lock is free though it lives, as when an operator has deleted the lock's file. */
+void disk_lose_lock(struct disk_process *p);
 /* The same in the midst of the n-th operation from now, 1 being the next one; 0: not at all. A write that is met may
  * have happened in part. */
 void disk_crash_at(struct disk *d, uint64_t n);

@@ -1,0 +1,411 @@
+/* See checker.h. The rules about single writes are in checker_write.c. */
+#include "tests/sim/checker_inner.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tests/sim/evidence.h"
+
+const char *violation_name(enum violation_kind k)
+{
+	static const char *const names[] = {
+	    "none",
+	    "1 intent first",
+	    "2 only asked-for weights",
+	    "3 no advance without evidence",
+	    "4 failure goes home",
+	    "5 never over another writer",
+	    "6 one writer at a time",
+	    "7 a crash costs nothing",
+	    "8 the end is clean",
+	    "9 no secret",
+	    "10 bounded",
+	    "everything ends",
+	};
+
+	return names[k];
+}
+
+void checker_fail(struct checker *c, enum violation_kind kind, const char *fmt, ...)
+{
+	va_list args;
+
+	if (c->violation.kind != VIOLATION_NONE)
+		return;
+	c->violation.kind = kind;
+	c->violation.at_ms = c->s->now_ms;
+	va_start(args, fmt);
+	(void)vsnprintf(c->violation.text, sizeof(c->violation.text), fmt, args);
+	va_end(args);
+	trace_note(&c->s->trace, c->s->now_ms, "VIOLATION", c->violation.text);
+}
+
+void checker_begin(struct checker *c, struct simulation *s)
+{
+	*c = (struct checker){.s = s, .evidence = evidence_new()};
+	checker_look(c);
+	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
+		c->aliases[i].writer = WRITER_NOBODY;
+}
+
+void checker_end(struct checker *c)
+{
+	evidence_free(c->evidence);
+	c->evidence = NULL;
+}
+
+/* --- rollouts --- */
+
+static struct checked_rollout *find(struct checker *c, unsigned name, uint64_t attempt)
+{
+	for (size_t i = 0; i < c->n_rollouts; i++) {
+		if (c->rollouts[i].name == name && c->rollouts[i].attempt == attempt)
+			return &c->rollouts[i];
+	}
+	return NULL;
+}
+
+static unsigned name_index(const char *name)
+{
+	for (unsigned i = 0; i < SCRIPT_NAMES; i++) {
+		if (strcmp(script_names[i], name) == 0)
+			return i;
+	}
+	return SCRIPT_NAMES;
+}
+
+/* Which of the script's plans it runs is told by the content's hash. */
+static const struct script_plan *plan_of(const struct checker *c, const char *hash)
+{
+	for (size_t i = 0; i < c->s->script->n_plans; i++) {
+		if (strcmp(c->s->plan_hashes[i], hash) == 0)
+			return &c->s->script->plans[i];
+	}
+	return NULL;
+}
+
+struct checked_rollout *checker_rollout(struct checker *c, const struct item *i)
+{
+	unsigned name = name_index(i->name);
+	struct checked_rollout *r = find(c, name, i->attempt);
+	const struct script_plan *plan = i->plan ? plan_of(c, i->plan->hash) : NULL;
+
+	if (!r) {
+		if (!plan || name == SCRIPT_NAMES || c->n_rollouts == CHECKER_ROLLOUTS) {
+			checker_fail(c, VIOLATION_WEIGHT, "%s#%llu runs what no plan says", i->name,
+				     (unsigned long long)i->attempt);
+			return NULL;
+		}
+		r = &c->rollouts[c->n_rollouts++];
+		*r = (struct checked_rollout){
+		    .name = name, .attempt = i->attempt, .plan = plan, .last_step = -1, .phase = PHASE_PENDING};
+	}
+	r->row = i->id;
+	return r;
+}
+
+/* --- what others do --- */
+
+static void must_go_home(struct checker *c, struct checked_rollout *r, bool durable, const char *reason)
+{
+	if (r->must_go_home && (r->home_durable || !durable))
+		return;
+	r->must_go_home = true;
+	r->home_durable = durable;
+	(void)text_copy(r->home_reason, sizeof(r->home_reason), reason);
+	trace_note(&c->s->trace, c->s->now_ms, "must go home", reason);
+}
+
+void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool supersedes)
+{
+	const struct item *newest = strmap_get(&h->engine->by_name, script_names[name]);
+	struct checked_rollout *r = newest ? checker_rollout(c, newest) : NULL;
+
+	if (!r)
+		return;
+	r->accepted = true;
+	for (size_t i = 0; i < c->n_rollouts && supersedes; i++) {
+		struct checked_rollout *older = &c->rollouts[i];
+
+		if (older->name == name && older->attempt < r->attempt && !older->ended)
+			must_go_home(c, older, true, "a newer plan has taken its place");
+	}
+}
+
+void checker_commanded(struct checker *c, struct host *h, unsigned name, uint64_t attempt, enum rollout_command command)
+{
+	struct checked_rollout *r;
+
+	for (const struct item *i = strmap_get(&h->engine->by_name, script_names[name]); i; i = i->older)
+		(void)checker_rollout(c, i);
+	r = find(c, name, attempt);
+	if (!r)
+		return;
+	switch (command) {
+	case COMMAND_ROLLBACK:
+		r->ended = false; /* one that had succeeded is opened again */
+		r->word = true;
+		must_go_home(c, r, true, "an operator rolled it back");
+		break;
+	case COMMAND_RESUME:
+		r->word = true;
+		break;
+	case COMMAND_PROMOTE_FULL:
+		r->full = true;
+		r->by_hand = true;
+		break;
+	case COMMAND_PROMOTE:
+		r->by_hand = true;
+		break;
+	case COMMAND_PAUSE:
+		break;
+	}
+}
+
+void checker_human(struct checker *c, unsigned alias)
+{
+	struct checked_alias *a = &c->aliases[alias];
+
+	a->touched = true;
+	a->before_human = a->holds;
+	for (size_t i = 0; i < c->n_rollouts; i++) {
+		if (c->rollouts[i].plan->alias == alias)
+			c->rollouts[i].word = false;
+	}
+}
+
+/* --- evidence --- */
+
+static int64_t floor_to(int64_t value, int64_t unit)
+{
+	return value - value % unit;
+}
+
+/* Whether what the daemon has been told says that the canary fails, by the plan's own words. */
+static bool told_to_fail(const struct checker *c, const struct checked_rollout *r, const struct item *i,
+			 int64_t now_unix_ms)
+{
+	const struct script_plan *p = r->plan;
+	const struct evidence_window w = {
+	    .alias = p->alias,
+	    .version = p->version,
+	    .period_ms = p->period_ms,
+	    .from_unix_ms = floor_to(i->state.first_traffic_unix_ms, p->period_ms),
+	    .until_unix_ms = floor_to(now_unix_ms - p->settle_ms, p->period_ms),
+	};
+	struct evidence_counts all = evidence_count(c->evidence, &w, true);
+
+	if (all.invocations >= p->metric_min_invocations && all.errors * 100 > all.invocations * p->max_rate_percent)
+		return true;
+	return evidence_period_exceeds(c->evidence, &w, p->max_rate_percent, p->metric_min_invocations);
+}
+
+void checker_delivered(struct checker *c, struct host *h, const struct delivery *d)
+{
+	evidence_take(c->evidence, d, host_now(h).unix_ms);
+	for (const struct item *i = h->engine->first; i; i = i->next) {
+		struct checked_rollout *r = checker_rollout(c, i);
+		bool watched = !i->unreadable && i->state.first_traffic_unix_ms != 0 && i->state.goal == GOAL_FORWARD &&
+			       !rollout_ended(&i->state) && i->state.phase != PHASE_BLOCKED && i->state.poll_pending;
+
+		if (!r || !watched || r->plan->failure_pauses || i->state.stable == i->state.canary)
+			continue;
+		c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
+		if (told_to_fail(c, r, i, host_now(h).unix_ms))
+			must_go_home(c, r, false, "its canary fails, and the daemon has been told so");
+	}
+}
+
+/* --- turns, crashes, starts --- */
+
+static void check_owners(struct checker *c, const struct host *h)
+{
+	const struct item *owners[SCRIPT_ALIASES] = {NULL};
+
+	for (const struct item *i = h->engine->first; i; i = i->next) {
+		struct checked_rollout *r = i->unreadable ? NULL : checker_rollout(c, i);
+
+		if (!r || !rollout_owns_alias(&i->state))
+			continue;
+		if (owners[r->plan->alias])
+			checker_fail(c, VIOLATION_ONE_WRITER, "%s#%llu and %s#%llu are under way on the same alias",
+				     i->name, (unsigned long long)i->attempt, owners[r->plan->alias]->name,
+				     (unsigned long long)owners[r->plan->alias]->attempt);
+		owners[r->plan->alias] = i;
+	}
+	c->s->tally.n[TALLY_CHECK_ONE_WRITER]++;
+}
+
+#define INTENTS_WAITING_MAX 1000
+
+void checker_turned(struct checker *c, struct host *h)
+{
+	const struct engine *e = h->engine;
+
+	if (e->fenced || h->dying)
+		return;
+	check_owners(c, h);
+	c->s->tally.n[TALLY_CHECK_BOUNDED]++;
+	if (e->n_intents > INTENTS_WAITING_MAX)
+		checker_fail(c, VIOLATION_BOUNDED, "%zu intents wait for the disk", e->n_intents);
+	if (e->store_failing || e->n_dirty > 0)
+		return;
+	evidence_durable(c->evidence);
+	for (size_t i = 0; i < c->n_rollouts; i++)
+		c->rollouts[i].home_durable = c->rollouts[i].home_durable || c->rollouts[i].must_go_home;
+}
+
+void checker_crashed(struct checker *c)
+{
+	evidence_crash(c->evidence);
+	for (size_t i = 0; i < c->n_rollouts; i++)
+		c->rollouts[i].must_go_home = c->rollouts[i].must_go_home && c->rollouts[i].home_durable;
+}
+
+struct sought {
+	uint64_t number; /* an attempt, or an intent's seq */
+	uint64_t row;
+	bool found;
+};
+
+static int seek_attempt(void *ctx, const struct store_rollout *r)
+{
+	struct sought *s = ctx;
+
+	s->found = s->found || (r->attempt == s->number && r->id == s->row);
+	return s->found;
+}
+
+static int seek_intent(void *ctx, const struct store_intent *i)
+{
+	struct sought *s = ctx;
+
+	s->found = s->found || i->seq == s->number;
+	return s->found;
+}
+
+void checker_started(struct checker *c, struct host *h)
+{
+	c->s->tally.n[TALLY_CHECK_CRASH]++;
+	for (size_t i = 0; i < c->n_rollouts; i++) {
+		const struct checked_rollout *r = &c->rollouts[i];
+		struct sought s = {.number = r->attempt, .row = r->row};
+
+		if (r->accepted && store_each_of_name(h->store, script_names[r->name], 100, seek_attempt, &s) >= 0 &&
+		    !s.found)
+			checker_fail(c, VIOLATION_CRASH, "%s#%llu was accepted, and is not on record any more",
+				     script_names[r->name], (unsigned long long)r->attempt);
+	}
+	for (size_t i = 0; i < c->n_asked; i++) {
+		const struct asked *a = &c->asked[i % CHECKER_ASKED];
+		struct sought s = {.number = a->seq};
+
+		if (a->writer == WRITER_DAEMON && !a->unrecorded &&
+		    store_each_intent(h->store, a->row, seek_intent, &s) >= 0 && !s.found)
+			checker_fail(c, VIOLATION_CRASH, "the intent of write %zu is not on record any more", i + 1);
+	}
+}
+
+/* --- what is published --- */
+
+void checker_no_secret(struct checker *c, const char *where, const char *text)
+{
+	c->s->tally.n[TALLY_CHECK_SECRET]++;
+	if (strstr(text, SECRET_MARKER))
+		checker_fail(c, VIOLATION_SECRET, "a secret is in %s: %.200s", where, text);
+}
+
+static void tally_end(struct checker *c, enum rollout_phase end)
+{
+	enum tally_item item = end == PHASE_SUCCEEDED	  ? TALLY_ENDED_SUCCEEDED
+			       : end == PHASE_ROLLED_BACK ? TALLY_ENDED_ROLLED_BACK
+							  : TALLY_ENDED_FAILED;
+
+	c->s->tally.n[item]++;
+}
+
+/* What the alias must hold once a rollout has ended so. */
+static void check_end(struct checker *c, const struct checked_rollout *r, enum rollout_phase end, const char *text)
+{
+	const struct checked_alias *a = &c->aliases[r->plan->alias];
+	struct alias_target canary = {.version = r->plan->version};
+
+	c->s->tally.n[TALLY_CHECK_END]++;
+	if (!a->there || a->writer != WRITER_DAEMON)
+		return; /* somebody's doing since, or nothing was ever written */
+	if (a->odd || a->holds.weight_bp != 0)
+		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias holds two versions", script_names[r->name],
+			     text);
+	else if (end == PHASE_SUCCEEDED && !alias_target_equal(&a->holds, &canary))
+		checker_fail(c, VIOLATION_END, "%s succeeded and the alias does not hold version %u",
+			     script_names[r->name], r->plan->version);
+	else if (end != PHASE_SUCCEEDED && r->stable && a->holds.version != r->stable && r->sends > 0)
+		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias does not hold version %llu",
+			     script_names[r->name], text, (unsigned long long)r->stable);
+	if (end == PHASE_SUCCEEDED && r->must_go_home && r->home_durable)
+		checker_fail(c, VIOLATION_HOME, "%s succeeded, though %s", script_names[r->name], r->home_reason);
+}
+
+static void take_phase(struct checker *c, struct checked_rollout *r, enum rollout_phase phase, const char *text)
+{
+	const struct checked_alias *a = &c->aliases[r->plan->alias];
+	bool ended = phase == PHASE_SUCCEEDED || phase == PHASE_ROLLED_BACK || phase == PHASE_FAILED;
+
+	if (phase == r->phase)
+		return;
+	r->phase = phase;
+	if (ended && !r->ended) {
+		check_end(c, r, phase, text);
+		tally_end(c, phase);
+		r->ended = true;
+	}
+	if (phase != PHASE_BLOCKED)
+		return;
+	c->s->tally.n[TALLY_BLOCKED]++;
+	if (!a->touched && !c->unrecorded_home)
+		checker_fail(c, VIOLATION_FOREIGN, "%s is blocked though nobody else wrote: %.300s",
+			     script_names[r->name], text);
+}
+
+static bool phase_of(const char *name, enum rollout_phase *ret)
+{
+	return name[0] != '\0' && rollout_phase_from_name(name, ret);
+}
+
+void checker_published(struct checker *c, struct host *h, const struct store_event *e)
+{
+	enum rollout_phase phase;
+
+	checker_no_secret(c, "an event", e->text);
+	if (strcmp(e->kind, rollout_announce_name(ANNOUNCE_FOREIGN)) == 0)
+		c->s->tally.n[TALLY_FOREIGN_SEEN]++;
+	if (!phase_of(e->phase, &phase))
+		return;
+	for (const struct item *i = h->engine->first; i; i = i->next) {
+		struct checked_rollout *r = i->id == e->rollout_id && !i->unreadable ? checker_rollout(c, i) : NULL;
+
+		if (r)
+			take_phase(c, r, phase, e->text);
+	}
+}
+
+/* --- the end of it all --- */
+
+void checker_finish(struct checker *c, struct host *h)
+{
+	c->s->tally.n[TALLY_CHECK_LIVENESS]++;
+	for (const struct item *i = h->engine->first; i; i = i->next) {
+		if (!rollout_ended(&i->state))
+			checker_fail(c, VIOLATION_LIVENESS, "%s#%llu is still %s: %.200s%s%.100s", i->name,
+				     (unsigned long long)i->attempt, rollout_phase_name(i->state.phase),
+				     i->state.reason, i->state.trouble[0] ? "; " : "", i->state.trouble);
+	}
+	for (size_t i = 0; i < SCRIPT_ALIASES; i++) {
+		const struct checked_alias *a = &c->aliases[i];
+
+		if (a->there && a->writer == WRITER_DAEMON && (a->odd || a->holds.weight_bp != 0))
+			checker_fail(c, VIOLATION_END, "in the end the alias %s holds two versions", script_aliases[i]);
+	}
+}

@@ -1,0 +1,139 @@
+/*
+ * The checker: watches from where AWS is. It sees every write when it leaves a host and when it lands, every answer
+ * that brings metrics, what the operators and the human do, and what is published; and knows what the alias truly
+ * holds. From that alone, and the plans' own words, it tells whether the ten invariants hold. It looks into the engine
+ * for one thing only: whose write it is that is being sent.
+ */
+#pragma once
+
+#include "core/alias.h"
+#include "core/rollout.h"
+#include "sim/world.h"
+#include "store/store.h"
+#include "tests/sim/script.h"
+
+enum violation_kind {
+	VIOLATION_NONE,
+	VIOLATION_INTENT,     /* 1 */
+	VIOLATION_WEIGHT,     /* 2 */
+	VIOLATION_EVIDENCE,   /* 3 */
+	VIOLATION_HOME,	      /* 4 */
+	VIOLATION_FOREIGN,    /* 5 */
+	VIOLATION_ONE_WRITER, /* 6 */
+	VIOLATION_CRASH,      /* 7 */
+	VIOLATION_END,	      /* 8 */
+	VIOLATION_SECRET,     /* 9 */
+	VIOLATION_BOUNDED,    /* 10 */
+	VIOLATION_LIVENESS,   /* something does not end */
+};
+
+struct violation {
+	enum violation_kind kind;
+	int64_t at_ms;
+	char text[512];
+};
+
+const char *violation_name(enum violation_kind k);
+
+#define CHECKER_ASKED	 512 /* writes that are remembered */
+#define CHECKER_ROLLOUTS 48  /* attempts of all names */
+
+enum writer { WRITER_NOBODY, WRITER_DAEMON, WRITER_HUMAN };
+
+/* A write that left. */
+struct asked {
+	enum writer writer;
+	unsigned alias;
+	size_t rollout; /* index into checker.rollouts; of a daemon's */
+	struct alias_target target;
+	char revision[REVISION_SIZE]; /* that it carries; "": none */
+	int64_t sent_ms;
+	bool home;
+	bool given_up; /* its caller has had an answer, or will have none */
+	uint64_t row;  /* the rollout's row in the store, and the intent's number: what a crash must not take */
+	uint64_t seq;
+	bool unrecorded; /* sent without an intent, which only the way home may be */
+	unsigned landed;
+};
+
+/* One attempt of a plan. */
+struct checked_rollout {
+	unsigned name;
+	uint64_t attempt;
+	const struct script_plan *plan;
+	bool accepted; /* the daemon has said so: it must never be lost */
+	uint64_t row;  /* in the store; 0: not known */
+	uint64_t stable;
+	unsigned sends;
+	int64_t first_send_ms;
+	bool went_home;	   /* a write of the way home was sent */
+	bool must_go_home; /* since a command, a newer plan or a failure that it has been told of */
+	bool home_durable; /* … and that this is so survives a crash */
+	char home_reason[LIMIT_REASON];
+	bool word;    /* an operator's resume, rollback or retry since the last write of a human */
+	bool by_hand; /* an operator's promote since the last weight landed */
+	bool full;    /* … --full, at any time */
+	bool ended;
+	enum rollout_phase phase; /* as it was last published */
+	int last_step;		  /* of the plan, that landed: -1 none, n_steps: the promotion */
+	int64_t landed_ms;	  /* when it did */
+	int64_t landed_unix_ms;	  /* by the host's wall clock */
+	int64_t first_unix_ms;	  /* when the canary first had traffic, by the host's wall clock */
+};
+
+struct checked_alias {
+	bool there;
+	struct alias_target holds;
+	bool odd;
+	char revision[REVISION_SIZE];
+	enum writer writer;
+	int64_t changed_ms;
+	struct alias_target before_human; /* what it held when a human wrote */
+	bool touched;			  /* a human has written, deleted or made it, ever */
+};
+
+struct evidence;
+struct simulation;
+struct host;
+
+struct checker {
+	struct simulation *s;
+	struct violation violation;
+	struct asked asked[CHECKER_ASKED];
+	size_t n_asked;
+	struct checked_rollout rollouts[CHECKER_ROLLOUTS];
+	size_t n_rollouts;
+	struct checked_alias aliases[SCRIPT_ALIASES];
+	struct evidence *evidence;
+	bool unrecorded_home; /* a way home left without a record, as the disk failed: a crash may forget it */
+};
+
+void checker_begin(struct checker *c, struct simulation *s);
+void checker_end(struct checker *c);
+
+/* A request that is about to leave the host. Returns the number of the write + 1; 0: it is none. */
+unsigned checker_sending(struct checker *c, struct host *h, const struct http_request *r);
+/* Nobody waits for that write any more. */
+void checker_given_up(struct checker *c, unsigned asked);
+/* The aliases may have changed: after each call to AWS and each step of its time. */
+void checker_look(struct checker *c);
+/* A human is about to write, or has deleted or made the alias. */
+void checker_human(struct checker *c, unsigned alias);
+struct delivery;
+void checker_delivered(struct checker *c, struct host *h, const struct delivery *d);
+/* The daemon has said that it took the plan: its newest attempt. */
+void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool supersedes);
+/* The daemon has said that it is done, about the attempt that was meant. */
+void checker_commanded(struct checker *c, struct host *h, unsigned name, uint64_t attempt,
+		       enum rollout_command command);
+void checker_published(struct checker *c, struct host *h, const struct store_event *e);
+/* The engine's turn is over. */
+void checker_turned(struct checker *c, struct host *h);
+/* The daemon was started: what was accepted and asked for must be on record. */
+void checker_started(struct checker *c, struct host *h);
+void checker_crashed(struct checker *c);
+/* Everything had time to end. */
+void checker_finish(struct checker *c, struct host *h);
+/* No secret in what anybody can read. */
+void checker_no_secret(struct checker *c, const char *where, const char *text);
+void checker_fail(struct checker *c, enum violation_kind kind, const char *fmt, ...) printf_like(3, 4);

@@ -1,0 +1,337 @@
+/* See evidence.h. */
+#include "tests/sim/evidence.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/mem.h"
+
+#define SERIES_MAX 64
+
+/* One metric of one version, or of the alias as a whole (version 0). */
+struct told_series {
+	unsigned alias;
+	unsigned version;
+	bool errors;
+	int64_t period_ms;
+};
+
+struct told_point {
+	int64_t start_unix_ms;
+	uint64_t value;
+};
+
+struct told {
+	struct told_series series;
+	bool complete;
+	struct told_point *points;
+	size_t n_points;
+};
+
+struct delivery {
+	int64_t end_unix_ms;
+	struct told *told;
+	size_t n_told;
+};
+
+struct point {
+	int64_t start_unix_ms;
+	uint64_t value;
+	uint64_t number; /* of the delivery that it came with */
+	bool doubtful;
+};
+
+struct reach {
+	int64_t at_unix_ms;
+	int64_t through_unix_ms;
+};
+
+struct series {
+	struct told_series id;
+	struct point *points; /* rising */
+	size_t n_points, cap_points;
+	struct reach *reaches; /* in the order in which they came */
+	size_t n_reaches, cap_reaches;
+};
+
+struct evidence {
+	struct series series[SERIES_MAX];
+	size_t n_series;
+	uint64_t number;
+	uint64_t durable; /* deliveries up to this one are */
+};
+
+struct evidence *evidence_new(void)
+{
+	return mem_alloc(sizeof(struct evidence));
+}
+
+void evidence_free(struct evidence *e)
+{
+	for (size_t i = 0; e && i < e->n_series; i++) {
+		free(e->series[i].points);
+		free(e->series[i].reaches);
+	}
+	free(e);
+}
+
+/* --- reading --- */
+
+static bool is_get_metric_data(const struct http_request *r)
+{
+	for (size_t i = 0; i < r->n_headers; i++) {
+		if (strcmp(r->headers[i].name, "X-Amz-Target") == 0)
+			return strstr(r->headers[i].value, "GetMetricData") != NULL;
+	}
+	return false;
+}
+
+static unsigned alias_of(const char *resource)
+{
+	const char *colon = strchr(resource, ':');
+
+	for (unsigned i = 0; colon && i < SCRIPT_ALIASES; i++) {
+		if (strcmp(colon + 1, script_aliases[i]) == 0)
+			return i;
+	}
+	return SCRIPT_ALIASES;
+}
+
+static struct told_series read_series(const json_t *query)
+{
+	const json_t *stat = json_object_get(query, "MetricStat"), *metric = json_object_get(stat, "Metric"),
+		     *dimension;
+	struct told_series s = {.alias = SCRIPT_ALIASES};
+	const char *name = json_string_value(json_object_get(metric, "MetricName"));
+	size_t i;
+
+	s.errors = name && strcmp(name, "Errors") == 0;
+	s.period_ms = json_integer_value(json_object_get(stat, "Period")) * MS_PER_SECOND;
+	json_array_foreach(json_object_get(metric, "Dimensions"), i, dimension)
+	{
+		const char *key = json_string_value(json_object_get(dimension, "Name"));
+		const char *value = json_string_value(json_object_get(dimension, "Value"));
+
+		if (key && value && strcmp(key, "Resource") == 0)
+			s.alias = alias_of(value);
+		if (key && value && strcmp(key, "ExecutedVersion") == 0)
+			s.version = (unsigned)strtoul(value, NULL, 10);
+	}
+	return s;
+}
+
+static const json_t *find_query(const json_t *queries, const char *id)
+{
+	const json_t *query;
+	size_t i;
+
+	json_array_foreach(queries, i, query)
+	{
+		const char *name = json_string_value(json_object_get(query, "Id"));
+
+		if (name && id && strcmp(name, id) == 0)
+			return query;
+	}
+	return NULL;
+}
+
+static void read_result(struct delivery *d, const json_t *result, const json_t *queries)
+{
+	const json_t *query = find_query(queries, json_string_value(json_object_get(result, "Id")));
+	const json_t *times = json_object_get(result, "Timestamps"), *values = json_object_get(result, "Values");
+	const char *status = json_string_value(json_object_get(result, "StatusCode"));
+	struct told *t = &d->told[d->n_told];
+
+	if (!query || json_array_size(times) != json_array_size(values))
+		return;
+	t->series = read_series(query);
+	if (t->series.alias >= SCRIPT_ALIASES)
+		return;
+	t->complete = status && strcmp(status, "Complete") == 0;
+	t->n_points = json_array_size(times);
+	t->points = mem_array(t->n_points, sizeof(*t->points));
+	for (size_t i = 0; i < t->n_points; i++) {
+		t->points[i].start_unix_ms =
+		    (int64_t)(json_number_value(json_array_get(times, i)) * MS_PER_SECOND + 0.5);
+		t->points[i].value = (uint64_t)(json_number_value(json_array_get(values, i)) + 0.5);
+	}
+	d->n_told++;
+}
+
+struct delivery *delivery_read(const struct http_request *r, const struct http_response *answer)
+{
+	struct delivery *d = NULL;
+	json_t *in, *out;
+	const json_t *results, *queries;
+
+	if (!is_get_metric_data(r) || answer->status != 200)
+		return NULL;
+	in = json_loadb(r->body, r->body_len, 0, NULL);
+	out = json_loadb(answer->body, answer->body_len, 0, NULL);
+	results = json_object_get(out, "MetricDataResults");
+	queries = json_object_get(in, "MetricDataQueries");
+	/* A page of several is no complete answer; this AWS gives none here. */
+	if (json_is_array(results) && !json_object_get(out, "NextToken")) {
+		d = mem_alloc(sizeof(*d));
+		d->end_unix_ms = json_integer_value(json_object_get(in, "EndTime")) * MS_PER_SECOND;
+		d->told = mem_array(json_array_size(results), sizeof(*d->told));
+		for (size_t i = 0; i < json_array_size(results); i++)
+			read_result(d, json_array_get(results, i), queries);
+	}
+	json_decref(in);
+	json_decref(out);
+	return d;
+}
+
+void delivery_free(struct delivery *d)
+{
+	for (size_t i = 0; d && i < d->n_told; i++)
+		free(d->told[i].points);
+	if (d)
+		free(d->told);
+	free(d);
+}
+
+/* --- keeping --- */
+
+static bool same_series(const struct told_series *a, const struct told_series *b)
+{
+	return a->alias == b->alias && a->version == b->version && a->errors == b->errors &&
+	       a->period_ms == b->period_ms;
+}
+
+static struct series *series_of(struct evidence *e, const struct told_series *id)
+{
+	for (size_t i = 0; i < e->n_series; i++) {
+		if (same_series(&e->series[i].id, id))
+			return &e->series[i];
+	}
+	if (e->n_series == SERIES_MAX)
+		return NULL;
+	e->series[e->n_series].id = *id;
+	return &e->series[e->n_series++];
+}
+
+static const struct series *find_series(const struct evidence *e, const struct evidence_window *w, bool errors)
+{
+	const struct told_series id = {w->alias, w->version, errors, w->period_ms};
+
+	for (size_t i = 0; i < e->n_series; i++) {
+		if (same_series(&e->series[i].id, &id))
+			return &e->series[i];
+	}
+	return NULL;
+}
+
+static void keep_point(struct series *s, const struct told_point *told, uint64_t number)
+{
+	size_t at = s->n_points;
+
+	while (at > 0 && s->points[at - 1].start_unix_ms >= told->start_unix_ms)
+		at--;
+	if (at == s->n_points || s->points[at].start_unix_ms != told->start_unix_ms) {
+		s->points = mem_grow(s->points, &s->cap_points, s->n_points + 1, sizeof(*s->points));
+		memmove(&s->points[at + 1], &s->points[at], (s->n_points - at) * sizeof(*s->points));
+		s->n_points++;
+		s->points[at] = (struct point){told->start_unix_ms, told->value, number, false};
+	} else if (s->points[at].value != told->value || s->points[at].doubtful) {
+		s->points[at] = (struct point){told->start_unix_ms, told->value, number, false};
+	}
+}
+
+void evidence_take(struct evidence *e, const struct delivery *d, int64_t at_unix_ms)
+{
+	e->number++;
+	for (size_t i = 0; i < d->n_told; i++) {
+		const struct told *t = &d->told[i];
+		struct series *s = series_of(e, &t->series);
+
+		for (size_t n = 0; s && n < t->n_points; n++)
+			keep_point(s, &t->points[n], e->number);
+		if (s && t->complete) {
+			s->reaches = mem_grow(s->reaches, &s->cap_reaches, s->n_reaches + 1, sizeof(*s->reaches));
+			s->reaches[s->n_reaches++] = (struct reach){at_unix_ms, d->end_unix_ms};
+		}
+	}
+}
+
+void evidence_durable(struct evidence *e)
+{
+	e->durable = e->number;
+}
+
+void evidence_crash(struct evidence *e)
+{
+	for (size_t i = 0; i < e->n_series; i++) {
+		for (size_t n = 0; n < e->series[i].n_points; n++) {
+			struct point *p = &e->series[i].points[n];
+
+			p->doubtful = p->doubtful || p->number > e->durable;
+		}
+	}
+}
+
+/* --- asking --- */
+
+static uint64_t sum(const struct series *s, const struct evidence_window *w, bool firm)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; s && i < s->n_points; i++) {
+		const struct point *p = &s->points[i];
+
+		if (p->start_unix_ms >= w->from_unix_ms && p->start_unix_ms + w->period_ms <= w->until_unix_ms &&
+		    !(firm && p->doubtful))
+			n += p->value;
+	}
+	return n;
+}
+
+struct evidence_counts evidence_count(const struct evidence *e, const struct evidence_window *w, bool firm)
+{
+	return (struct evidence_counts){.invocations = sum(find_series(e, w, false), w, firm),
+					.errors = sum(find_series(e, w, true), w, firm)};
+}
+
+bool evidence_period_exceeds(const struct evidence *e, const struct evidence_window *w, unsigned percent,
+			     unsigned least)
+{
+	const struct series *s = find_series(e, w, false);
+
+	for (size_t i = 0; s && i < s->n_points; i++) {
+		struct evidence_window one = *w;
+		struct evidence_counts c;
+
+		if (s->points[i].start_unix_ms < w->from_unix_ms ||
+		    s->points[i].start_unix_ms + w->period_ms > w->until_unix_ms)
+			continue;
+		one.from_unix_ms = s->points[i].start_unix_ms;
+		one.until_unix_ms = one.from_unix_ms + w->period_ms;
+		c = evidence_count(e, &one, true);
+		if (c.invocations >= least && c.errors * 100 > c.invocations * percent)
+			return true;
+	}
+	return false;
+}
+
+int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsigned version, int64_t period_ms,
+				  int64_t not_before_unix_ms)
+{
+	const struct evidence_window w = {alias, version, period_ms, 0, 0};
+	int64_t through = INT64_MAX;
+
+	for (int errors = 0; errors < 2; errors++) {
+		const struct series *s = find_series(e, &w, errors);
+		int64_t most = 0;
+
+		for (size_t i = 0; s && i < s->n_reaches; i++) {
+			if (s->reaches[i].at_unix_ms >= not_before_unix_ms && s->reaches[i].through_unix_ms > most)
+				most = s->reaches[i].through_unix_ms;
+		}
+		through = most < through ? most : through;
+	}
+	return through;
+}

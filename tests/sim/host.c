@@ -1,0 +1,468 @@
+/* A process of the daemon on the simulated host: its ports, its life and its turns. See simulation.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "tests/sim/evidence.h"
+#include "tests/sim/simulation.h"
+
+#define BOOT_MS		 5000 /* CLOCK_BOOTTIME when a daemon is started first */
+#define RESTART_AFTER_MS (2 * MS_PER_SECOND)
+
+/* --- time --- */
+
+static int64_t boot_ms_of(const struct simulation *s)
+{
+	return s->now_ms - s->booted_ms + BOOT_MS;
+}
+
+struct instant host_now(const struct host *h)
+{
+	return (struct instant){.unix_ms = SIMULATION_START_UNIX_MS + h->s->now_ms + h->s->wall_jump_ms,
+				.boot_ms = boot_ms_of(h->s)};
+}
+
+static struct instant aws_now(const struct simulation *s)
+{
+	return (struct instant){.unix_ms = SIMULATION_START_UNIX_MS + s->now_ms, .boot_ms = boot_ms_of(s)};
+}
+
+bool host_runs(const struct host *h)
+{
+	return h->engine && h->s->now_ms >= h->stopped_until_ms;
+}
+
+bool host_is_dead(const struct host *h)
+{
+	return h->dying || disk_process_is_dead(h->process);
+}
+
+/* --- ports --- */
+
+static struct instant port_now(void *ctx)
+{
+	return host_now(ctx);
+}
+
+static uint64_t port_entropy(void *ctx)
+{
+	return prng_next(&((struct host *)ctx)->s->chance);
+}
+
+static void port_wake_at(void *ctx, int64_t boot_ms)
+{
+	((struct host *)ctx)->wake_ms = boot_ms;
+}
+
+static void take_flight(struct host *h, struct flight *f)
+{
+	require(h->n_flights < FLIGHTS);
+	h->flights[h->n_flights++] = *f;
+}
+
+static void note_request(struct simulation *s, const struct http_request *r, const struct world_reply *reply)
+{
+	char line[256];
+
+	s->tally.n[TALLY_CALLS]++;
+	if (reply->response.status == 412)
+		s->tally.n[TALLY_CONFLICTS]++;
+	(void)snprintf(line, sizeof(line), "%s %.120s -> %d, fate %d after %lld ms", r->method, r->path,
+		       reply->response.status, (int)reply->fate, (long long)reply->delay_ms);
+	trace_note(&s->trace, s->now_ms, "call", line);
+	trace_bytes(&s->trace, r->body ? r->body : "", r->body_len);
+	trace_bytes(&s->trace, reply->response.body ? reply->response.body : "", reply->response.body_len);
+}
+
+static int64_t due_ms(const struct simulation *s, const struct world_reply *reply, int64_t timeout_ms)
+{
+	if (reply->fate == WORLD_SILENCE || reply->delay_ms > timeout_ms)
+		return s->now_ms + timeout_ms;
+	return s->now_ms + 1 + reply->delay_ms;
+}
+
+static void ask_aws(struct host *h, const struct http_request *request, int64_t timeout_ms, struct flight *f)
+{
+	struct simulation *s = h->s;
+	struct http_request copy = *request;
+
+	http_request_add_header(&copy, "Host", copy.host);
+	checker_no_secret(&s->checker, "a request", request->body ? request->body : "");
+	f->asked = checker_sending(&s->checker, h, request);
+	if (host_is_dead(h))
+		return; /* it died while the checker looked at its disk */
+	world_handle(s->world, &copy, aws_now(s), &f->reply);
+	note_request(s, request, &f->reply);
+	f->due_ms = due_ms(s, &f->reply, timeout_ms);
+	if (f->reply.fate == WORLD_ANSWER && f->reply.delay_ms <= timeout_ms)
+		f->delivery = delivery_read(request, &f->reply.response);
+	else if (f->reply.fate == WORLD_ANSWER)
+		f->reply.fate = WORLD_SILENCE;
+	checker_look(&s->checker);
+}
+
+static void port_send(void *ctx, const struct http_request *request, int64_t timeout_ms, transport_cb cb, void *arg)
+{
+	struct host *h = ctx;
+	struct simulation *s = h->s;
+	struct flight f = {.cb = cb, .arg = arg, .due_ms = s->now_ms + 1};
+	bool write = strcmp(request->method, "PUT") == 0;
+
+	if (write && !host_is_dead(h))
+		deeds_at(s, h, TRIGGER_WRITE, s->writes + 1);
+	if (host_is_dead(h)) {
+		f.due_ms = INT64_MAX;
+	} else if (s->now_ms < s->region_out_until_ms && s->region_out_how == 0) {
+		f.no_connection = true;
+		s->tally.n[TALLY_NO_CONNECTION]++;
+	} else {
+		ask_aws(h, request, timeout_ms, &f);
+		s->writes += write;
+		s->tally.n[TALLY_WRITES] += write;
+		if (write && !host_is_dead(h))
+			deeds_at(s, h, TRIGGER_SENT, s->writes);
+	}
+	take_flight(h, &f);
+}
+
+static int port_credentials(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
+			    size_t error_size)
+{
+	const struct simulation *s = ((struct host *)ctx)->s;
+
+	(void)account;
+	if (s->now_ms < s->keys_out_until_ms) {
+		(void)snprintf(ret_error, error_size, "no keys are to be had for the account default");
+		((struct host *)ctx)->s->tally.n[TALLY_KEYS_OUT]++;
+		return 1;
+	}
+	*ret = (struct aws_credentials){.access_key_id = mem_strdup("AKIDSIMULATED"),
+					.secret_access_key = mem_strdup(SECRET_MARKER "1"),
+					.session_token = mem_strdup(SECRET_MARKER "2"),
+					.expires_unix_ms = INT64_MAX};
+	return 0;
+}
+
+static int port_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
+			 char *ret_error, size_t error_size)
+{
+	(void)ctx;
+	(void)region;
+	(void)ret_error;
+	(void)error_size;
+	*ret = (struct aws_endpoint){.scheme = "http"};
+	(void)snprintf(ret->host, sizeof(ret->host), "%s.localhost", endpoint_service_name(service));
+	return 0;
+}
+
+static void port_load_artifact(void *ctx, const char *path, bool content, artifact_cb cb, void *arg)
+{
+	(void)ctx;
+	(void)path;
+	(void)content;
+	(void)cb;
+	(void)arg;
+	require(!"no plan of a script has code");
+}
+
+static void draw_hook_end(struct simulation *s, struct hook_run *run)
+{
+	bool trouble = prng_below(&s->chance, 100) < s->script->hook_trouble_percent && !s->quiet;
+
+	run->due_ms = s->now_ms + 1 + (int64_t)prng_below(&s->chance, 20 * MS_PER_SECOND);
+	run->result = (struct exec_result){.started = true, .output = "as you like it"};
+	if (!trouble)
+		return;
+	switch (prng_below(&s->chance, 4)) {
+	case 0:
+		run->result.status = 1;
+		break;
+	case 1:
+		run->result.status = 75; /* try again later */
+		break;
+	case 2:
+		run->result.timed_out = true;
+		break;
+	default:
+		run->result = (struct exec_result){.output = "it cannot be started"};
+		break;
+	}
+}
+
+static void port_run_hook(void *ctx, const char *program, const char *input, int64_t timeout_ms, exec_cb cb, void *arg)
+{
+	struct host *h = ctx;
+	struct hook_run *run;
+
+	(void)timeout_ms;
+	require(h->n_hooks < HOOKS_RUNNING);
+	run = &h->hooks[h->n_hooks++];
+	*run = (struct hook_run){.cb = cb, .arg = arg};
+	draw_hook_end(h->s, run);
+	if (host_is_dead(h))
+		return;
+	h->s->tally.n[TALLY_HOOKS]++;
+	checker_no_secret(&h->s->checker, "a hook's input", input);
+	trace_note(&h->s->trace, h->s->now_ms, "hook", program);
+}
+
+static void port_published(void *ctx, const struct store_event *event)
+{
+	struct host *h = ctx;
+	char line[LIMIT_REASON + 128];
+
+	if (host_is_dead(h))
+		return;
+	(void)snprintf(line, sizeof(line), "%s %s: %s", event->name, event->kind, event->text);
+	trace_note(&h->s->trace, h->s->now_ms, "event", line);
+	checker_published(&h->s->checker, h, event);
+}
+
+static void port_log(void *ctx, int level, const char *text)
+{
+	struct host *h = ctx;
+
+	(void)level;
+	if (host_is_dead(h))
+		return;
+	trace_note(&h->s->trace, h->s->now_ms, "log", text);
+	checker_no_secret(&h->s->checker, "the log", text);
+}
+
+static const char *account_region(void *ctx, const char *account)
+{
+	(void)ctx;
+	(void)account;
+	return NULL;
+}
+
+static bool account_known(void *ctx, const char *account)
+{
+	(void)ctx;
+	return strcmp(account, "default") == 0;
+}
+
+/* --- life --- */
+
+static void count(struct host *h)
+{
+	struct engine_stats now;
+	struct tally *t = &h->s->tally;
+
+	engine_stats(h->engine, &now);
+	t->n[TALLY_TURNS] += now.turns - h->counted.turns;
+	t->n[TALLY_COMMITS] += now.commits - h->counted.commits;
+	t->n[TALLY_COMMIT_FAILURES] += now.commit_failures - h->counted.commit_failures;
+	h->counted = now;
+}
+
+/* What is under way is answered by nobody; what the engine makes of that is lost with it. */
+static void drop_flights(struct host *h)
+{
+	static const struct exec_result killed = {.started = true, .status = 137, .output = ""};
+
+	while (h->n_hooks > 0) {
+		struct hook_run run = h->hooks[--h->n_hooks];
+
+		run.cb(run.arg, &killed);
+	}
+	while (h->n_flights > 0) {
+		struct flight f = h->flights[--h->n_flights];
+
+		checker_given_up(&h->s->checker, f.asked);
+		f.cb(f.arg, TRANSPORT_NO_ANSWER, NULL, "killed");
+		world_reply_deinit(&f.reply);
+		delivery_free(f.delivery);
+	}
+}
+
+static void close_store(struct host *h)
+{
+	store_close(h->store);
+	h->store = NULL;
+	disk_process_free(h->process);
+	h->process = NULL;
+}
+
+void host_end(struct host *h)
+{
+	if (!h->engine)
+		return;
+	count(h);
+	h->dying = true;
+	drop_flights(h);
+	engine_free(h->engine);
+	h->engine = NULL;
+	close_store(h);
+	h->dying = false;
+	h->draining = false;
+	h->wake_ms = INT64_MAX;
+	h->stopped_until_ms = 0;
+}
+
+/* What did not start is tried again, as systemd does. */
+static bool refused(struct host *h, const char *why)
+{
+	bool dead = disk_process_is_dead(h->process);
+
+	trace_note(&h->s->trace, h->s->now_ms, "no start", why);
+	if (dead)
+		h->s->tally.n[TALLY_KILLS_IN_RECOVERY]++;
+	else
+		h->s->tally.n[TALLY_OPEN_FAILURES]++;
+	h->start_at_ms = h->s->now_ms + RESTART_AFTER_MS;
+	if (dead)
+		checker_crashed(&h->s->checker);
+	return false;
+}
+
+static bool load_engine(struct host *h)
+{
+	struct ports ports = {.ctx = h,
+			      .now = port_now,
+			      .entropy = port_entropy,
+			      .wake_at = port_wake_at,
+			      .send = port_send,
+			      .credentials = port_credentials,
+			      .endpoint = port_endpoint,
+			      .load_artifact = port_load_artifact,
+			      .run_hook = port_run_hook,
+			      .published = port_published,
+			      .log = port_log};
+	struct engine_config config = {.region = "us-east-1",
+				       .lambda_rps = 10,
+				       .cloudwatch_rps = 25,
+				       .apigateway_rps = 5,
+				       .mark = h->s->script->mark,
+				       .account_region = account_region,
+				       .account_known = account_known};
+
+	(void)snprintf(config.boot_id, sizeof(config.boot_id), "boot-%llu", (unsigned long long)h->s->boots);
+	return engine_new(&config, &ports, h->store, &h->engine) == 0;
+}
+
+bool host_start(struct host *h)
+{
+	struct simulation *s = h->s;
+
+	require(!h->engine);
+	h->start_at_ms = INT64_MAX;
+	h->dying = false;
+	h->process = disk_process_new(s->disk);
+	s->starts++;
+	deeds_at(s, h, TRIGGER_START, s->starts);
+	if (store_open_sqlite_on(disk_platform(h->process), DISK_DATABASE, &h->store) != 0) {
+		bool r = refused(h, store_error_text(NULL));
+
+		disk_process_free(h->process);
+		h->process = NULL;
+		return r;
+	}
+	if (!load_engine(h)) {
+		bool r = refused(h, store_error_text(h->store));
+
+		close_store(h);
+		return r;
+	}
+	h->counted = (struct engine_stats){0};
+	h->wake_ms = boot_ms_of(s);
+	s->owner = (unsigned)(h - s->hosts);
+	trace_note(&s->trace, s->now_ms, "start", "");
+	if (!host_is_dead(h))
+		checker_started(&s->checker, h);
+	return true;
+}
+
+/* --- turns --- */
+
+static void answer(struct host *h, size_t at)
+{
+	struct flight f = h->flights[at];
+
+	h->flights[at] = h->flights[--h->n_flights];
+	if (f.asked > 0) {
+		checker_given_up(&h->s->checker, f.asked);
+		deeds_at(h->s, h, TRIGGER_ANSWER, h->s->writes);
+	}
+	if (f.delivery && !host_is_dead(h))
+		checker_delivered(&h->s->checker, h, f.delivery);
+	if (f.no_connection)
+		f.cb(f.arg, TRANSPORT_NO_CONNECTION, NULL, "no route to host");
+	else if (f.reply.fate == WORLD_ANSWER)
+		f.cb(f.arg, TRANSPORT_ANSWERED, &f.reply.response, NULL);
+	else
+		f.cb(f.arg, TRANSPORT_NO_ANSWER, NULL, "no answer came");
+	world_reply_deinit(&f.reply);
+	delivery_free(f.delivery);
+}
+
+static void answer_due(struct host *h)
+{
+	for (size_t i = h->n_flights; i-- > 0;) {
+		if (h->flights[i].due_ms <= h->s->now_ms && !host_is_dead(h))
+			answer(h, i);
+	}
+	for (size_t i = h->n_hooks; i-- > 0;) {
+		if (h->hooks[i].due_ms <= h->s->now_ms && !host_is_dead(h)) {
+			struct hook_run run = h->hooks[i];
+
+			h->hooks[i] = h->hooks[--h->n_hooks];
+			run.cb(run.arg, &run.result);
+		}
+	}
+}
+
+/* It was killed in the midst of it, by a deed or by an operation of the disk. */
+static void bury(struct host *h)
+{
+	checker_crashed(&h->s->checker);
+	host_end(h);
+	if (h == &h->s->hosts[h->s->owner] && h->start_at_ms == INT64_MAX)
+		h->start_at_ms = h->s->now_ms + RESTART_AFTER_MS;
+}
+
+void host_step(struct host *h)
+{
+	struct simulation *s = h->s;
+
+	answer_due(h);
+	if (!host_is_dead(h)) {
+		h->wake_ms = INT64_MAX;
+		engine_turn(h->engine);
+	}
+	if (host_is_dead(h)) {
+		bury(h);
+		return;
+	}
+	checker_turned(&s->checker, h);
+	count(h);
+	if (h->engine->fenced) {
+		s->tally.n[TALLY_STALE_DAEMONS]++;
+		trace_note(&s->trace, s->now_ms, "stale daemon", "it stops");
+		host_end(h);
+	} else if (h->draining && engine_idle(h->engine)) {
+		trace_note(&s->trace, s->now_ms, "drained", "");
+		host_end(h);
+	}
+}
+
+int64_t host_next_ms(const struct host *h)
+{
+	int64_t at = INT64_MAX;
+
+	if (!h->engine)
+		return h->start_at_ms;
+	if (host_is_dead(h))
+		return h->s->now_ms;
+	if (h->wake_ms != INT64_MAX)
+		at = h->s->now_ms + h->wake_ms - boot_ms_of(h->s);
+	for (size_t i = 0; i < h->n_flights; i++)
+		at = h->flights[i].due_ms < at ? h->flights[i].due_ms : at;
+	for (size_t i = 0; i < h->n_hooks; i++)
+		at = h->hooks[i].due_ms < at ? h->hooks[i].due_ms : at;
+	if (at < h->stopped_until_ms)
+		at = h->stopped_until_ms;
+	return at < h->s->now_ms ? h->s->now_ms : at;
+}

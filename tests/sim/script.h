@@ -1,0 +1,129 @@
+/*
+ * What happens in one seed: the world, the plans and what is done when, drawn before anything runs. A script is a plain
+ * value, so a failing one can be made smaller and run again (shrink.h).
+ *
+ * First the intensities are drawn, each of them none, some or much, so that the seeds differ in kind: one is all
+ * crashes, one all lost answers, one quiet but for a human. Then the events.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SCRIPT_FUNCTION "hello"
+#define SCRIPT_VERSIONS 6
+#define SCRIPT_ALIASES	2
+#define SCRIPT_NAMES	3
+#define SCRIPT_PLANS	8
+#define SCRIPT_STEPS	4
+#define SCRIPT_DEEDS	96
+#define SCRIPT_FATES	24
+
+extern const char *const script_aliases[SCRIPT_ALIASES];
+extern const char *const script_names[SCRIPT_NAMES]; /* of plans; the first two share an alias */
+
+enum script_no_data { SCRIPT_HOLD, SCRIPT_PASS, SCRIPT_ROLLBACK };
+
+struct script_plan {
+	unsigned name;	/* index into script_names; its alias follows from it */
+	unsigned alias; /* index into script_aliases */
+	unsigned version;
+	unsigned n_steps;
+	unsigned weight_percent[SCRIPT_STEPS];
+	int64_t bake_ms[SCRIPT_STEPS];
+	unsigned min_invocations[SCRIPT_STEPS];
+	bool approve[SCRIPT_STEPS];
+	int64_t final_bake_ms;
+	int64_t every_ms, settle_ms, period_ms;
+	unsigned max_rate_percent, metric_min_invocations;
+	enum script_no_data no_data;
+	int64_t hold_limit_ms;
+	bool hold_limit_rolls_back;
+	bool by_clock; /* pace: clock */
+	bool failure_pauses;
+	bool manual;
+	bool pre_hook, post_hook;
+};
+
+/* How a version answers. */
+struct script_version {
+	unsigned error_permille;
+	int64_t errors_after_ms;
+};
+
+/* A fault of the simulated AWS, with its probability. */
+struct script_fate {
+	const char *operation;
+	const char *fault;
+	unsigned permille;
+	int64_t delay_ms;
+	bool applied;
+};
+
+enum deed_kind {
+	DEED_PLAN,	    /* a: index of the plan whose file is dropped or changed */
+	DEED_COMMAND,	    /* a: name, b: enum rollout_command */
+	DEED_RETRY,	    /* a: name */
+	DEED_HUMAN_WRITE,   /* a: alias, b: version, c: a second one with 30 %, or 0 */
+	DEED_HUMAN_HOME,    /* a: alias; all traffic to what it has as its main version */
+	DEED_HUMAN_SAME,    /* a: alias; the content it has already */
+	DEED_HUMAN_DELETE,  /* a: alias; made again for_ms later */
+	DEED_HUMAN_PUBLISH, /* another version */
+	DEED_KILL,	    /* back for_ms later */
+	DEED_POWER_CUT,	    /* back for_ms later; what was not synced may be lost or torn */
+	DEED_REBOOT,	    /* the host's processes are killed, and what was written is synced; back for_ms later */
+	DEED_RESTART,	    /* SIGTERM: it drains, and comes back */
+	DEED_STOP,	    /* SIGSTOP for for_ms */
+	DEED_CLOCK,	    /* the wall clock jumps by for_ms (may be negative) */
+	DEED_SECOND,	    /* a second daemon is started on the same state */
+	DEED_USURP,	    /* the lock is lost while the daemon is stopped for for_ms, and another one takes over */
+	DEED_DISK_ERROR,    /* after a operations the disk fails for b of them; c: errno's kind */
+	DEED_DISK_FULL,	    /* for for_ms */
+	DEED_REGION_OUT,    /* for for_ms; a: how it answers */
+	DEED_KEYS_OUT,	    /* no keys for for_ms */
+	DEED_COUNT,
+};
+
+enum deed_trigger {
+	TRIGGER_TIME,	/* at `at` milliseconds */
+	TRIGGER_WRITE,	/* with the at-th UpdateAlias, before it leaves */
+	TRIGGER_SENT,	/* with the at-th UpdateAlias, after it has left */
+	TRIGGER_ANSWER, /* with the answer to the at-th UpdateAlias */
+	TRIGGER_START,	/* in the middle of the at-th start of a daemon */
+};
+
+struct deed {
+	enum deed_kind kind;
+	enum deed_trigger trigger;
+	int64_t at;
+	int64_t for_ms;
+	unsigned a, b, c;
+	bool done;
+};
+
+struct script {
+	uint64_t seed;
+	int64_t faults_end_ms;	      /* from here on nothing goes wrong any more */
+	int64_t end_ms;		      /* by then everything has ended */
+	unsigned rps[SCRIPT_ALIASES]; /* tenths of a request per second */
+	int64_t metrics_delay_ms, metrics_jitter_ms, late_by_ms;
+	unsigned late_percent;
+	struct script_version versions[SCRIPT_VERSIONS + 1]; /* by number */
+	struct script_plan plans[SCRIPT_PLANS];
+	size_t n_plans;
+	struct script_fate fates[SCRIPT_FATES];
+	size_t n_fates;
+	struct deed deeds[SCRIPT_DEEDS];
+	size_t n_deeds;
+	unsigned hook_trouble_percent;
+	bool mark;	  /* the configuration's `mark` */
+	bool clock_jumps; /* the wall clock is not to be compared with what happened before */
+};
+
+void script_draw(uint64_t seed, struct script *ret);
+/* The plan's file. */
+void script_plan_text(const struct script_plan *p, char *out, size_t size);
+void script_print(const struct script *s, FILE *to);
+const char *deed_kind_name(enum deed_kind k);
