@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-__attribute__((noreturn)) static void out_of_memory(void)
+void mem_exhausted(void)
 {
 	static const char text[] = "out of memory: stopping at once; everything that was recorded is safe\n";
 	/* Neither stdio nor the heap may be needed here. */
@@ -26,7 +26,7 @@ void *mem_realloc(void *old, size_t size)
 {
 	void *p = realloc(old, size > 0 ? size : 1);
 	if (!p)
-		out_of_memory();
+		mem_exhausted();
 	return p;
 }
 
@@ -34,7 +34,7 @@ void *mem_array(size_t count, size_t size)
 {
 	void *p = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
 	if (!p)
-		out_of_memory();
+		mem_exhausted();
 	return p;
 }
 
@@ -45,10 +45,10 @@ void *mem_grow(void *array, size_t *cap, size_t need, size_t size)
 	size_t wanted = *cap > 0 ? *cap : 8;
 	while (wanted < need)
 		if (__builtin_mul_overflow(wanted, 2, &wanted))
-			out_of_memory();
+			mem_exhausted();
 	size_t bytes;
 	if (__builtin_mul_overflow(wanted, size, &bytes))
-		out_of_memory();
+		mem_exhausted();
 	char *grown = mem_realloc(array, bytes);
 	memset(grown + *cap * size, 0, (wanted - *cap) * size);
 	*cap = wanted;
@@ -76,7 +76,7 @@ char *mem_printf(const char *fmt, ...)
 	int len = vasprintf(&text, fmt, args);
 	va_end(args);
 	if (len < 0)
-		out_of_memory();
+		mem_exhausted();
 	return text;
 }
 
@@ -130,7 +130,7 @@ static struct chunk *chunk_new(struct arena *a, size_t size)
 {
 	size_t bytes;
 	if (__builtin_add_overflow(size, sizeof(struct chunk), &bytes))
-		out_of_memory();
+		mem_exhausted();
 	struct chunk *c = mem_alloc(bytes);
 	c->size = size;
 	a->total += bytes;
@@ -172,7 +172,7 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes))
-		out_of_memory();
+		mem_exhausted();
 	return arena_alloc(a, bytes);
 }
 
@@ -198,7 +198,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	int len = vsnprintf(NULL, 0, fmt, args);
 	va_end(args);
 	if (len < 0)
-		out_of_memory();
+		mem_exhausted();
 	char *text = carve(a, (size_t)len + 1, 1);
 	vsnprintf(text, (size_t)len + 1, fmt, again);
 	va_end(again);

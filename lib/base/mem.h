@@ -17,6 +17,8 @@ void *mem_grow(void *array, size_t *cap, size_t need, size_t size); /* doubles *
 char *mem_strdup(const char *s);				    /* NULL gives NULL */
 char *mem_strndup(const char *s, size_t len);			    /* always NUL-terminated */
 char *mem_printf(const char *fmt, ...) printf_like(1, 2);
+/* For a library that says it had no memory: the same end. */
+__attribute__((noreturn)) void mem_exhausted(void);
 void mem_free_p(void *slot); /* for cleanup(): free(*(void **)slot) */
 
 struct arena;
