@@ -219,8 +219,10 @@ static int inspect(struct sqlite_store *s, const char *boot_id)
 	struct sqlite_query q = {.store = s, .temporary = true};
 	q.code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q.statement, NULL);
 	bool told = sqlite_query_next(&q);
+	/* A page that the disk would not give up is reported as damage as well; only errno tells. */
+	bool unreadable = errno == EIO;
 	if (told && strcmp(sqlite_query_text(&q, 0), "ok") != 0)
-		r = fail_damaged(s, sqlite_query_text(&q, 0));
+		r = unreadable ? fail_system(s, EIO) : fail_damaged(s, sqlite_query_text(&q, 0));
 	return sqlite_query_end(&q, r);
 }
 

@@ -635,6 +635,7 @@ struct disk *disk_new(uint64_t seed)
 struct disk *disk_new_from(const struct disk *template, uint64_t seed)
 {
 	struct disk *d = disk_new(seed);
+	d->boots = template->boots;
 	for (const struct disk_node *n = template->nodes; n; n = n->next) {
 		if (!n->named)
 			continue;

@@ -36,7 +36,7 @@ struct disk_process; /* of those that run on the host; two are two daemons */
 void disk_quicken(void);
 
 struct disk *disk_new(uint64_t seed);
-/* A disk with the files that the template's processes see, all of them safe. */
+/* A disk with the files that the template's processes see, all of them safe, in the same boot. */
 struct disk *disk_new_from(const struct disk *template, uint64_t seed);
 void disk_free(struct disk *d); /* NULL is fine; its processes are freed before */
 

@@ -17,8 +17,9 @@
 #include "base/prng.h"
 #include "tests/sim/disk.h"
 
-#define LOCK_PATH DISK_DATABASE ".lock"
-#define WAL_PATH  DISK_DATABASE "-wal"
+#define LOCK_PATH    DISK_DATABASE ".lock"
+#define WAL_PATH     DISK_DATABASE "-wal"
+#define RESERVE_PATH DISK_DATABASE ".reserve"
 
 /* --- one step of work: events and a new record, in one transaction --- */
 
@@ -378,7 +379,7 @@ static bool meet_fault(const struct disk *template, enum disk_fault fault, uint6
 	return met;
 }
 
-static void test_faults_everywhere(void **state)
+static unsigned meet_all_faults(const struct disk *template)
 {
 	static const enum disk_fault faults[] = {
 	    DISK_FAIL_ANY,	DISK_FAIL_OPEN, DISK_FAIL_READ, DISK_FAIL_WRITE,
@@ -386,13 +387,35 @@ static void test_faults_everywhere(void **state)
 	};
 	unsigned points = 0;
 	for (size_t i = 0; i < array_len(faults); i++) {
-		for (uint64_t n = 0; meet_fault(*state, faults[i], n, 1); n++)
+		for (uint64_t n = 0; meet_fault(template, faults[i], n, 1); n++)
 			points++;
-		for (uint64_t n = 0; meet_fault(*state, faults[i], n, DISK_FOR_EVER); n++)
+		for (uint64_t n = 0; meet_fault(template, faults[i], n, DISK_FOR_EVER); n++)
 			points++;
 	}
+	return points;
+}
+
+static void test_faults_everywhere(void **state)
+{
+	unsigned points = meet_all_faults(*state);
 	print_message("%u points of failure\n", points);
 	assert_true(points > 500);
+}
+
+/* The opening after a power cut reads the whole file: what the disk then cannot read does not count as damaged. */
+static void test_faults_after_power_cut(void **state)
+{
+	struct disk *d = disk_new_from(*state, 1);
+	struct disk_process *p = disk_process_new(d);
+	struct store *s = NULL;
+	assert_int_equal(open_store(p, &s), 0);
+	disk_crash(d);
+	store_close(s);
+	disk_process_free(p);
+	unsigned points = meet_all_faults(d);
+	print_message("%u points of failure after a power cut\n", points);
+	assert_true(points > 500);
+	disk_free(d);
 }
 
 /* The first opening, which makes the file, meets them as well. */
@@ -551,13 +574,14 @@ static void test_full_disk(void **state)
 	assert_int_equal(store_begin(s), 0);
 	assert_int_equal(store_prune(s, 0, 0), 0);
 	assert_int_equal(store_commit(s), 0);
-	assert_true(disk_size(d, DISK_DATABASE ".reserve") > 0);
+	assert_true(disk_size(d, RESERVE_PATH) > 0);
 	assert_int_equal(fill(s, &n), -ENOSPC);
-	/* Filled by somebody else to the last byte, and the power goes: the daemon still starts. */
-	disk_set_capacity(d, disk_used(d));
+	/* The power goes, and somebody else fills it to the last byte: the daemon still starts, with the reserve. */
 	disk_crash(d);
 	store_close(s);
 	disk_process_free(p);
+	disk_set_capacity(d, disk_used(d));
+	assert_true(disk_size(d, RESERVE_PATH) > 0);
 	for (unsigned i = 0; i < 3; i++) {
 		p = disk_process_new(d);
 		assert_int_equal(open_store(p, &s), 0);
@@ -565,6 +589,7 @@ static void test_full_disk(void **state)
 		disk_crash(d);
 		store_close(s);
 		disk_process_free(p);
+		assert_int_equal(disk_size(d, RESERVE_PATH), 0);
 	}
 	assert_true(is_sound(d));
 	disk_free(d);
@@ -691,6 +716,7 @@ int main(void)
 	    cmocka_unit_test(test_deterministic),
 	    cmocka_unit_test(test_synchronous_off),
 	    cmocka_unit_test(test_faults_everywhere),
+	    cmocka_unit_test(test_faults_after_power_cut),
 	    cmocka_unit_test(test_faults_at_first_opening),
 	    cmocka_unit_test(test_torn_log),
 	    cmocka_unit_test(test_damaged_file),
