@@ -139,7 +139,7 @@ static bool has_arrived(const struct turn *t, const struct alias_view *view)
 {
 	struct alias_view live = {.target = t->r->live};
 
-	return concurrency_moves(t->r, &live) && !view->odd && view->target.weight_bp == 0 &&
+	return concurrency_moves(t->r, &live) && view->target.weight_bp == 0 &&
 	       view->target.version == t->r->live.version;
 }
 

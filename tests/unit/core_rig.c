@@ -467,7 +467,7 @@ void rig_answer_poll(struct rig *g)
 		g->read_through_unix_ms = g->poll_through;
 	e.polled.complete = !g->metrics_unreadable;
 	e.polled.through_unix_ms = g->poll_through;
-	e.polled.alarms = g->alarms;
+	e.polled.alarms = g->alarms_unreadable ? NULL : g->alarms;
 	(void)text_copy(e.polled.error, LIMIT_REASON, g->metrics_unreadable ? "GetMetricData: throttled" : "");
 	rig_event(g, &e);
 	/* Invariant 4: a breach is acted on in the very turn that shows it. */

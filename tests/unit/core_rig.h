@@ -74,7 +74,7 @@ struct rig {
 	uint64_t entropy;
 	/* metrics of each settled minute while the canary has traffic */
 	uint64_t canary_invocations, canary_errors;
-	bool metrics_missing, metrics_unreadable;
+	bool metrics_missing, metrics_unreadable, alarms_unreadable;
 	enum alarm_state alarms[LIMIT_METRICS];
 	bool trace;	  /* prints what happens */
 	bool human_wrote; /* the live content is a human's */

@@ -66,6 +66,24 @@ static void a_refusal_ends_it_before_any_traffic(void **state)
 	rig_deinit(&g);
 }
 
+/* A hook that is not there, or in conflict, will not be there the next time either: as good as a no. */
+static void a_gate_that_cannot_be_asked_is_a_refusal(void **state)
+{
+	static const enum call_outcome outcomes[] = {CALL_NOT_FOUND, CALL_CONFLICT};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(outcomes); i++) {
+		struct rig g;
+
+		start_with(&g, true, false);
+		run_to_gate(&g);
+		rig_answer_gate(&g, outcomes[i]);
+		rig_assert_phase(&g, PHASE_FAILED);
+		assert_int_equal(g.writes, 0);
+		rig_deinit(&g);
+	}
+}
+
 static void a_gate_without_an_answer_is_asked_again(void **state)
 {
 	struct rig g;
@@ -803,6 +821,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nothing_moves_before_the_first_gate),
 	    cmocka_unit_test(a_refusal_ends_it_before_any_traffic),
+	    cmocka_unit_test(a_gate_that_cannot_be_asked_is_a_refusal),
 	    cmocka_unit_test(a_gate_without_an_answer_is_asked_again),
 	    cmocka_unit_test(a_rollback_does_not_wait_for_the_first_gate),
 	    cmocka_unit_test(newer_content_does_not_wait_for_a_gate),

@@ -174,6 +174,45 @@ static void after_the_promotion_the_alias_speaks(void **state)
 	samples_deinit(&f.samples);
 }
 
+/* Before the promotion the alias's own series is a mixture, and says nothing about the canary. */
+static void before_the_promotion_the_alias_is_silent(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	samples_at(&f.samples, T0 + MIN)->alias = (struct counts){1000, 900, true};
+	assert_int_equal(judge(&f), VERDICT_UNDECIDED);
+	assert_int_equal(f.v.gap, VERDICT_GAP_NO_DATA);
+	samples_deinit(&f.samples);
+}
+
+/* CloudWatch gives datapoints of 0 as well: nobody has asked the canary for anything, which is no pass. */
+static void a_datapoint_of_nothing_is_no_data(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	add(&f, 0, 0, 0);
+	assert_int_equal(judge(&f), VERDICT_UNDECIDED);
+	assert_int_equal(f.v.gap, VERDICT_GAP_NO_DATA);
+	samples_deinit(&f.samples);
+}
+
+/* Late data can show more errors than invocations for a while: that is every request, and not more. */
+static void more_errors_than_requests_are_all_of_them(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	add(&f, 0, 100, 130);
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	assert_non_null(strstr(f.v.why, "130 of 100 requests (100%)"));
+	samples_deinit(&f.samples);
+}
+
 static void alarm_states(void **state)
 {
 	const struct {
@@ -263,6 +302,9 @@ int main(void)
 	    cmocka_unit_test(what_could_not_be_read_is_not_passed),
 	    cmocka_unit_test(missing_is_not_zero),
 	    cmocka_unit_test(after_the_promotion_the_alias_speaks),
+	    cmocka_unit_test(before_the_promotion_the_alias_is_silent),
+	    cmocka_unit_test(a_datapoint_of_nothing_is_no_data),
+	    cmocka_unit_test(more_errors_than_requests_are_all_of_them),
 	    cmocka_unit_test(alarm_states),
 	    cmocka_unit_test(every_metric_must_pass),
 	    cmocka_unit_test(samples_stay_in_order_and_bounded),

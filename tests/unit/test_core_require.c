@@ -1,0 +1,231 @@
+/*
+ * What only a fault of the program can bring about stops it, in release builds as well: a caller that was never
+ * validated, a name that does not exist. Each require() of lib/core is met here once; nothing from outside reaches one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "core/step.h"
+#include "core_rig.h"
+
+/* Stands before the library's own, which would abort: the test goes on from here. */
+void require_failed(const char *file, int line, const char *condition)
+{
+	mock_assert(0, condition, file, line);
+	abort(); /* mock_assert does not come back */
+}
+
+/* --- specifications that nobody has validated --- */
+
+struct change {
+	const char *what;
+	void (*make)(struct rig *g);
+};
+
+static void weightless(struct rig *g)
+{
+	g->steps[0].weight_bp = 0;
+}
+
+static void falling(struct rig *g)
+{
+	g->steps[1].weight_bp = g->steps[0].weight_bp;
+}
+
+static void whole(struct rig *g)
+{
+	g->steps[1].weight_bp = WEIGHT_BP_MAX;
+}
+
+static void unbaked(struct rig *g)
+{
+	g->steps[0].bake_ms = 0;
+}
+
+static void too_many_steps(struct rig *g)
+{
+	g->spec.n_steps = LIMIT_STEPS + 1;
+}
+
+static void final_bake_below_nothing(struct rig *g)
+{
+	g->spec.final_bake_ms = -1;
+}
+
+static void soak_below_nothing(struct rig *g)
+{
+	g->spec.soak_ms = -1;
+}
+
+static void never_read(struct rig *g)
+{
+	g->spec.analysis.every_ms = 0;
+}
+
+static void settled_before_its_end(struct rig *g)
+{
+	g->spec.analysis.settle_ms = -1;
+}
+
+static void no_period(struct rig *g)
+{
+	g->spec.analysis.period_ms = 0;
+}
+
+static void no_hold(struct rig *g)
+{
+	g->spec.analysis.hold_limit_ms = 0;
+}
+
+static void unwatched(struct rig *g)
+{
+	g->spec.analysis.n_metrics = 0;
+}
+
+static void too_many_metrics(struct rig *g)
+{
+	g->spec.analysis.n_metrics = LIMIT_METRICS + 1;
+}
+
+static void judged_on_nothing(struct rig *g)
+{
+	g->metrics[0].min_invocations = 0;
+}
+
+static void nameless_alarm(struct rig *g)
+{
+	g->metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, NULL};
+}
+
+static const struct change changes[] = {
+    {"a step without weight", weightless},
+    {"weights that do not rise", falling},
+    {"a step of 100 %", whole},
+    {"a step without a bake", unbaked},
+    {"more steps than LIMIT_STEPS", too_many_steps},
+    {"a negative final bake", final_bake_below_nothing},
+    {"a negative soak", soak_below_nothing},
+    {"metrics that are never read", never_read},
+    {"metrics believed before their end", settled_before_its_end},
+    {"no metric period", no_period},
+    {"no limit of a hold", no_hold},
+    {"no metric at all", unwatched},
+    {"more metrics than LIMIT_METRICS", too_many_metrics},
+    {"a rate judged on no request", judged_on_nothing},
+    {"an alarm without a name", nameless_alarm},
+};
+
+/* Both ways into the state machine: a new rollout, and one from the store. */
+static void a_specification_must_have_been_validated(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(changes); i++) {
+		struct rig g;
+
+		rig_init(&g);
+		changes[i].make(&g);
+		print_message("%s\n", changes[i].what);
+		expect_assert_failure(rig_simple(&g, EVENT_START));
+		assert_int_equal(g.r.phase, PHASE_PENDING);
+		expect_assert_failure(rig_crash(&g, true));
+		rig_deinit(&g);
+	}
+}
+
+/* --- steps of the state machine --- */
+
+static void an_event_must_be_one(void **state)
+{
+	struct rig g;
+	struct rollout_event unknown = {.kind = (enum rollout_event_kind)(EVENT_RELEASED + 1)};
+
+	(void)state;
+	rig_init(&g);
+	expect_assert_failure(rig_event(&g, &unknown));
+	g.now.boot_ms = -1;
+	expect_assert_failure(rig_simple(&g, EVENT_TIMER));
+	rig_deinit(&g);
+}
+
+static void a_state_must_fit_its_specification(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.r.step = (uint32_t)g.spec.n_steps;
+	assert_true(rollout_fits(&g.spec, &g.r));
+	g.r.step++;
+	assert_false(rollout_fits(&g.spec, &g.r));
+	expect_assert_failure(rig_simple(&g, EVENT_TIMER));
+	rig_deinit(&g);
+}
+
+static void a_command_must_be_answered(void **state)
+{
+	struct rig g;
+	struct rollout_event e = {.kind = EVENT_COMMAND, .command = {.command = COMMAND_PAUSE}};
+	enum rollout_answer answer;
+	char text[LIMIT_REASON];
+
+	(void)state;
+	rig_init(&g);
+	e.now = g.now;
+	expect_assert_failure(rollout_step(&g.spec, &g.r, &g.samples, &e, &g.effects, NULL, text));
+	expect_assert_failure(rollout_step(&g.spec, &g.r, &g.samples, &e, &g.effects, &answer, NULL));
+	rollout_step(&g.spec, &g.r, &g.samples, &e, &g.effects, &answer, text);
+	assert_int_equal(answer, ANSWER_DONE);
+	rig_deinit(&g);
+}
+
+/* More effects than there is room for would be lost without a word. */
+static void effects_have_room(void **state)
+{
+	struct rig g;
+	struct turn t = {.r = &g.r, .effects = &g.effects};
+
+	(void)state;
+	rig_init(&g);
+	g.effects.len = LIMIT_EFFECTS - 1;
+	(void)turn_effect(&t, EFFECT_ENDED);
+	expect_assert_failure((void)turn_effect(&t, EFFECT_ENDED));
+	rig_deinit(&g);
+}
+
+/* --- values --- */
+
+static void values_must_exist(void **state)
+{
+	const struct alias_target heavy = {1, 2, WEIGHT_BP_MAX + 1};
+	char text[128];
+
+	(void)state;
+	expect_assert_failure(alias_target_format(&heavy, text, sizeof(text)));
+	expect_assert_failure((void)rollout_phase_name((enum rollout_phase)(PHASE_BLOCKED + 1)));
+	expect_assert_failure((void)rollout_command_name((enum rollout_command)(COMMAND_ROLLBACK + 1)));
+	expect_assert_failure((void)rollout_announce_name((enum announce_kind)(ANNOUNCE_RELEASED + 1)));
+	expect_assert_failure((void)verdict_name((enum verdict)(VERDICT_FAIL + 1)));
+	expect_assert_failure((void)verdict_gap_name((enum verdict_gap)(VERDICT_GAP_UNREADABLE + 1)));
+	expect_assert_failure((void)verdict_period_start(0, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_specification_must_have_been_validated),
+	    cmocka_unit_test(an_event_must_be_one),
+	    cmocka_unit_test(a_state_must_fit_its_specification),
+	    cmocka_unit_test(a_command_must_be_answered),
+	    cmocka_unit_test(effects_have_room),
+	    cmocka_unit_test(values_must_exist),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,384 @@
+/* Watching a weight: when metrics are read, what an answer may decide, holds and the dark, and clocks that jump. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "core_rig.h"
+
+#define MIN MS_PER_MINUTE
+
+static void progressing(struct rig *g)
+{
+	rig_init(g);
+	rig_simple(g, EVENT_START);
+	rig_run_to_weight(g, 1);
+}
+
+static void run_to_poll(struct rig *g)
+{
+	for (int i = 0; i < 200 && !g->has_poll; i++)
+		assert_true(rig_turn(g));
+	assert_true(g->has_poll);
+}
+
+static bool has_effect(const struct rig *g, enum rollout_effect_kind kind)
+{
+	for (size_t i = 0; i < g->effects.len; i++) {
+		if (g->effects.items[i].kind == kind)
+			return true;
+	}
+	return false;
+}
+
+/* --- when --- */
+
+/* Read every ten minutes, and between those when the bake's own metrics have settled: a step does not wait for more. */
+static void the_poll_that_decides_comes_as_soon_as_it_can(void **state)
+{
+	struct rig g;
+	int64_t landed;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.every_ms = 10 * MIN;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	landed = g.now.unix_ms;
+	rig_run_to_weight(&g, 2);
+	assert_int_equal(g.now.unix_ms, verdict_settled_at(landed + 5 * MIN, &g.spec.analysis));
+	rig_deinit(&g);
+}
+
+/* --- answers --- */
+
+static void an_answer_to_an_older_poll_decides_nothing(void **state)
+{
+	struct rig g;
+	struct rollout_event e = {.kind = EVENT_POLLED};
+	int64_t through;
+
+	(void)state;
+	progressing(&g);
+	run_to_poll(&g);
+	rig_answer_poll(&g);
+	run_to_poll(&g);
+	through = g.r.read_through_unix_ms;
+	e.seq = g.poll_seq - 1;
+	e.polled.complete = true;
+	e.polled.through_unix_ms = g.now.unix_ms;
+	rig_event(&g, &e);
+	assert_int_equal(g.r.stale, 1);
+	assert_int_equal(g.r.read_through_unix_ms, through);
+	assert_true(g.r.poll_pending);
+	rig_deinit(&g);
+}
+
+/* The alias was seen to be somebody else's while the metrics were being read: what they say must not write to it. */
+static void metrics_decide_nothing_while_it_is_blocked(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	progressing(&g);
+	run_to_poll(&g);
+	g.canary_errors = 300;
+	rig_human(&g, (struct alias_target){.version = 9});
+	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
+	rig_answer_write(&g, FATE_OK);
+	rig_answer_read(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	rig_answer_poll(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	assert_int_equal(g.r.verdict, VERDICT_UNDECIDED);
+	assert_false(g.has_write);
+	rig_deinit(&g);
+}
+
+/* Evidence for one weight does not let the next one rise: it arrives while that one is still being asked for. */
+static void evidence_for_one_weight_is_none_for_the_next(void **state)
+{
+	struct rig g;
+	int64_t settled;
+
+	(void)state;
+	progressing(&g);
+	settled = verdict_settled_at(g.now.unix_ms + 5 * MIN, &g.spec.analysis);
+	while (g.now.unix_ms < settled) {
+		if (g.has_poll && g.now.unix_ms >= settled)
+			break;
+		assert_true(rig_turn(&g));
+	}
+	assert_true(g.has_poll);
+	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
+	assert_true(g.has_write);
+	rig_answer_poll(&g);
+	assert_int_equal(g.r.verdict, VERDICT_PASS);
+	assert_false(g.r.allowed);
+	rig_answer_write(&g, FATE_OK);
+	assert_false(g.has_write);
+	assert_false(g.r.allowed);
+	rig_deinit(&g);
+}
+
+/* An alarm whose state cannot be read is no alarm that is OK, however long that lasts, and whatever it was before. */
+static void alarms_that_cannot_be_read_never_pass(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "hello-5xx"};
+	g.alarms[0] = ALARM_OK;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	run_to_poll(&g);
+	rig_answer_poll(&g);
+	assert_int_equal(g.r.alarms[0], ALARM_OK);
+	g.alarms_unreadable = true;
+	assert_true(rig_run_until(&g, PHASE_PAUSED));
+	assert_int_equal(g.r.pause, PAUSE_HOLD_LIMIT);
+	assert_int_equal(g.n_weights, 1);
+	rig_deinit(&g);
+}
+
+/* "pass" for missing data covers a canary that hardly anybody calls, as well as one that nobody does. */
+static void few_requests_pass_where_the_plan_says_so(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.no_data = SPEC_NO_DATA_PASS;
+	g.canary_invocations = 3;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 2);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
+/* A step's own minimum is waited for even where the schedule goes by the clock. */
+static void a_minimum_is_waited_for_by_the_clock_too(void **state)
+{
+	struct rig g;
+	int64_t landed;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.pace = SPEC_PACE_CLOCK;
+	g.steps[0].min_invocations = 600 * 12;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	landed = g.now.boot_ms;
+	rig_run_to_weight(&g, 2);
+	assert_true(g.now.boot_ms - landed >= 12 * MIN);
+	rig_deinit(&g);
+}
+
+/* --- failure that lasts --- */
+
+static void a_failure_that_lasts_is_said_once(void **state)
+{
+	struct rig g;
+	unsigned said = 0;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.on_failure = SPEC_PAUSE;
+	g.canary_errors = 300;
+	rig_simple(&g, EVENT_START);
+	for (int i = 0; i < 200; i++) {
+		assert_true(rig_turn(&g));
+		said += rig_said(&g, ANNOUNCE_PHASE, "paused");
+	}
+	rig_assert_phase(&g, PHASE_PAUSED);
+	assert_int_equal(said, 1);
+	assert_int_equal(g.r.pause, PAUSE_FAILURE);
+	rig_deinit(&g);
+}
+
+/* --- trouble --- */
+
+static void unreadable_metrics_are_told_and_so_is_their_end(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	progressing(&g);
+	g.metrics_unreadable = true;
+	run_to_poll(&g);
+	rig_answer_poll(&g);
+	assert_true(rig_said(&g, ANNOUNCE_TROUBLE, "metrics: GetMetricData: throttled"));
+	run_to_poll(&g);
+	rig_answer_poll(&g);
+	assert_false(rig_said(&g, ANNOUNCE_TROUBLE, ""));
+	g.metrics_unreadable = false;
+	run_to_poll(&g);
+	rig_answer_poll(&g);
+	assert_true(rig_said(&g, ANNOUNCE_RECOVERED, "over: metrics: GetMetricData"));
+	assert_string_equal(g.r.trouble, "");
+	rig_deinit(&g);
+}
+
+/* Neither the alias can be written nor metrics be read: the graver of the two stays to be seen, and is said once. */
+static void trouble_with_the_alias_is_the_graver_one(void **state)
+{
+	struct rig g;
+	unsigned polls = 0;
+
+	(void)state;
+	progressing(&g);
+	rig_run_to_write(&g);
+	g.metrics_unreadable = true;
+	while (polls < 5) {
+		if (g.has_write) {
+			rig_answer_write(&g, FATE_THROTTLED);
+			continue;
+		}
+		polls += g.has_poll;
+		g.metrics_unreadable = polls < 4; /* that these can be read again does not end the other trouble */
+		assert_true(rig_turn(&g));
+		/* Woken for the poll, though the next try of the write is later than that. */
+		if (g.has_poll)
+			assert_true(g.timer_boot_ms > g.now.boot_ms);
+		assert_false(rig_said(&g, ANNOUNCE_TROUBLE, "metrics"));
+		assert_string_equal(g.r.trouble, "UpdateAlias: TooManyRequestsException (429)");
+	}
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	assert_string_equal(g.r.trouble, "");
+	rig_deinit(&g);
+}
+
+/* --- holds --- */
+
+/* By the clock, but not in the dark: a step that the clock would take is held while metrics cannot be read. An
+ * operator who promotes all the same is obeyed. */
+static void the_clock_does_not_go_on_in_the_dark(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.pace = SPEC_PACE_CLOCK;
+	g.metrics_unreadable = true;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	for (int i = 0; i < 60; i++)
+		assert_true(rig_turn(&g));
+	rig_assert_phase(&g, PHASE_PROGRESSING);
+	assert_int_equal(g.n_weights, 1);
+	assert_true(g.r.hold_from_baked_ms >= 0);
+	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
+	assert_true(g.has_write);
+	assert_int_equal(g.write.target.weight_bp, 5000);
+	rig_deinit(&g);
+}
+
+/* The limit of a hold passes while the alias cannot be read either: it is acted on as soon as that is over, and until
+ * then nothing is woken in a hurry. */
+static void a_hold_that_is_over_waits_for_the_alias(void **state)
+{
+	struct rig g;
+	int64_t began;
+
+	(void)state;
+	progressing(&g);
+	g.metrics_missing = true;
+	while (g.r.hold_from_baked_ms < 0)
+		assert_true(rig_turn(&g));
+	rig_crash(&g, true);
+	began = g.now.boot_ms;
+	while (g.now.boot_ms - began < 2 * MS_PER_HOUR) {
+		if (g.has_read)
+			rig_end_read(&g, CALL_UNAVAILABLE);
+		else
+			assert_true(rig_turn(&g));
+		if (!g.has_read && !g.has_poll)
+			assert_true(g.timer_boot_ms > g.now.boot_ms);
+	}
+	rig_assert_phase(&g, PHASE_PROGRESSING);
+	assert_true(rig_run_until(&g, PHASE_PAUSED));
+	assert_int_equal(g.r.pause, PAUSE_HOLD_LIMIT);
+	rig_deinit(&g);
+}
+
+/* --- the end --- */
+
+/* The last look is made, and while it was under way an operator paused: much can happen until the resume, so what it
+ * found is old by then. It looks once more. */
+static void the_last_look_is_the_very_last(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.final_bake_ms = 10 * MIN;
+	rig_simple(&g, EVENT_START);
+	assert_true(rig_run_until(&g, PHASE_BAKING));
+	for (int i = 0; i < 200 && !g.has_read; i++)
+		assert_true(rig_turn(&g));
+	assert_true(g.r.finishing);
+	assert_int_equal(rig_command(&g, COMMAND_PAUSE), ANSWER_DONE);
+	rig_answer_read(&g);
+	rig_assert_phase(&g, PHASE_PAUSED);
+	rig_human(&g, (struct alias_target){.version = 9});
+	assert_int_equal(rig_command(&g, COMMAND_RESUME), ANSWER_DONE);
+	rig_assert_phase(&g, PHASE_BAKING);
+	assert_true(has_effect(&g, EFFECT_READ_ALIAS));
+	rig_answer_read(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	rig_deinit(&g);
+}
+
+/* --- clocks --- */
+
+/* The wall clock is set back by an hour in the final bake: the bake is as long as ever, and metrics are read on. */
+static void a_clock_set_back_does_not_stop_the_final_bake(void **state)
+{
+	struct rig g;
+	int64_t landed;
+	unsigned polls = 0;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.final_bake_ms = 10 * MIN;
+	rig_simple(&g, EVENT_START);
+	assert_true(rig_run_until(&g, PHASE_BAKING));
+	landed = g.now.boot_ms;
+	g.now.unix_ms -= MS_PER_HOUR;
+	for (int i = 0; i < 500 && g.r.phase == PHASE_BAKING; i++) {
+		polls += g.has_poll;
+		assert_true(rig_turn(&g));
+	}
+	rig_assert_phase(&g, PHASE_SUCCEEDED);
+	assert_true(polls >= 8);
+	assert_true(g.r.promoted_unix_ms <= g.now.unix_ms);
+	assert_in_range(g.now.boot_ms - landed, 10 * MIN, 13 * MIN);
+	rig_deinit(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_poll_that_decides_comes_as_soon_as_it_can),
+	    cmocka_unit_test(an_answer_to_an_older_poll_decides_nothing),
+	    cmocka_unit_test(metrics_decide_nothing_while_it_is_blocked),
+	    cmocka_unit_test(evidence_for_one_weight_is_none_for_the_next),
+	    cmocka_unit_test(alarms_that_cannot_be_read_never_pass),
+	    cmocka_unit_test(few_requests_pass_where_the_plan_says_so),
+	    cmocka_unit_test(a_minimum_is_waited_for_by_the_clock_too),
+	    cmocka_unit_test(a_failure_that_lasts_is_said_once),
+	    cmocka_unit_test(unreadable_metrics_are_told_and_so_is_their_end),
+	    cmocka_unit_test(trouble_with_the_alias_is_the_graver_one),
+	    cmocka_unit_test(the_clock_does_not_go_on_in_the_dark),
+	    cmocka_unit_test(a_hold_that_is_over_waits_for_the_alias),
+	    cmocka_unit_test(the_last_look_is_the_very_last),
+	    cmocka_unit_test(a_clock_set_back_does_not_stop_the_final_bake),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
