@@ -247,6 +247,8 @@ static void prepare_read(struct turn *t)
 		await_publishing(t);
 		return;
 	}
+	if (traffic_is_old_view(t, alias))
+		return;
 	if (t->r->canary == 0)
 		t->r->prepare_ms = 0; /* the time that publishing took does not count against what comes now */
 	t->r->canary = t->event->prepared.canary;

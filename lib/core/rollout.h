@@ -117,8 +117,9 @@ struct rollout {
 	char stable_hash[CODE_HASH_SIZE]; /* CodeSha256, as AWS gives it (base64) */
 	char canary_hash[CODE_HASH_SIZE];
 
-	struct alias_target live;     /* what the alias was last seen to hold */
-	char revision[REVISION_SIZE]; /* its RevisionId then */
+	struct alias_target live;	  /* what the alias was last seen to hold */
+	char revision[REVISION_SIZE];	  /* its RevisionId then */
+	char old_revision[REVISION_SIZE]; /* the one before: an answer that carries it is an old view of the alias */
 	/*
 	 * Intents recorded since `live` was confirmed, whose outcome is not known: bit i is the weight of step i, bit
 	 * n_steps all traffic to the canary, bit ASKED_HOME all traffic to the stable version. Writes that are older
@@ -209,6 +210,10 @@ struct rollout_event {
 	uint64_t entropy; /* 64 random bits, for jitter */
 	uint64_t seq;	  /* of the answered request */
 	union {
+		struct {
+			/* The alias's RevisionId before its last change by an earlier rollout; NULL: not known. */
+			const char *old_revision;
+		} start;
 		struct {
 			bool same_boot; /* boot_ms of the record is comparable with now */
 		} resumed;

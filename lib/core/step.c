@@ -178,6 +178,8 @@ static void take_start(struct turn *t)
 	if (!rollout_may_start(t->spec, t->r))
 		return;
 	t->r->advance = false;
+	if (t->event->start.old_revision)
+		(void)text_copy(t->r->old_revision, sizeof(t->r->old_revision), t->event->start.old_revision);
 	turn_set_phase(t, PHASE_PREPARING, "");
 }
 

@@ -46,6 +46,8 @@ void traffic_go_home(struct turn *t, const char *reason, bool quarantine);
 void traffic_block(struct turn *t, const char *reason);
 /* What the alias holds is known: what was asked for before can no longer land. */
 void traffic_confirm(struct turn *t, const struct alias_view *view);
+/* Whether that is how the alias was before its last change; it is then looked at again later. */
+bool traffic_is_old_view(struct turn *t, const struct alias_view *view);
 
 /* prepare.c */
 void prepare_ask(struct turn *t);

@@ -5,6 +5,9 @@
  * known. A write carries the RevisionId of that confirmation, so once the RevisionId has changed, no older write can
  * land. As long as an outcome is unknown (`unsure`), the way home is written even if the alias seems to be home: that
  * changes the RevisionId, and what is still under way can no longer land.
+ *
+ * A read may show what the alias held before its last change. That is told by its RevisionId, which is the one that we
+ * knew before, and it is read again. RevisionIds never come back.
  */
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +63,8 @@ void traffic_confirm(struct turn *t, const struct alias_view *view)
 	struct rollout *r = t->r;
 
 	r->live = view->target;
+	if (strcmp(r->revision, view->revision) != 0 && r->revision[0] != '\0')
+		(void)text_copy(r->old_revision, sizeof(r->old_revision), r->revision);
 	(void)text_copy(r->revision, sizeof(r->revision), view->revision);
 	r->asked[0] = r->asked[1] = 0;
 	r->unsure = false;
@@ -214,13 +219,25 @@ static void block_unreadable(struct turn *t)
 		traffic_block(t, reason);
 }
 
+bool traffic_is_old_view(struct turn *t, const struct alias_view *view)
+{
+	const struct rollout *r = t->r;
+
+	if (r->old_revision[0] == '\0' || strcmp(view->revision, r->old_revision) != 0)
+		return false;
+	turn_trouble(t, "AWS shows the alias as it was before its last change; looking again");
+	turn_retry_later(t);
+	return true;
+}
+
 void traffic_looked(struct turn *t)
 {
 	const char *error = t->event->alias.error;
 
 	switch (t->event->alias.outcome) {
 	case CALL_OK:
-		look_succeeded(t);
+		if (!traffic_is_old_view(t, &t->event->alias.alias))
+			look_succeeded(t);
 		break;
 	case CALL_NOT_FOUND:
 	case CALL_REFUSED:

@@ -328,15 +328,39 @@ static void take_effect(struct item *i, const struct rollout_effect *effect, con
 	}
 }
 
+static void remember_left(struct item *i)
+{
+	struct left_alias *l = &i->engine->left[i->engine->n_left++ % LEFT_ALIASES];
+
+	free(l->alias_key);
+	l->alias_key = mem_strdup(i->alias_key);
+	(void)text_copy(l->old_revision, sizeof(l->old_revision), i->state.old_revision);
+}
+
+static const char *old_revision_of(const struct engine *e, const char *alias_key)
+{
+	size_t oldest = e->n_left > LEFT_ALIASES ? e->n_left - LEFT_ALIASES : 0;
+
+	for (size_t n = e->n_left; n-- > oldest;) {
+		const struct left_alias *l = &e->left[n % LEFT_ALIASES];
+
+		if (strcmp(l->alias_key, alias_key) == 0)
+			return l->old_revision;
+	}
+	return NULL;
+}
+
 static void update_ownership(struct item *i)
 {
 	struct engine *e = i->engine;
 	struct item *owner = strmap_get(&e->by_alias, i->alias_key);
 
-	if (rollout_owns_alias(&i->state) && !owner)
+	if (rollout_owns_alias(&i->state) && !owner) {
 		strmap_put(&e->by_alias, i->alias_key, i);
-	else if (!rollout_owns_alias(&i->state) && owner == i)
+	} else if (!rollout_owns_alias(&i->state) && owner == i) {
 		strmap_put(&e->by_alias, i->alias_key, NULL);
+		remember_left(i);
+	}
 }
 
 void engine_event(struct item *i, struct rollout_event *event, enum rollout_answer *ret_answer, char *ret_text)
@@ -400,13 +424,20 @@ static void explain_wait(struct item *i, const struct item *owner)
 	item_mark_dirty(i);
 }
 
+static void start(struct item *i)
+{
+	struct rollout_event event = {.kind = EVENT_START};
+
+	event.start.old_revision = old_revision_of(i->engine, i->alias_key);
+	engine_event(i, &event, NULL, NULL);
+}
+
 static void start_pending(struct engine *e)
 {
 	if (!e->recheck_pending || e->draining || e->fenced)
 		return;
 	e->recheck_pending = false;
 	for (struct item *i = e->first_pending, *next; i; i = next) {
-		struct rollout_event event = {.kind = EVENT_START};
 		const struct item *owner;
 
 		next = i->next_pending;
@@ -418,7 +449,7 @@ static void start_pending(struct engine *e)
 		if (older_lives(i) || owner)
 			explain_wait(i, owner);
 		else
-			engine_event(i, &event, NULL, NULL);
+			start(i);
 	}
 }
 
@@ -736,6 +767,8 @@ void engine_free(struct engine *e)
 	free_texts(&e->source_of);
 	strmap_deinit(&e->by_name);
 	strmap_deinit(&e->by_alias);
+	for (size_t n = 0; n < LEFT_ALIASES; n++)
+		free(e->left[n].alias_key);
 	free(e->heap);
 	free(e->outbox);
 	free(e->after);

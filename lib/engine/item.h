@@ -84,6 +84,15 @@ struct quarantine_entry {
 	struct item *item; /* pinned */
 };
 
+/* The RevisionId that an alias had before the last change of a rollout that has left it: so that the next one can
+ * tell an old view of the alias. */
+struct left_alias {
+	char *alias_key;
+	char old_revision[REVISION_SIZE];
+};
+
+#define LEFT_ALIASES 64 /* the last ones; AWS shows old views for seconds */
+
 struct engine {
 	struct engine_config config;
 	struct ports ports;
@@ -95,6 +104,8 @@ struct engine {
 	struct item *last_pending;
 	struct strmap by_name;	 /* newest live item of each name */
 	struct strmap by_alias;	 /* the item that owns the alias */
+	struct left_alias left[LEFT_ALIASES];
+	size_t n_left; /* ever */
 	struct strmap sources;	 /* source -> hash (heap string) of what was taken in */
 	struct strmap source_of; /* plan name -> source (heap string) it was last taken in from */
 	struct item **heap;	 /* timers, by boot_ms */

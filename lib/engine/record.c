@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "engine/item.h"
 
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
 
@@ -94,6 +94,7 @@ static const struct field fields[] = {
     {"soak_from_unix_ms", FIELD_I64, MEMBER(soak_from_unix_ms), 0, 2},
     {"soak_seen_unix_ms", FIELD_I64, MEMBER(soak_seen_unix_ms), 0, 2},
     {"soak_seen_boot_ms", FIELD_I64, MEMBER(soak_seen_boot_ms), 0, 2},
+    {"old_revision", FIELD_TEXT, MEMBER(old_revision), 0, 3},
 };
 
 static void add_i64(struct buf *out, int64_t v)

@@ -39,7 +39,7 @@ struct call {
 	const char *alias;			 /* of an alias operation */
 	json_t *in;				 /* JSON body or query parameters; NULL: none */
 	bool late;				 /* applied after its caller gave up */
-	bool stale;				 /* answers from the past */
+	int64_t stale_ms;			 /* may answer from the past, if that is not older; 0: no */
 };
 
 /* --- reading --- */

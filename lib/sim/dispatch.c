@@ -534,7 +534,7 @@ static void strike(struct call *c, const struct fault *f)
 		r->delay_ms += f->delay_ms;
 		break;
 	case FAULT_STALE:
-		c->stale = true;
+		c->stale_ms = f->within_ms;
 		run(c);
 		break;
 	default:

@@ -25,7 +25,7 @@ enum fault_kind {
 	FAULT_HTML,	   /* a proxy's page with status 200; not applied */
 	FAULT_TRUNCATED,   /* applied; the answer breaks off */
 	FAULT_RESET,	   /* not applied; connection reset */
-	FAULT_STALE,	   /* GetAlias answers what the alias was before its last change */
+	FAULT_STALE, /* GetAlias answers what the alias was before its last change, if that is not older than `within` */
 	FAULT_METRICS_MISSING,
 	FAULT_METRICS_PARTIAL,
 	FAULT_METRICS_ERROR,
@@ -41,6 +41,7 @@ struct fault {
 	char *metric;	/* NULL: any; metrics_… only */
 	char *version;	/* NULL: any ExecutedVersion; metrics_… only */
 	int64_t delay_ms;
+	int64_t within_ms;  /* stale only; INT64_MAX: however old */
 	double probability; /* 0 … 1 */
 	uint64_t from_call; /* the first matching call that it may strike, from 1 */
 	int64_t times;	    /* so often; -1: always */

@@ -271,7 +271,7 @@ void lambda_get_alias(struct call *c)
 			  lambda_arn(c, t.function->name, c->alias));
 		return;
 	}
-	bool past = c->stale && a->before.revision[0];
+	bool past = c->stale_ms && a->before.revision[0] && c->w->now_ms - a->changed_ms <= c->stale_ms;
 	call_answer_json(c, 200, alias_json(c, t.function, a, past ? &a->before : &a->now));
 }
 

@@ -460,6 +460,7 @@ void model_change_alias(struct world *w, struct alias *a, const struct alias_sta
 	a->before = a->now;
 	a->now = changed;
 	a->now.description = description;
+	a->changed_ms = w->now_ms;
 	model_uuid(w, a->now.revision);
 }
 

@@ -110,6 +110,7 @@ struct alias {
 	char *name;
 	struct alias_state now;
 	struct alias_state before; /* before its last change: what a stale read sees; revision "" when never changed */
+	int64_t changed_ms;	   /* when that was */
 	struct lambda_series series;
 	struct executed_series *executed;
 	size_t n_executed;

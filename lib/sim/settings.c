@@ -100,7 +100,7 @@ static bool read_fault(const struct node *n, struct fault *f, const char *texts[
 {
 	static const char *const keys[] = {"op",      "fault",	    "function", "alias",       "metric",
 					   "version", "delay",	    "times",	"probability", "nth",
-					   "from",    "connection", "applied",	NULL};
+					   "from",    "connection", "applied",	"within",      NULL};
 	static const char *const connections[] = {"hang", "close", NULL};
 	const char *kinds[FAULT_N + 1];
 	size_t kind = 0, closes = 0, before = d->errors;
@@ -116,7 +116,8 @@ static bool read_fault(const struct node *n, struct fault *f, const char *texts[
 	}
 	if (!reader_choice(node_get(n, "fault"), kinds, &kind, d))
 		return false;
-	*f = (struct fault){.kind = (enum fault_kind)kind, .probability = 1, .times = -1, .delay_ms = 1000};
+	*f = (struct fault){
+	    .kind = (enum fault_kind)kind, .probability = 1, .times = -1, .delay_ms = 1000, .within_ms = INT64_MAX};
 	f->applied = applied_by_itself(f->kind);
 	read_fault_op(n, f->kind, &texts[0], d);
 	reader_text(node_get(n, "function"), LIMIT_FUNCTION_NAME, &texts[1], d);
@@ -124,6 +125,7 @@ static bool read_fault(const struct node *n, struct fault *f, const char *texts[
 	reader_text(node_get(n, "metric"), 255, &texts[3], d);
 	reader_text(node_get(n, "version"), 20, &texts[4], d);
 	reader_duration(node_get(n, "delay"), MS_PER_DAY, &f->delay_ms, d);
+	reader_duration(node_get(n, "within"), MS_PER_DAY, &f->within_ms, d);
 	reader_share(node_get(n, "probability"), &f->probability, d);
 	reader_count(node_get(n, "from"), 1, UINT32_MAX, &from, d);
 	reader_bool(node_get(n, "applied"), &f->applied, d);

@@ -134,7 +134,8 @@ void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool s
 	}
 }
 
-void checker_commanded(struct checker *c, struct host *h, unsigned name, uint64_t attempt, enum rollout_command command)
+/* What a command allows counts from the moment in which it is given: it acts before it answers. */
+void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t attempt, enum rollout_command command)
 {
 	struct checked_rollout *r;
 
@@ -143,24 +144,27 @@ void checker_commanded(struct checker *c, struct host *h, unsigned name, uint64_
 	r = find(c, name, attempt);
 	if (!r)
 		return;
-	switch (command) {
-	case COMMAND_ROLLBACK:
+	r->words_before = (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 | (unsigned)r->ended << 3;
+	r->word = r->word || command == COMMAND_ROLLBACK || command == COMMAND_RESUME;
+	r->by_hand = r->by_hand || command == COMMAND_PROMOTE || command == COMMAND_PROMOTE_FULL;
+	r->full = r->full || command == COMMAND_PROMOTE_FULL;
+	if (command == COMMAND_ROLLBACK)
 		r->ended = false; /* one that had succeeded is opened again */
-		r->word = true;
+}
+
+void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command, bool done)
+{
+	struct checked_rollout *r = find(c, name, attempt);
+
+	if (!r)
+		return;
+	if (!done) {
+		r->word = r->words_before & 1;
+		r->by_hand = r->words_before & 2;
+		r->full = r->words_before & 4;
+		r->ended = r->words_before & 8;
+	} else if (command == COMMAND_ROLLBACK && !r->ended) {
 		must_go_home(c, r, true, "an operator rolled it back");
-		break;
-	case COMMAND_RESUME:
-		r->word = true;
-		break;
-	case COMMAND_PROMOTE_FULL:
-		r->full = true;
-		r->by_hand = true;
-		break;
-	case COMMAND_PROMOTE:
-		r->by_hand = true;
-		break;
-	case COMMAND_PAUSE:
-		break;
 	}
 }
 
@@ -333,15 +337,15 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 	struct alias_target canary = {.version = r->plan->version};
 
 	c->s->tally.n[TALLY_CHECK_END]++;
-	if (!a->there || a->writer != WRITER_DAEMON)
-		return; /* somebody's doing since, or nothing was ever written */
+	if (!a->there || a->writer != WRITER_DAEMON || r->sends == 0)
+		return; /* somebody's doing since, or it never wrote */
 	if (a->odd || a->holds.weight_bp != 0)
 		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias holds two versions", script_names[r->name],
 			     text);
 	else if (end == PHASE_SUCCEEDED && !alias_target_equal(&a->holds, &canary))
 		checker_fail(c, VIOLATION_END, "%s succeeded and the alias does not hold version %u",
 			     script_names[r->name], r->plan->version);
-	else if (end != PHASE_SUCCEEDED && r->stable && a->holds.version != r->stable && r->sends > 0)
+	else if (end != PHASE_SUCCEEDED && a->holds.version != r->stable)
 		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias does not hold version %llu",
 			     script_names[r->name], text, (unsigned long long)r->stable);
 	if (end == PHASE_SUCCEEDED && r->must_go_home && r->home_durable)

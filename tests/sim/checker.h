@@ -70,9 +70,10 @@ struct checked_rollout {
 	bool must_go_home; /* since a command, a newer plan or a failure that it has been told of */
 	bool home_durable; /* … and that this is so survives a crash */
 	char home_reason[LIMIT_REASON];
-	bool word;    /* an operator's resume, rollback or retry since the last write of a human */
-	bool by_hand; /* an operator's promote since the last weight landed */
-	bool full;    /* … --full, at any time */
+	unsigned words_before; /* word, by_hand, full and ended before the command that is under way, a bit each */
+	bool word;	       /* an operator's resume, rollback or retry since the last write of a human */
+	bool by_hand;	       /* an operator's promote since the last weight landed */
+	bool full;	       /* … --full, at any time */
 	bool ended;
 	enum rollout_phase phase; /* as it was last published */
 	int last_step;		  /* of the plan, that landed: -1 none, n_steps: the promotion */
@@ -123,9 +124,10 @@ struct delivery;
 void checker_delivered(struct checker *c, struct host *h, const struct delivery *d);
 /* The daemon has said that it took the plan: its newest attempt. */
 void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool supersedes);
-/* The daemon has said that it is done, about the attempt that was meant. */
-void checker_commanded(struct checker *c, struct host *h, unsigned name, uint64_t attempt,
-		       enum rollout_command command);
+/* An operator commands that attempt … */
+void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t attempt, enum rollout_command command);
+/* … and the daemon has answered that it is done, or not. */
+void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command, bool done);
 void checker_published(struct checker *c, struct host *h, const struct store_event *e);
 /* The engine's turn is over. */
 void checker_turned(struct checker *c, struct host *h);

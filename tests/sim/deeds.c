@@ -64,9 +64,10 @@ static size_t add_fate(char *out, size_t size, size_t len, const struct script_f
 	bool metrics = text_starts_with(f->fault, "metrics_");
 	int n =
 	    snprintf(out + len, size - len,
-		     "%s{\"op\": \"%s\", \"fault\": \"%s\", \"probability\": %u.%u%%, \"delay\": \"%llds\"%s}",
+		     "%s{\"op\": \"%s\", \"fault\": \"%s\", \"probability\": %u.%u%%, \"delay\": \"%llds\"%s%s}",
 		     len > 1 ? ", " : "", metrics ? "*" : f->operation, f->fault, f->permille / 10, f->permille % 10,
-		     (long long)(f->delay_ms / MS_PER_SECOND), f->applied ? ", \"applied\": true" : "");
+		     (long long)(f->delay_ms / MS_PER_SECOND), f->applied ? ", \"applied\": true" : "",
+		     strcmp(f->fault, "stale") == 0 ? ", \"within\": \"5s\"" : "");
 
 	require(n > 0 && len + (size_t)n < size);
 	return len + (size_t)n;
@@ -147,15 +148,14 @@ static void command(struct simulation *s, struct host *h, unsigned name, enum ro
 
 	if (!engine_view(h->engine, script_names[name], keep_attempt, &attempt))
 		return;
+	checker_commands(&s->checker, h, name, attempt, c);
 	answer = engine_command(h->engine, script_names[name], c, "uid=0 pid=1", "", text);
 	trace_note(&s->trace, s->now_ms, rollout_command_name(c), text);
 	if (host_is_dead(h))
 		return;
 	s->tally.n[TALLY_COMMANDS]++;
-	if (answer == ENGINE_DONE)
-		checker_commanded(&s->checker, h, name, attempt, c);
-	else
-		s->tally.n[TALLY_COMMANDS_REFUSED]++;
+	s->tally.n[TALLY_COMMANDS_REFUSED] += answer != ENGINE_DONE;
+	checker_commanded(&s->checker, name, attempt, c, answer == ENGINE_DONE);
 }
 
 static void retry(struct simulation *s, struct host *h, unsigned name)
