@@ -173,6 +173,7 @@ static void test_truncated(void **state)
 		sqlite3_file *f = make_file(p);
 		assert_int_equal(write_letters(f, 'a', 4096, 0), SQLITE_OK);
 		assert_int_equal(sync_file(f), SQLITE_OK);
+		assert_int_equal(write_letters(f, 'c', 1000, 100), SQLITE_OK);
 		assert_int_equal(f->pMethods->xTruncate(f, 100), SQLITE_OK);
 		assert_int_equal(write_letters(f, 'b', 10, 200), SQLITE_OK);
 		char seen[300];
@@ -189,12 +190,43 @@ static void test_truncated(void **state)
 		cleanup(mem_free_p) char *bytes = read_file(d, &len);
 		assert_true(len == 210 || (!synced && (len == 100 || len == 4096)));
 		assert_int_equal(bytes[99], 'a');
+		if (len == 210)
+			assert_int_equal(bytes[150], '\0');
 		if (synced)
 			assert_memory_equal(bytes, seen, len);
 		old += len == 4096;
 		disk_free(d);
 	}
 	assert_true(old > 5);
+}
+
+/* A sync takes along what the journal has before that file's last change, and nothing behind it. */
+static void test_journal(void **state)
+{
+	(void)state;
+	unsigned missing = 0;
+	for (uint64_t seed = 0; seed < 60; seed++) {
+		struct disk *d = disk_new(seed);
+		struct disk_process *p = disk_process_new(d);
+		sqlite3_file *f = open_file(p, "/other", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+		assert_non_null(f);
+		assert_int_equal(write_letters(f, 'a', 100, 0), SQLITE_OK);
+		assert_int_equal(sync_file(f), SQLITE_OK);
+		sqlite3_file *g = make_file(p);
+		bool grows = seed % 2;
+		assert_int_equal(write_letters(f, 'b', 100, grows ? 100 : 0), SQLITE_OK);
+		assert_int_equal(sync_file(f), SQLITE_OK);
+		disk_crash(d);
+		close_file(f);
+		close_file(g);
+		disk_process_free(p);
+		size_t len = 0;
+		cleanup(mem_free_p) char *bytes = read_file(d, &len);
+		assert_true(bytes || !grows);
+		missing += bytes == NULL;
+		disk_free(d);
+	}
+	assert_true(missing > 5);
 }
 
 /* A removal that was not synced may be undone; the next file of that name does not mix with it. */
@@ -541,6 +573,7 @@ int main(void)
 	    cmocka_unit_test(test_no_order),
 	    cmocka_unit_test(test_names_and_sizes),
 	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_journal),
 	    cmocka_unit_test(test_removed),
 	    cmocka_unit_test(test_killed),
 	    cmocka_unit_test(test_planned_ends),

@@ -618,11 +618,14 @@ static void test_two_daemons(void **state)
 	assert_int_equal(count_steps(first), 3);
 	store_close(first);
 	disk_process_free(p);
-	/* A death frees the lock. */
+	/* A death frees the lock at once, and what the dead one does later takes nobody else's away. */
 	disk_kill(q);
-	store_close(second);
 	p = disk_process_new(d);
 	assert_int_equal(open_store(p, &first), 0);
+	store_close(second);
+	disk_process_free(q);
+	q = disk_process_new(d);
+	assert_int_equal(open_store(q, &second), STORE_LOCKED);
 	assert_int_equal(store_epoch(first), 4);
 	assert_int_equal(count_steps(first), 3);
 	store_close(first);
