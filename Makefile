@@ -8,7 +8,7 @@ DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
 .PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick
-.PHONY: deps objects unit-programs help
+.PHONY: coverage deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -59,6 +59,11 @@ fuzz-quick: ## each fuzz target for FUZZ_SECONDS (10) with clang's libFuzzer
 	@conf/deps.sh build fuzz
 	$(again) MODE=fuzz CC=clang fuzz-programs
 	@tests/fuzz/run build/fuzz $(or $(FUZZ_SECONDS),10)
+
+coverage: ## what the unit tests reach; fails unless that is every branch and condition (MC/DC) of lib/core
+	@conf/deps.sh build coverage
+	$(again) MODE=coverage CC=clang-19 say=@: unit-programs
+	@tests/coverage/run build/coverage
 
 deps: ## install everything that building, checking, linting and fuzzing need
 	@conf/deps.sh build check lint bench fuzz

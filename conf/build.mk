@@ -60,6 +60,12 @@ CFLAGS_MODE := -O0
 else ifneq ($(filter fuzz,$(MODE)),)
 CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_MODE := -fsanitize=fuzzer,address,undefined
+else ifneq ($(filter coverage,$(MODE)),)
+# As it is written: nothing is optimised away. MC/DC is asked of the core; a decision that the compiler cannot follow
+# there is an error, so that none is left out without a word.
+CFLAGS_MODE := -O0 -fprofile-instr-generate -fcoverage-mapping
+LDFLAGS_MODE := -fprofile-instr-generate
+CFLAGS_CORE := -fcoverage-mcdc -Werror
 else
 # Stack variables start as zero where the compiler can do it (gcc 12, clang 16).
 ZERO_INIT := $(shell $(CC) -ftrivial-auto-var-init=zero -fsyntax-only -x c /dev/null 2>/dev/null \
@@ -74,7 +80,7 @@ LDFLAGS_ALL := $(LDFLAGS_MODE) $(LDFLAGS)
 # --- stamps: rewritten only when their text changes, so that other flags, another compiler or a removed file rebuild
 # exactly what they must ---
 
-flags_text := $(CC) $(WERROR) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS)
+flags_text := $(CC) $(WERROR) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CFLAGS_CORE) $(LDFLAGS_ALL) $(LIBS)
 flags_quoted := '$(subst ','\'',$(flags_text))'
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
@@ -138,6 +144,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(WERROR) $(if $(filter lib/core/% lib/base/%,$<),-Wconversion) \
+		$(if $(filter lib/core/%,$<),$(CFLAGS_CORE)) \
 		-MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC) $(FUZZ_SRC) $(FUZZ_HELPER_SRC)))

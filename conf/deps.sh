@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint bench fuzz)
+# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint bench fuzz coverage)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
@@ -28,6 +28,9 @@ packages() {
 		check python3-boto3         /usr/bin/python3 -c 'import boto3'
 		check python3-yaml          /usr/bin/python3 -c 'import yaml'
 		check systemd               command -v systemd-analyze
+		check clang-19              command -v clang-19
+		check llvm-19               command -v llvm-cov-19
+		check libclang-rt-19-dev    ls "$(clang-19 -print-runtime-dir)"/libclang_rt.profile*.a
 		lint  python3               test -x /usr/bin/python3
 		lint  clang                 command -v clang
 		lint  clang-format          command -v clang-format
@@ -37,6 +40,10 @@ packages() {
 		bench python3               test -x /usr/bin/python3
 		fuzz  clang                 command -v clang
 		fuzz  libclang-rt-14-dev    ls "$(clang -print-runtime-dir)"/libclang_rt.asan-*.a
+		coverage clang-19            command -v clang-19
+		coverage llvm-19             command -v llvm-cov-19
+		coverage libclang-rt-19-dev  ls "$(clang-19 -print-runtime-dir)"/libclang_rt.profile*.a
+		coverage libcmocka-dev       pkg-config --exists cmocka
 	END
 }
 

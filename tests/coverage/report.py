@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Judges the coverage of lib/core, from llvm-cov's export as JSON on standard input.
+"""Judges the coverage of lib/core: tests/coverage/report.py CORE [ALL]
+
+CORE is what the core's own tests reached, ALL what all unit tests together did, both as `llvm-cov export` says it.
 
 Everything in lib/core must be complete: functions, lines, regions, branches, and MC/DC, by which each condition is shown
 to decide its decision by itself. What is missing is named, with its text. The other folders of lib are shown as they
@@ -116,16 +118,22 @@ def print_table(title, rows, kinds):
         print(f"{name:24}" + "".join(f"{total.cell(k):>12}" for k in kinds))
 
 
-def main():
-    data = json.load(sys.stdin)["data"][0]
-    core, folders, total, gaps, switches = [], {}, Sum(), [], 0
-    for file in data["files"]:
+def files_of(export, folder):
+    """The files of that folder with code in them, and their paths."""
+    with open(export, encoding="utf-8") as f:
+        files = json.load(f)["data"][0]["files"]
+    for file in files:
         path = os.path.relpath(file["filename"], TOP)
-        if not path.startswith("lib/") or file["summary"]["functions"]["count"] == 0:
-            continue
-        if not path.startswith(CORE):
-            folders.setdefault(os.path.dirname(path), Sum()).add(file["summary"])
-            continue
+        if path.startswith(folder) and file["summary"]["functions"]["count"] > 0:
+            yield path, file
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        print(__doc__, file=sys.stderr)
+        return 2
+    core, total, gaps, switches = [], Sum(), [], 0
+    for path, file in files_of(sys.argv[1], CORE):
         with open(file["filename"], encoding="utf-8") as f:
             lines = f.read().split("\n")
         past = sum(is_past_switch(b[:4], b[4], lines) for b in file["branches"])
@@ -140,9 +148,12 @@ def main():
         gaps += found
     print_table("lib/core", sorted(core), KINDS)
     print(f"not counted: the way past each of {switches} switches over a whole enum")
-    if folders:
+    if len(sys.argv) == 3:
+        folders = {}
+        for path, file in files_of(sys.argv[2], "lib/"):
+            folders.setdefault(os.path.dirname(path), Sum()).add(file["summary"])
         print()
-        print_table("for information", sorted(folders.items()), ("functions", "lines", "branches"))
+        print_table("all unit tests", sorted(folders.items()), ("functions", "lines", "branches"))
     if gaps:
         print()
         print("\n".join(gaps[:SHOWN]))

@@ -346,6 +346,61 @@ static void an_odd_alias_is_foreign(void **state)
 	rig_deinit(&g);
 }
 
+/* --- old views --- */
+
+/* AWS may answer a read with the alias as it was before our own last change. That is nobody's write, and nothing to go
+ * on from: a rollout that believed it would be blocked, or write the same weight once more. */
+static void an_old_view_is_looked_at_again(void **state)
+{
+	struct rig g;
+	struct rollout_event e = {.kind = EVENT_ALIAS_READ};
+	struct alias_view before;
+
+	(void)state;
+	writing(&g);
+	before = g.alias;
+	rig_answer_write(&g, FATE_OK);
+	rig_run_to_write(&g);
+	rig_answer_write(&g, FATE_LOST_BEFORE);
+	e.seq = g.read_seq;
+	e.alias.alias = before;
+	g.has_read = false;
+	rig_event(&g, &e);
+	rig_assert_phase(&g, PHASE_PROGRESSING);
+	assert_true(rig_said(&g, ANNOUNCE_TROUBLE, "as it was before its last change"));
+	assert_false(g.has_write);
+	assert_false(g.has_read);
+	assert_int_equal(rollout_weight_bp(&g.r), 1000);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	assert_int_equal(g.n_weights, 3);
+	assert_string_equal(g.r.trouble, "");
+	rig_deinit(&g);
+}
+
+/* The same at the beginning: an earlier rollout has just changed the alias, and its old content is no stable version to
+ * come back to. */
+static void a_start_does_not_believe_an_old_view(void **state)
+{
+	struct rig g;
+	struct rollout_event start = {.kind = EVENT_START, .start = {.old_revision = "rev-0"}};
+
+	(void)state;
+	rig_init(&g);
+	rig_event(&g, &start);
+	rig_answer_prepare(&g);
+	rig_assert_phase(&g, PHASE_PREPARING);
+	assert_false(g.r.prepared);
+	assert_false(g.has_prepare);
+	assert_true(g.timer_boot_ms > g.now.boot_ms && g.timer_boot_ms != INT64_MAX);
+	g.alias.target.version = 3;
+	(void)snprintf(g.alias.revision, REVISION_SIZE, "rev-1");
+	(void)rig_turn(&g);
+	rig_answer_prepare(&g);
+	assert_int_equal(g.r.stable, 3);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
 /* --- late answers --- */
 
 /* Each kind of answer, with a number that nobody waits for any more: counted, and nothing else. */
@@ -481,6 +536,8 @@ int main(void)
 	    cmocka_unit_test(rollback_takes_over_anything),
 	    cmocka_unit_test(a_share_that_was_taken_over_goes_home),
 	    cmocka_unit_test(an_odd_alias_is_foreign),
+	    cmocka_unit_test(an_old_view_is_looked_at_again),
+	    cmocka_unit_test(a_start_does_not_believe_an_old_view),
 	    cmocka_unit_test(an_answer_to_an_older_request_changes_nothing),
 	    cmocka_unit_test(a_write_that_is_being_tried_again_is_told),
 	    cmocka_unit_test(a_crash_with_a_write_under_way_looks_first),
