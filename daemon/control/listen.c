@@ -10,7 +10,8 @@
 
 #include "base/mem.h"
 
-#define BACKLOG 64
+/* Callers beyond it fail instead of waiting; a burst of some must not make the others fail. */
+#define BACKLOG SOMAXCONN
 
 static void close_p(int *fd)
 {

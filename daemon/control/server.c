@@ -28,6 +28,10 @@
 #define FOLLOWERS_MAX	  (LIMIT_CONTROL_CONNECTIONS / 2)
 #define FOLLOWERS_PER_UID (LIMIT_CONTROL_CONNECTIONS_PER_UID / 2)
 #define MEMORY_PER_CLIENT (32 * 1024)
+/* Connections of one user beyond its cap that are let in to be told so; any further one is cut off unheard. */
+#define TOLD_SO 2
+/* Places that root and the daemon's own user find free when others hold all of theirs. */
+#define KEPT_FREE 4
 
 struct client {
 	struct server *server;
@@ -37,6 +41,7 @@ struct client {
 	struct peer peer;
 	bool unknown;	    /* the kernel did not say who it is */
 	bool too_many;	    /* one more than its user may have */
+	bool cut_off;	    /* it holds no place any more, only MHD does not know yet */
 	uint64_t asking_ms; /* since when a request is being waited for or read; 0: it is being answered */
 };
 
@@ -403,8 +408,20 @@ static unsigned count_of_uid(const struct server *s, uid_t uid)
 {
 	unsigned n = 0;
 	for (const struct client *c = s->clients; c; c = c->next)
-		n += c->peer.uid == uid;
+		n += !c->cut_off && c->peer.uid == uid;
 	return n;
+}
+
+/* Whoever is told no holds a place until it has asked its question. Places are few, so that is granted to few: nobody
+ * keeps others out by connections that ask nothing. */
+static bool has_place(const struct server *s, const struct peer *p, unsigned own)
+{
+	unsigned others = 0;
+	for (const struct client *c = s->clients; c; c = c->next)
+		others += !c->cut_off && c->peer.uid != 0 && c->peer.uid != s->rules.own;
+	bool favoured = p->uid == 0 || p->uid == s->rules.own;
+	return own < LIMIT_CONTROL_CONNECTIONS_PER_UID + TOLD_SO &&
+	       (favoured || others < LIMIT_CONTROL_CONNECTIONS - KEPT_FREE);
 }
 
 static struct client *add_client(struct server *s, int fd)
@@ -414,7 +431,11 @@ static struct client *add_client(struct server *s, int fd)
 	c->fd = fd;
 	c->asking_ms = uv_now(s->loop);
 	c->unknown = peer_read(fd, &c->peer) < 0;
-	c->too_many = count_of_uid(s, c->peer.uid) >= LIMIT_CONTROL_CONNECTIONS_PER_UID;
+	unsigned own = count_of_uid(s, c->peer.uid);
+	c->too_many = own >= LIMIT_CONTROL_CONNECTIONS_PER_UID;
+	c->cut_off = !has_place(s, &c->peer, own);
+	if (c->cut_off)
+		(void)shutdown(fd, SHUT_RDWR); /* MHD reads the end, and closes it */
 	c->next = s->clients;
 	if (c->next)
 		c->next->prev = c;

@@ -13,9 +13,10 @@ import subprocess
 import threading
 import time
 
+import markers
 from localaws_case import Server
 from rolloutd_case import DEADLINE as BASE_DEADLINE
-from rolloutd_case import ENVIRONMENT, ROLLOUTD, SECRET, Case
+from rolloutd_case import ENVIRONMENT, ROLLOUTD, SECRET, TOKEN, Case
 
 ROLLOUTCTL = os.path.join(os.path.dirname(ROLLOUTD), "rolloutctl")
 DEADLINE = 3 * BASE_DEADLINE  # a rollout of several steps, on a machine that does other things as well
@@ -76,8 +77,12 @@ def target_text(version, weights):
 class World(Server):
     def __init__(self, text=WORLD, *args):
         super().__init__(text, "--key", f"AKIDEXAMPLE={SECRET}", "--key", "localaws=localaws", *args)
-
         self.clients = {}
+        self.set_key()
+
+    def set_key(self, **more):
+        """The daemon's key, which takes a session token."""
+        self.admin("PUT", "keys", [{"id": "AKIDEXAMPLE", "secret": SECRET, "token": TOKEN, **more}])
 
     def close(self):
         for client in self.clients.values():
@@ -92,7 +97,7 @@ class World(Server):
             return self.clients[service]
 
     def environment(self):
-        return {"AWS_ENDPOINT_URL": self.url, "AWS_SESSION_TOKEN": ""}
+        return {"AWS_ENDPOINT_URL": self.url}
 
     def counters(self):
         return self.admin("GET", "counters")
@@ -136,6 +141,7 @@ class Operator:
             p = subprocess.run(
                 [ROLLOUTCTL, *arguments], env={**ENVIRONMENT, "ROLLOUTD_SOCKET": self.daemon.socket},
                 capture_output=True, text=True, timeout=DEADLINE, check=False, stdin=subprocess.DEVNULL)
+        markers.look(p.stdout + p.stderr, f"what rolloutctl {arguments[0]} said")
         if code is not None and p.returncode != code:
             raise AssertionError(f"rolloutctl {' '.join(arguments)} ended with {p.returncode}:\n{p.stdout}{p.stderr}")
         return p.stdout + p.stderr

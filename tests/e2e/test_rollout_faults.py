@@ -10,7 +10,6 @@ import signal
 import unittest
 
 from rollout_case import RolloutCase, Together, wait_long
-from rolloutd_case import SECRET
 
 LONG = 3600
 
@@ -261,11 +260,11 @@ class Rights(RolloutCase):
         ctl = self.begin()
         self.drop("expired", "f-0")
         ctl.weight("expired", 10)
-        self.world.admin("PUT", "keys", [{"id": "AKIDEXAMPLE", "secret": SECRET, "expired": True}])
+        self.world.set_key(expired=True)
         s = ctl.until("expired", lambda s: s["trouble"], "to say that its keys are old")
         self.assertIn("ExpiredToken", s["trouble"])
         self.assertEqual((s["phase"], s["weight"]), ("progressing", 10))
-        self.world.admin("PUT", "keys", [{"id": "AKIDEXAMPLE", "secret": SECRET}])
+        self.world.set_key()
         ctl.phase("expired", "succeeded")
         self.assertEqual(self.world.changes("f-0"), GOOD)
 
