@@ -148,11 +148,23 @@ static bool has_arrived(const struct turn *t, const struct alias_view *view)
 	       view->target.version == t->r->live.version;
 }
 
+/*
+ * The alias has been changed, and holds what it held before a write of ours whose outcome is not known: that has landed
+ * and somebody has taken it back at once, perhaps. Then it must not be asked for again.
+ */
+static bool is_taken_back(const struct turn *t, const struct alias_view *view)
+{
+	const struct rollout *r = t->r;
+
+	return r->goal == GOAL_FORWARD && r->unsure && strcmp(view->revision, r->revision) != 0 &&
+	       !is_asked(t, &view->target);
+}
+
 static void look_succeeded(struct turn *t)
 {
 	struct rollout *r = t->r;
 	const struct alias_view *view = &t->event->alias.alias;
-	bool same = alias_target_equal(&view->target, &r->live) && !view->odd;
+	bool same = alias_target_equal(&view->target, &r->live) && !view->odd && !is_taken_back(t, view);
 	bool ours = !view->odd && (same || is_asked(t, &view->target) || moved_by_us(t, view) || has_arrived(t, view));
 	bool moved = !same || strcmp(view->revision, r->revision) != 0;
 	uint32_t attempts = r->attempts;

@@ -141,11 +141,12 @@ bool settings_alias(struct world *w, struct function *f, const char *name, const
 		state.extra_version = VERSION_LATEST;
 	if (!read_weights(f, node_get(n, "weights"), &state, d) || d->errors != before)
 		return false;
-	if (!a && !(a = model_add_alias(w, f, name, &state))) {
+	if (a) {
+		model_change_alias(w, a, &state);
+	} else if (!(a = model_add_alias(w, f, name, &state))) {
 		reader_error(n, d, "function %s has %d aliases already, the most there may be", f->name, ALIASES_MAX);
 		return false;
 	}
-	model_change_alias(w, a, &state);
 	struct alias_change change = {.unix_ms = w->now_ms,
 				      .operation = "(localaws)",
 				      .function = f->name,

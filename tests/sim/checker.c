@@ -144,7 +144,8 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 	r = find(c, name, attempt);
 	if (!r)
 		return;
-	r->words_before = (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 | (unsigned)r->ended << 3;
+	r->words_before =
+	    (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 | (unsigned)r->ended << 3;
 	r->word = r->word || command == COMMAND_ROLLBACK || command == COMMAND_RESUME;
 	r->by_hand = r->by_hand || command == COMMAND_PROMOTE || command == COMMAND_PROMOTE_FULL;
 	r->full = r->full || command == COMMAND_PROMOTE_FULL;
@@ -152,13 +153,16 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 		r->ended = false; /* one that had succeeded is opened again */
 }
 
-void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command, bool done)
+void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command,
+		       enum engine_answer answer)
 {
 	struct checked_rollout *r = find(c, name, attempt);
 
 	if (!r)
 		return;
-	if (!done) {
+	if (answer == ENGINE_UNAVAILABLE)
+		return; /* taken, but perhaps not for long: it may be acted upon, and may be lost */
+	if (answer != ENGINE_DONE) {
 		r->word = r->words_before & 1;
 		r->by_hand = r->words_before & 2;
 		r->full = r->words_before & 4;
@@ -187,17 +191,33 @@ static int64_t floor_to(int64_t value, int64_t unit)
 	return value - value % unit;
 }
 
+/* Up to where all that is asked about a rollout was answered in full. */
+static int64_t read_through(const struct checker *c, const struct checked_rollout *r)
+{
+	const unsigned versions[] = {r->plan->version, (unsigned)r->stable, 0};
+	int64_t through = INT64_MAX;
+
+	for (size_t i = 0; i < array_len(versions); i++) {
+		int64_t one =
+		    evidence_complete_through(c->evidence, r->plan->alias, versions[i], r->plan->period_ms, 0);
+
+		through = one < through ? one : through;
+	}
+	return through;
+}
+
 /* Whether what the daemon has been told says that the canary fails, by the plan's own words. */
 static bool told_to_fail(const struct checker *c, const struct checked_rollout *r, const struct item *i,
 			 int64_t now_unix_ms)
 {
 	const struct script_plan *p = r->plan;
+	int64_t through = read_through(c, r), settled = now_unix_ms - p->settle_ms;
 	const struct evidence_window w = {
 	    .alias = p->alias,
 	    .version = p->version,
 	    .period_ms = p->period_ms,
 	    .from_unix_ms = floor_to(i->state.first_traffic_unix_ms, p->period_ms),
-	    .until_unix_ms = floor_to(now_unix_ms - p->settle_ms, p->period_ms),
+	    .until_unix_ms = floor_to(settled < through ? settled : through, p->period_ms),
 	};
 	struct evidence_counts all = evidence_count(c->evidence, &w, true);
 
@@ -242,6 +262,14 @@ static void check_owners(struct checker *c, const struct host *h)
 	c->s->tally.n[TALLY_CHECK_ONE_WRITER]++;
 }
 
+/* What the daemon has been told so far is on the disk, with what follows from it. */
+static void committed(struct checker *c)
+{
+	evidence_durable(c->evidence);
+	for (size_t i = 0; i < c->n_rollouts; i++)
+		c->rollouts[i].home_durable = c->rollouts[i].home_durable || c->rollouts[i].must_go_home;
+}
+
 #define INTENTS_WAITING_MAX 1000
 
 void checker_turned(struct checker *c, struct host *h)
@@ -254,11 +282,8 @@ void checker_turned(struct checker *c, struct host *h)
 	c->s->tally.n[TALLY_CHECK_BOUNDED]++;
 	if (e->n_intents > INTENTS_WAITING_MAX)
 		checker_fail(c, VIOLATION_BOUNDED, "%zu intents wait for the disk", e->n_intents);
-	if (e->store_failing || e->n_dirty > 0)
-		return;
-	evidence_durable(c->evidence);
-	for (size_t i = 0; i < c->n_rollouts; i++)
-		c->rollouts[i].home_durable = c->rollouts[i].home_durable || c->rollouts[i].must_go_home;
+	if (!e->store_failing && e->n_dirty == 0)
+		committed(c);
 }
 
 void checker_crashed(struct checker *c)
@@ -382,6 +407,7 @@ void checker_published(struct checker *c, struct host *h, const struct store_eve
 {
 	enum rollout_phase phase;
 
+	committed(c); /* events are published once they are durable */
 	checker_no_secret(c, "an event", e->text);
 	if (strcmp(e->kind, rollout_announce_name(ANNOUNCE_FOREIGN)) == 0)
 		c->s->tally.n[TALLY_FOREIGN_SEEN]++;

@@ -8,6 +8,7 @@
 
 #include "core/alias.h"
 #include "core/rollout.h"
+#include "engine/engine.h"
 #include "sim/world.h"
 #include "store/store.h"
 #include "tests/sim/script.h"
@@ -126,8 +127,9 @@ void checker_delivered(struct checker *c, struct host *h, const struct delivery 
 void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool supersedes);
 /* An operator commands that attempt … */
 void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t attempt, enum rollout_command command);
-/* … and the daemon has answered that it is done, or not. */
-void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command, bool done);
+/* … and the daemon has answered so. */
+void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command,
+		       enum engine_answer answer);
 void checker_published(struct checker *c, struct host *h, const struct store_event *e);
 /* The engine's turn is over. */
 void checker_turned(struct checker *c, struct host *h);

@@ -155,7 +155,7 @@ static void command(struct simulation *s, struct host *h, unsigned name, enum ro
 		return;
 	s->tally.n[TALLY_COMMANDS]++;
 	s->tally.n[TALLY_COMMANDS_REFUSED] += answer != ENGINE_DONE;
-	checker_commanded(&s->checker, name, attempt, c, answer == ENGINE_DONE);
+	checker_commanded(&s->checker, name, attempt, c, answer);
 }
 
 static void retry(struct simulation *s, struct host *h, unsigned name)
@@ -209,7 +209,7 @@ static void bring_alias_back(struct simulation *s, unsigned alias)
 
 	(void)snprintf(body, sizeof(body), "{\"Name\": \"%s\", \"FunctionVersion\": \"1\"}", script_aliases[alias]);
 	checker_human(&s->checker, alias);
-	if (deeds_call_aws(s, "POST", FUNCTION_PATH "/aliases", body) || !s->quiet)
+	if (s->checker.aliases[alias].there || deeds_call_aws(s, "POST", FUNCTION_PATH "/aliases", body) || !s->quiet)
 		s->alias_back_ms[alias] = INT64_MAX;
 }
 

@@ -45,6 +45,7 @@ struct point {
 };
 
 struct reach {
+	uint64_t number; /* of the delivery that it came with */
 	int64_t at_unix_ms;
 	int64_t through_unix_ms;
 };
@@ -253,7 +254,7 @@ void evidence_take(struct evidence *e, const struct delivery *d, int64_t at_unix
 			keep_point(s, &t->points[n], e->number);
 		if (s && t->complete) {
 			s->reaches = mem_grow(s->reaches, &s->cap_reaches, s->n_reaches + 1, sizeof(*s->reaches));
-			s->reaches[s->n_reaches++] = (struct reach){at_unix_ms, d->end_unix_ms};
+			s->reaches[s->n_reaches++] = (struct reach){e->number, at_unix_ms, d->end_unix_ms};
 		}
 	}
 }
@@ -271,6 +272,9 @@ void evidence_crash(struct evidence *e)
 
 			p->doubtful = p->doubtful || p->number > e->durable;
 		}
+		while (e->series[i].n_reaches > 0 &&
+		       e->series[i].reaches[e->series[i].n_reaches - 1].number > e->durable)
+			e->series[i].n_reaches--;
 	}
 }
 
