@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
@@ -67,8 +68,7 @@ BAD = Kind(3, ["1", "1+3@10", "1"], "rolled-back")
 
 def points(last, at_most, first=1):
     """first … last, all of them or about as many as are allowed for `make check`, spread evenly."""
-    every = 1 if ALL else max(1, -(-(last - first + 1) // at_most))
-    # Not always the same ones' neighbours: the first is taken, and each end of the range.
+    every = 1 if ALL else -(-(last - first + 1) // at_most) | 1  # odd, so that of pairs both kinds are taken
     chosen = list(range(first, last + 1, every))
     return chosen if not chosen or chosen[-1] == last else [*chosen, last]
 
@@ -146,16 +146,14 @@ class Trial:
         return child_of(self.d.process.pid) if self.traced else self.d.process.pid
 
     def signal(self, number):
-        pid = self.pid()
-        if pid and self.d.process.poll() is None:
+        if self.d.process.poll() is None:
+            pid = self.pid() or self.d.process.pid
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def kill(self):
-        if self.d.process.poll() is None:
-            self.signal(signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                self.d.process.kill()
+        """And waits until it is gone; a strace goes when what it traces has gone."""
+        self.signal(signal.SIGKILL)
         return self.d.process.wait(DEADLINE)
 
     def stop(self):
@@ -257,11 +255,19 @@ class Trial:
                 self.expect(SECRET.encode() not in f.read(), f"{what}: the secret is in {path}")
 
 
+def timed(one, argument):
+    began = time.monotonic()
+    result = one(*argument)
+    if os.environ.get("FAULTS_VERBOSE"):
+        print(f"{time.monotonic() - began:.1f} s: {argument}: {result}", file=sys.stderr)
+    return result
+
+
 def side_by_side(one, arguments, at_a_time=AT_A_TIME):
     """Calls one(*argument) for each of them, many at a time. Gives the results in order; all are tried before the first
     failure is raised, which then says how many there were."""
     with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
-        futures = [pool.submit(one, *a) for a in arguments]
+        futures = [pool.submit(timed, one, a) for a in arguments]
         concurrent.futures.wait(futures)
     failures = [f.exception() for f in futures if f.exception()]
     if failures:
