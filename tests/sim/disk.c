@@ -424,8 +424,7 @@ static bool meets(enum disk_fault fault, enum disk_operation operation, bool gro
 /* The first of the planned faults that this operation meets; DISK_FAULTS: none. */
 static enum disk_fault draw_fault(struct disk *d, enum disk_operation operation, bool grows)
 {
-	enum disk_fault fault = DISK_FAULTS;
-	for (size_t i = 0; i < d->n_plans && fault == DISK_FAULTS; i++) {
+	for (size_t i = 0; i < d->n_plans; i++) {
 		struct disk_plan *plan = &d->plans[i];
 		if (plan->times == 0 || !meets(plan->fault, operation, grows))
 			continue;
@@ -435,10 +434,10 @@ static enum disk_fault draw_fault(struct disk *d, enum disk_operation operation,
 		}
 		if (plan->times != DISK_FOR_EVER)
 			plan->times--;
-		fault = plan->fault;
-		d->counts.faults[fault]++;
+		d->counts.faults[plan->fault]++;
+		return plan->fault;
 	}
-	return fault;
+	return DISK_FAULTS;
 }
 
 void disk_fail(struct disk *d, enum disk_fault fault, uint64_t after, uint64_t times)

@@ -333,7 +333,7 @@ static void test_planned_ends(void **state)
 			cleanup(mem_free_p) char *bytes = read_file(d, &len);
 			if (at == 4)
 				assert_int_equal(len, 9000);
-			parts += at == 2 && len > 0 && len < 9000;
+			parts += at == 2 && bytes && len > 0 && len < 9000;
 			disk_free(d);
 		}
 	assert_true(parts > 10);

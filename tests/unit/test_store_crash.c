@@ -1,6 +1,6 @@
 /*
- * The SQLite store on the crash disk: whatever was committed outlives power cuts, kills and faults at any operation, and
- * of what was not committed no part is seen. That these tests can tell is shown with syncs that do nothing.
+ * The SQLite store on the crash disk: whatever was committed outlives power cuts, kills and faults at any operation,
+ * and of what was not committed no part is seen. That these tests can tell is shown with syncs that do nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
