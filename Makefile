@@ -7,7 +7,7 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
-.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick
+.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-long
 .PHONY: coverage deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -55,10 +55,12 @@ bench: ## the same with more rounds, and a million requests through three stages
 	$(again) all bench-programs
 	@ROLLOUT_BUILD=$(BUILD) tests/bench/run long
 
-fuzz-quick: ## each fuzz target for FUZZ_SECONDS (10) with clang's libFuzzer
+fuzz-quick: ## each fuzz target for FUZZ_SECONDS (8) with clang's libFuzzer
 	@conf/deps.sh build fuzz
 	$(again) MODE=fuzz CC=clang fuzz-programs
-	@tests/fuzz/run build/fuzz $(or $(FUZZ_SECONDS),10)
+	@tests/fuzz/run build/fuzz $(or $(FUZZ_SECONDS),8)
+fuzz-long: ## the same for an hour each
+	$(again) fuzz-quick FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600)
 
 coverage: ## what the unit tests reach; fails unless that is every branch and condition (MC/DC) of lib/core
 	@conf/deps.sh build coverage

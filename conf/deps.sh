@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint bench fuzz coverage)
+# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint bench fuzz coverage model)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
@@ -21,6 +21,7 @@ packages() {
 		check gcc                   command -v gcc
 		check python3               test -x /usr/bin/python3
 		check clang                 command -v clang
+		check libclang-rt-14-dev    ls "$(clang -print-runtime-dir)"/libclang_rt.asan-*.a
 		check libcmocka-dev         pkg-config --exists cmocka
 		check valgrind              command -v valgrind
 		check libc6-dbg             test -e /usr/lib/debug/.build-id
@@ -38,6 +39,9 @@ packages() {
 		lint  cppcheck              command -v cppcheck
 		lint  libcmocka-dev         pkg-config --exists cmocka
 		bench python3               test -x /usr/bin/python3
+		model gcc                   command -v cc
+		model python3               test -x /usr/bin/python3
+		model spin                  command -v spin
 		fuzz  clang                 command -v clang
 		fuzz  libclang-rt-14-dev    ls "$(clang -print-runtime-dir)"/libclang_rt.asan-*.a
 		coverage clang-19            command -v clang-19

@@ -70,6 +70,13 @@ int cli_refused(struct cli *cli, const struct reply *reply)
 	return EXIT_REFUSED;
 }
 
+int cli_odd_answer(struct cli *cli, const char *about)
+{
+	cli_error(cli, "the answer about %s at %s is not what rolloutd says: is another program listening there?",
+		  about, cli->socket);
+	return EXIT_REFUSED;
+}
+
 int cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, const char *content_type,
 	     json_t **ret_json)
 {
@@ -81,9 +88,7 @@ int cli_call(struct cli *cli, const char *method, const char *path, const struct
 	if (reply.status < 200 || reply.status > 299) {
 		rc = cli_refused(cli, &reply);
 	} else if (!json_is_object(reply.json)) {
-		cli_error(cli, "the answer of %s at %s is not what rolloutd says: is another program listening there?",
-			  path, cli->socket);
-		rc = EXIT_REFUSED;
+		rc = cli_odd_answer(cli, path);
 	} else {
 		*ret_json = take_ptr(reply.json);
 	}

@@ -68,6 +68,8 @@ must_use int cli_call(struct cli *cli, const char *method, const char *path, con
 must_use int cli_get(struct cli *cli, const char *path, json_t **ret_json);
 /* Says what the answer of that status complains of; returns the exit code. */
 int cli_refused(struct cli *cli, const struct reply *reply);
+/* Says that what was answered about it (a path, a name) is not the daemon's; returns the exit code. */
+int cli_odd_answer(struct cli *cli, const char *about);
 /* Says why the daemon cannot be reached; returns the exit code. */
 int cli_unreachable(struct cli *cli);
 /* Whether the text can be a rollout's or a service's name; complains if not. */

@@ -82,6 +82,8 @@ static int take_answer(struct waiting *w, enum control_route route, const struct
 {
 	if (reply->status < 200 || reply->status > 299)
 		return take_refusal(w, reply);
+	if (!json_is_object(reply->json))
+		return cli_odd_answer(w->cli, w->name);
 	return route == CONTROL_STATUS ? take(w, reply->json) : take_history(w, reply);
 }
 
@@ -157,7 +159,7 @@ static bool hold(const struct waiting *w, struct follow *f)
 	int64_t left = w->deadline_ms - span_now_ms(), poll = w->attempt ? POLL_MS : NAME_POLL_MS;
 
 	if (left <= 0)
-		return w->attempt == 0;
+		return !w->rollout;
 	client_limit_calls(w->cli->client, left);
 	follow_wait(f, -1, left < poll ? left : poll);
 	return true;

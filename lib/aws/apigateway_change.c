@@ -231,6 +231,8 @@ int apigateway_parse_created(const struct http_response *r, enum change_kind kin
 	char root_id[API_ID_SIZE] = "";
 	if (key && !json_copy_text(root, key, true, id, sizeof(id)))
 		return answer_malformed(r, "what was created has an id of at most 63 characters", ret_error);
+	if (kind == CHANGE_CREATE_API && !chain_view_is_api_id(id))
+		return answer_malformed(r, "an API's id has letters, digits, '-' and '_' only", ret_error);
 	if (kind == CHANGE_CREATE_API && !json_copy_text(root, "rootResourceId", false, root_id, sizeof(root_id)))
 		return answer_malformed(r, "a rootResourceId is text of at most 63 characters", ret_error);
 	memcpy(ret_id, id, API_ID_SIZE);

@@ -31,7 +31,7 @@ static bool take_api(const struct reader *rd, const json_t *json, struct view_ap
 {
 	struct view_api taken = *api;
 	if (!json_copy_text(json, id_key(rd, "apiId"), true, taken.id, sizeof(taken.id)) ||
-	    !json_copy_text(json, "name", true, taken.name, sizeof(taken.name)) ||
+	    !chain_view_is_api_id(taken.id) || !json_copy_text(json, "name", true, taken.name, sizeof(taken.name)) ||
 	    !answer_text(rd->arena, json, "rootResourceId", false, ID_MAX, &taken.root_id))
 		return false;
 	/* An earlier answer may have told what this one leaves out. */

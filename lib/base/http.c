@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 /* Names of headers are ASCII; strcasecmp would ask the locale. */
 static unsigned char lower(char c)
@@ -30,7 +31,8 @@ int http_request_set_url(struct arena *a, const char *url, struct http_request *
 	const char *host = strstr(url, "://"), *path, *query;
 	size_t path_len;
 
-	if (!host || host == url || strpbrk(url, "#\r\n\t "))
+	if (!host || (!text_starts_with(url, "http://") && !text_starts_with(url, "https://")) ||
+	    strpbrk(url, "#\r\n\t "))
 		return -EINVAL;
 	path = host + 3 + strcspn(host + 3, "/?");
 	if (path == host + 3 || memchr(host, '@', (size_t)(path - host)))

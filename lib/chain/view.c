@@ -7,6 +7,13 @@
 /* AWS takes 100 characters; a second statement for the same stage appends a few. */
 #define SID_MAX 96
 
+bool chain_view_is_api_id(const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t len = strlen(text);
+	return len > 0 && strspn(text, allowed) == len;
+}
+
 void chain_view_init(struct chain_view *v)
 {
 	*v = (struct chain_view){.arena = arena_new()};

@@ -142,6 +142,10 @@ struct chain_view {
 void chain_view_init(struct chain_view *v);
 void chain_view_deinit(struct chain_view *v);
 
+/* Whether text can be an API's id. It becomes a part of the name of the host that is probed, so it has nothing in it but
+ * ASCII letters, digits, '-' and '_'. */
+bool chain_view_is_api_id(const char *text);
+
 /* NULL when absent. */
 const struct view_alias_entry *chain_view_alias(const struct chain_view *v, const char *name);
 const struct view_version *chain_view_version(const struct chain_view *v, uint64_t number);

@@ -160,6 +160,8 @@ static void decode(struct reader *r, struct service_state *s)
 	s->created_unix_ms = (int64_t)get_number(r, "created_unix_ms");
 	s->checked_unix_ms = (int64_t)get_number(r, "checked_unix_ms");
 	get_text(r, "api_id", s->api_id, sizeof(s->api_id));
+	if (s->api_id[0] != '\0' && !chain_view_is_api_id(s->api_id) && !r->bad)
+		r->bad = "api_id";
 	get_text(r, "reason", s->reason, sizeof(s->reason));
 	get_text(r, "trouble", s->trouble, sizeof(s->trouble));
 	get_text(r, "applied_code", s->memory.applied_code, sizeof(s->memory.applied_code));

@@ -30,7 +30,7 @@ static bool encoding_check(const char *bytes, size_t len, struct diags *diags)
 	return true;
 }
 
-static bool is_break(unsigned c)
+bool bytes_is_break(uint32_t c)
 {
 	return c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
@@ -38,7 +38,7 @@ static bool is_break(unsigned c)
 /* YAML 1.1, chapter 5.1; a byte order mark inside the text is left out on purpose. */
 static bool is_allowed(unsigned c)
 {
-	return c == '\t' || is_break(c) || (c >= 0x20 && c <= 0x7e) || (c >= 0xa0 && c <= 0xd7ff) ||
+	return c == '\t' || bytes_is_break(c) || (c >= 0x20 && c <= 0x7e) || (c >= 0xa0 && c <= 0xd7ff) ||
 	       (c >= 0xe000 && c <= 0xfffd && c != 0xfeff) || c >= 0x10000;
 }
 
@@ -82,7 +82,7 @@ static bool characters_check(const char *bytes, size_t len, struct diags *diags)
 		unsigned c = utf8_decode(bytes + i, n);
 		i += n;
 		bool crlf = c == '\r' && i < len && bytes[i] == '\n';
-		if (is_break(c) && !crlf)
+		if (bytes_is_break(c) && !crlf)
 			at = (struct place){at.line + 1, 1};
 		else
 			at.column++;

@@ -6,5 +6,7 @@
 
 #include "plan/diag.h"
 
+/* What ends a line in YAML 1.1. */
+bool bytes_is_break(uint32_t c);
 /* Length, byte order marks, UTF-8, NUL, control characters, directives. False when there was an error. */
 must_use bool bytes_check(const char *bytes, size_t len, size_t max_bytes, struct diags *diags);

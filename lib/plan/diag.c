@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 /* Longer sentences are cut. What a file holds is shown shortened, so this is for the longest list of keys. */
 #define TEXT_SIZE 768
@@ -45,11 +46,14 @@ void diags_add(struct diags *d, enum diag_severity severity, unsigned line, unsi
 	char text[TEXT_SIZE];
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	/* Keys and values of the file are quoted in sentences that go to a log and to a terminal. */
+	char shown[TEXT_SIZE];
+	text_copy_printable(shown, sizeof(shown), text);
 	d->items[d->len++] = (struct diag){
 	    .severity = severity,
 	    .line = line > 0 ? line : 1,
 	    .column = column > 0 ? column : 1,
-	    .text = mem_strdup(text),
+	    .text = mem_strdup(shown),
 	};
 }
 

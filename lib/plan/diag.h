@@ -26,6 +26,7 @@ struct diags {
 };
 
 void diags_deinit(struct diags *d);
+/* What in the sentence is no printable UTF-8, out of the file, is shown as '?'. */
 void diags_add(struct diags *d, enum diag_severity severity, unsigned line, unsigned column, const char *fmt, ...)
     printf_like(5, 6);
 /* By line and column; a stable sort. */

@@ -12,18 +12,25 @@
 #include <yaml.h>
 
 #include "base/error.h"
+#include "base/mem.h"
+#include "base/strmap.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "plan/bytes.h"
 
 /* How much of a key is shown in a sentence. */
 #define SHOWN_SIZE 48
+/* From so many children on, a mapping's keys are looked up in a table: with all that a file can have, walking along
+ * them for each new one takes a fifth of a second. */
+#define MANY_CHILDREN 64
 
 /* A collection that is open. */
 struct frame {
 	struct node *node;
-	struct node *last; /* child */
-	bool have_key;	   /* mapping: the next node is the value of `key` */
-	const char *key;   /* NULL: its value is parsed, and dropped */
+	struct node *last;  /* child */
+	bool have_key;	    /* mapping: the next node is the value of `key` */
+	struct strmap many; /* mapping: its children by key, once they are many */
+	const char *key;    /* NULL: its value is parsed, and dropped */
 	unsigned key_line;
 	unsigned key_column;
 };
@@ -32,6 +39,7 @@ struct builder {
 	struct arena *arena;
 	struct diags *diags;
 	yaml_parser_t parser;
+	yaml_mark_t end; /* of the text */
 	struct frame stack[LIMIT_YAML_DEPTH];
 	size_t depth;
 	size_t nodes; /* keys included */
@@ -39,6 +47,21 @@ struct builder {
 	struct node *root;
 	bool spoiled; /* an error leaves no tree */
 };
+
+/* Where the text ends. libyaml ends the last line itself where the file does not, and is one line further then. */
+static yaml_mark_t find_end(const char *bytes, size_t len)
+{
+	yaml_mark_t end = {0};
+	for (size_t i = 0, n; i < len; i += n) {
+		n = utf8_char_len(bytes + i, len - i);
+		bool crlf = bytes[i] == '\r' && i + 1 < len && bytes[i + 1] == '\n';
+		if (bytes_is_break(utf8_decode(bytes + i, n)) && !crlf)
+			end = (yaml_mark_t){.line = end.line + 1};
+		else
+			end.column++;
+	}
+	return end;
+}
 
 static unsigned line_of(yaml_mark_t m)
 {
@@ -50,7 +73,13 @@ static unsigned column_of(yaml_mark_t m)
 	return (unsigned)m.column + 1;
 }
 
-#define ERROR_AT(b, mark, ...) diags_add((b)->diags, DIAG_ERROR, line_of(mark), column_of(mark), __VA_ARGS__)
+static yaml_mark_t inside(const struct builder *b, yaml_mark_t m)
+{
+	return m.line > b->end.line ? b->end : m;
+}
+
+#define ERROR_AT(b, mark, ...)                                                                                         \
+	diags_add((b)->diags, DIAG_ERROR, line_of(inside(b, mark)), column_of(inside(b, mark)), __VA_ARGS__)
 
 /* An error after which no tree can be had. */
 static void spoil(struct builder *b, yaml_mark_t mark, const char *text)
@@ -63,8 +92,8 @@ static struct node *node_new(struct builder *b, enum node_kind kind, yaml_mark_t
 {
 	struct node *n = arena_alloc(b->arena, sizeof(*n));
 	n->kind = kind;
-	n->line = line_of(mark);
-	n->column = column_of(mark);
+	n->line = line_of(inside(b, mark));
+	n->column = column_of(inside(b, mark));
 	return n;
 }
 
@@ -75,6 +104,20 @@ static const struct node *find_child(const struct node *mapping, const char *key
 		if (n->key[0] == key[0] && strcmp(n->key, key) == 0)
 			return n;
 	return NULL;
+}
+
+/* The same while the mapping is being filled. */
+static const struct node *find_placed(const struct frame *f, const char *key)
+{
+	return f->many.len > 0 ? strmap_get(&f->many, key) : find_child(f->node, key);
+}
+
+static void index_children(struct frame *f, struct node *newest)
+{
+	if (f->node->kind != NODE_MAPPING || f->node->n_children < MANY_CHILDREN)
+		return;
+	for (struct node *n = f->many.len > 0 ? newest : f->node->first; n; n = n->next)
+		strmap_put(&f->many, n->key, n);
 }
 
 /* Whether the pair that this scalar begins is kept. */
@@ -90,7 +133,7 @@ static bool key_accept(struct builder *b, const struct frame *f, const struct no
 		ERROR_AT(b, mark, "a key is empty; give it a name");
 		return false;
 	}
-	const struct node *first = find_child(f->node, key->text);
+	const struct node *first = find_placed(f, key->text);
 	if (first) {
 		ERROR_AT(b, mark, "`%s` is given twice; the first one is in line %u", shown, first->key_line);
 		return false;
@@ -122,6 +165,7 @@ static void append(struct frame *f, struct node *n)
 		f->node->first = n;
 	f->last = n;
 	f->node->n_children++;
+	index_children(f, n);
 }
 
 /* Puts a node where the parse stands: as root, item, key or value. */
@@ -250,7 +294,7 @@ static bool on_event(struct builder *b, const yaml_event_t *e)
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
 		require(b->depth > 0);
-		b->depth--;
+		strmap_deinit(&b->stack[--b->depth].many);
 		return true;
 	default:
 		return true;
@@ -263,10 +307,8 @@ static void on_syntax_error(struct builder *b)
 	const yaml_parser_t *p = &b->parser;
 	const char *problem = p->problem ? p->problem : "the text cannot be read";
 	b->spoiled = true;
-	if (p->error == YAML_MEMORY_ERROR) {
-		diags_add(b->diags, DIAG_ERROR, 1, 1, "there was not enough memory to read the file");
-		return;
-	}
+	if (p->error == YAML_MEMORY_ERROR)
+		mem_exhausted(); /* it is not the file that is wrong: called so, nobody would read it again */
 	const char *tab =
 	    strstr(problem, "cannot start any token") ? " (is there a tab? YAML is indented with spaces)" : "";
 	if (p->context && p->context_mark.line != p->problem_mark.line)
@@ -295,15 +337,15 @@ struct node *node_parse(struct arena *a, const char *bytes, size_t len, size_t m
 {
 	if (!bytes_check(bytes, len, max_bytes, diags))
 		return NULL;
-	struct builder b = {.arena = a, .diags = diags};
-	if (!yaml_parser_initialize(&b.parser)) {
-		diags_add(diags, DIAG_ERROR, 1, 1, "there was not enough memory to read the file");
-		return NULL;
-	}
+	struct builder b = {.arena = a, .diags = diags, .end = find_end(bytes, len)};
+	if (!yaml_parser_initialize(&b.parser))
+		mem_exhausted();
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&b.parser, (const unsigned char *)bytes, len);
 	run(&b);
 	yaml_parser_delete(&b.parser);
+	while (b.depth > 0)
+		strmap_deinit(&b.stack[--b.depth].many);
 	if (b.spoiled)
 		return NULL;
 	if (!b.root) {

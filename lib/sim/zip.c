@@ -67,6 +67,8 @@ bool zip_open(const void *bytes, size_t len, struct zip *ret)
 		return false;
 	z.n_entries = read_16(z.bytes + end + 10);
 	z.directory = read_32(z.bytes + end + 16);
+	if (z.directory > end)
+		return false;
 	struct entry e;
 	size_t at = z.directory;
 	for (size_t i = 0; i < z.n_entries; i++, at = e.next) {

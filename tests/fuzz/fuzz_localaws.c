@@ -22,7 +22,7 @@ static const char world_text[] =
     "  hello:\n"
     "    versions: {1: {response: one}, 2: {response: two, error_rate: 50%}}\n"
     "    aliases: {prod: {version: 1, weights: {2: 10%}}, test: {version: 2}}\n"
-    "traffic: [{function: hello, alias: prod, rps: 5}]\n"
+    "traffic: [{function: hello, alias: prod, rps: 0.2}]\n"
     "apis: {hello-api: {id: abc123, function: hello, routes: [GET /hello], stages: {prod: {alias: prod}}}}\n"
     "alarms: [{name: hello-5xx, state: OK}]\n";
 

@@ -1,12 +1,13 @@
 /*
- * What a damaged database hands to the decoders: a rollout's record, or a service's. The first byte chooses, and has
- * the bits of what happens next. A record is refused with a sentence, or it is one that the encoder writes again; and
+ * What a damaged database hands to the decoders: a rollout's record, or a service's. The first byte chooses, the
+ * next two are the seed of what happens after. A record is refused with a sentence, or it is one that the encoder writes again; and
  * a rollout that was read goes on from it whatever comes, within the bounds of its plan.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/prng.h"
 #include "base/text.h"
 #include "engine/item.h"
 #include "engine/service.h"
@@ -14,6 +15,7 @@
 
 #define NOW_UNIX_MS INT64_C(1795385405000)
 #define NOW_BOOT_MS INT64_C(86400000)
+#define EVENTS	    24
 
 static const struct spec_step steps[] = {
     {.weight_bp = 1000, .bake_ms = 60000},
@@ -50,55 +52,133 @@ static void check_effects(const struct rollout_effects *effects)
 	}
 }
 
-static void step(struct rollout *r, struct rollout_event *event)
+/* What happens to a rollout, drawn from the input's first bytes. */
+struct fate {
+	struct rollout r;
+	struct instant now;
+	struct prng random;
+};
+
+static void step(struct fate *f, struct rollout_event *event)
 {
 	static const struct samples none;
 	struct rollout_effects effects = {.len = 0};
 	enum rollout_answer answer;
 	char text[LIMIT_REASON] = "";
-	event->now = (struct instant){.unix_ms = NOW_UNIX_MS, .boot_ms = NOW_BOOT_MS};
-	event->entropy = 0x9e3779b97f4a7c15;
-	if (event->seq == 0)
-		event->seq = r->seq;
-	rollout_step(&spec, r, &none, event, &effects, &answer, text);
+	event->now = f->now;
+	event->entropy = prng_next(&f->random);
+	rollout_step(&spec, &f->r, &none, event, &effects, &answer, text);
 	check_effects(&effects);
 }
 
-/* The restart, then what an operator and AWS may do next, as the bits say. */
-static void go_on(struct rollout r, unsigned bits)
+static struct alias_view draw_alias(struct fate *f)
 {
-	static const enum alarm_state alarms[LIMIT_METRICS] = {ALARM_OK, ALARM_OK};
-	step(&r, &(struct rollout_event){.kind = EVENT_RESUMED, .resumed = {.same_boot = bits & 1}});
-	if (bits & 2)
-		step(&r, &(struct rollout_event){.kind = EVENT_ALIAS_READ,
-						 .alias = {.outcome = bits & 4 ? CALL_OK : CALL_UNKNOWN,
-							   .alias = {.target = r.live, .revision = "r1"}}});
-	step(&r,
-	     &(struct rollout_event){.kind = EVENT_POLLED,
-				     .seq = r.poll_seq,
-				     .polled = {.complete = true, .through_unix_ms = NOW_UNIX_MS, .alarms = alarms}});
-	step(&r, &(struct rollout_event){.kind = EVENT_TIMER});
-	if (bits & 8)
-		step(&r, &(struct rollout_event){
-			     .kind = EVENT_COMMAND,
-			     .command = {.command = (bits >> 4) % (COMMAND_ROLLBACK + 1), .by = "uid 0"}});
-	step(&r, &(struct rollout_event){.kind = EVENT_WRITTEN,
-					 .alias = {.outcome = bits & 4 ? CALL_OK : CALL_CONFLICT,
-						   .alias = {.target = r.live, .revision = "r2"}}});
-	step(&r, &(struct rollout_event){.kind = EVENT_TIMER});
-	struct verdict_question question;
-	static const struct samples none;
-	const struct instant now = {.unix_ms = NOW_UNIX_MS, .boot_ms = NOW_BOOT_MS};
-	rollout_question(&spec, &r, &none, now, &question);
-	struct verdict_result result;
-	verdict_judge(&question, &result);
-	(void)rollout_next_step_unix_ms(&spec, &r, now);
-	(void)rollout_baked_ms(&r, NOW_BOOT_MS);
-	(void)rollout_bake_ms(&spec, &r);
-	require(rollout_weight_bp(&r) <= WEIGHT_BP_MAX);
+	struct alias_view v = {.target = f->r.live, .revision = "r2"};
+	if (prng_below(&f->random, 4) == 0)
+		v.target.version = prng_below(&f->random, 4);
+	if (prng_below(&f->random, 4) == 0)
+		v.target.weight_bp = (uint32_t)prng_below(&f->random, WEIGHT_BP_MAX + 1);
+	return v;
 }
 
-static void fuzz_rollout(const char *json, unsigned bits)
+/* An answer to what the rollout waits for, whatever it says. */
+static void answer_wait(struct fate *f)
+{
+	static const enum rollout_event_kind kinds[] = {
+	    [WAIT_NOTHING] = EVENT_TIMER, [WAIT_PREPARE] = EVENT_PREPARED, [WAIT_READ] = EVENT_ALIAS_READ,
+	    [WAIT_WRITE] = EVENT_WRITTEN, [WAIT_GATE] = EVENT_GATED,	   [WAIT_PROVISION] = EVENT_PROVISIONED};
+	static const enum alarm_state alarms[LIMIT_METRICS] = {ALARM_OK, ALARM_OK};
+	struct rollout_event *e cleanup(mem_free_p) = mem_alloc(sizeof(*e));
+	enum call_outcome outcome = prng_below(&f->random, 3) ? CALL_OK : prng_below(&f->random, CALL_UNKNOWN + 1);
+	e->kind = kinds[f->r.wait];
+	e->seq = f->r.seq;
+	switch (e->kind) {
+	case EVENT_PREPARED:
+		e->prepared.outcome = outcome;
+		e->prepared.alias = draw_alias(f);
+		e->prepared.canary = f->r.canary ? f->r.canary : 2;
+		e->prepared.canary_info.state = e->prepared.stable_info.state = VERSION_READY;
+		e->prepared.same_role = true;
+		e->prepared.alarms = alarms;
+		e->prepared.stable_provisioned = (uint32_t)prng_below(&f->random, 2);
+		break;
+	case EVENT_ALIAS_READ:
+	case EVENT_WRITTEN:
+		e->alias.outcome = outcome;
+		e->alias.alias = draw_alias(f);
+		break;
+	case EVENT_GATED:
+		e->gated.outcome = outcome;
+		break;
+	case EVENT_PROVISIONED:
+		e->provisioned.outcome = outcome;
+		break;
+	default:
+		break;
+	}
+	step(f, e);
+}
+
+static void poll(struct fate *f)
+{
+	static const enum alarm_state alarms[LIMIT_METRICS] = {ALARM_OK, ALARM_OK};
+	step(f, &(struct rollout_event){.kind = EVENT_POLLED,
+					.seq = f->r.poll_seq,
+					.polled = {.complete = prng_below(&f->random, 4) > 0,
+						   .through_unix_ms = f->now.unix_ms,
+						   .alarms = alarms}});
+}
+
+static void ask(struct fate *f)
+{
+	const struct rollout *r = &f->r;
+	static const struct samples none;
+	struct verdict_question question;
+	struct verdict_result result;
+	rollout_question(&spec, r, &none, f->now, &question);
+	verdict_judge(&question, &result);
+	(void)rollout_next_step_unix_ms(&spec, r, f->now);
+	(void)rollout_baked_ms(r, f->now.boot_ms);
+	(void)rollout_bake_ms(&spec, r);
+	require(rollout_weight_bp(r) <= WEIGHT_BP_MAX);
+}
+
+/* The restart, then what AWS, time and an operator may do next. */
+static void go_on(const struct rollout *r, uint64_t seed)
+{
+	struct fate *f cleanup(mem_free_p) = mem_alloc(sizeof(*f));
+	f->r = *r;
+	f->now = (struct instant){.unix_ms = NOW_UNIX_MS, .boot_ms = NOW_BOOT_MS};
+	prng_init(&f->random, seed);
+	step(f, &(struct rollout_event){.kind = EVENT_RESUMED, .resumed = {.same_boot = prng_below(&f->random, 2)}});
+	for (size_t i = 0; i < EVENTS; i++) {
+		switch (prng_below(&f->random, 8)) {
+		case 0:
+			poll(f);
+			break;
+		case 1:
+			step(f,
+			     &(struct rollout_event){
+				 .kind = EVENT_COMMAND,
+				 .command = {.command = prng_below(&f->random, COMMAND_ROLLBACK + 1), .by = "uid 0"}});
+			break;
+		case 2:
+			if (rollout_may_start(&spec, &f->r))
+				step(f, &(struct rollout_event){.kind = EVENT_START});
+			break;
+		case 3:
+			step(f, &(struct rollout_event){.kind = EVENT_TIMER});
+			break;
+		default:
+			answer_wait(f);
+		}
+		ask(f);
+		f->now.unix_ms += 61000;
+		f->now.boot_ms += 61000;
+	}
+}
+
+static void fuzz_rollout(const char *json, uint64_t seed)
 {
 	struct buf once cleanup(buf_deinit) = BUF_INIT(LIMIT_RECORD_BYTES);
 	struct buf twice cleanup(buf_deinit) = BUF_INIT(LIMIT_RECORD_BYTES);
@@ -114,7 +194,9 @@ static void fuzz_rollout(const char *json, unsigned bits)
 	require(rc == 0);
 	record_encode(&again, again_id, &twice);
 	require(strcmp(buf_text(&once), buf_text(&twice)) == 0 && strcmp(boot_id, again_id) == 0);
-	go_on(r, bits);
+	/* The engine parks one that its plan has no place for. */
+	if (rollout_fits(&spec, &r))
+		go_on(&r, seed);
 }
 
 static void fuzz_service(const char *json)
@@ -139,11 +221,11 @@ static void fuzz_service(const char *json)
 
 void fuzz_one(const uint8_t *data, size_t size)
 {
-	if (size < 1)
+	if (size < 3)
 		return;
-	cleanup(mem_free_p) char *json = fuzz_text(data + 1, size - 1);
+	cleanup(mem_free_p) char *json = fuzz_text(data + 3, size - 3);
 	if (data[0] & 1)
 		fuzz_service(json);
 	else
-		fuzz_rollout(json, data[0] >> 1);
+		fuzz_rollout(json, (uint64_t)data[1] << 8 | data[2]);
 }

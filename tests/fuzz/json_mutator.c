@@ -159,7 +159,8 @@ static void mutate(const struct slot *s, const struct slot *other, struct prng *
 		break;
 	case 6:
 		if (json_is_integer(s->value))
-			put(s, json_integer(json_integer_value(s->value) + (prng_below(p, 2) ? 1 : -1)));
+			put(s, json_integer((json_int_t)((uint64_t)json_integer_value(s->value) +
+							 (prng_below(p, 2) ? 1 : UINT64_MAX))));
 		break;
 	case 7:
 		if (json_is_object(s->value))
@@ -225,6 +226,8 @@ static size_t mutate_document(uint8_t *data, size_t size, size_t max_size, struc
 	json_decref(root);
 	if (out.len == 0 || !buf_ok(&out))
 		return 0;
+	if (at > 0 && prng_below(p, 4) == 0)
+		data[prng_below(p, at)] = (uint8_t)prng_next(p);
 	memcpy(data + at, out.data, out.len);
 	return at + out.len;
 }
