@@ -362,7 +362,7 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 	struct alias_target canary = {.version = r->plan->version};
 
 	c->s->tally.n[TALLY_CHECK_END]++;
-	if (!a->there || a->writer != WRITER_DAEMON || r->sends == 0)
+	if (!a->there || a->writer != WRITER_DAEMON || &c->rollouts[a->by] != r)
 		return; /* somebody's doing since, or it never wrote */
 	if (a->odd || a->holds.weight_bp != 0)
 		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias holds two versions", script_names[r->name],

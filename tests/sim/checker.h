@@ -89,6 +89,7 @@ struct checked_alias {
 	bool odd;
 	char revision[REVISION_SIZE];
 	enum writer writer;
+	size_t by; /* index of the rollout, of a daemon's write */
 	int64_t changed_ms;
 	struct alias_target before_human; /* what it held when a human wrote */
 	bool touched;			  /* a human has written, deleted or made it, ever */

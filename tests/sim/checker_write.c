@@ -314,8 +314,10 @@ static void alias_changed(struct checker *c, unsigned alias, const struct checke
 		checker_fail(c, VIOLATION_WEIGHT, "the alias %s holds %s, which nobody asked for",
 			     script_aliases[alias], text);
 	a->writer = by ? by->writer : WRITER_HUMAN; /* a human has made it again */
-	if (by && by->writer == WRITER_DAEMON)
+	if (by && by->writer == WRITER_DAEMON) {
+		a->by = by->rollout;
 		rollout_landed(c, &c->rollouts[by->rollout], by);
+	}
 	if (by)
 		by->landed++;
 }
