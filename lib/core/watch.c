@@ -271,7 +271,6 @@ static void advance(struct turn *t)
 	}
 	r->step = r->full ? end : r->step + 1;
 	r->applied = false;
-	r->allowed = false;
 	turn_set_phase(t, turn_forward_phase(t), "");
 	traffic_write(t);
 }

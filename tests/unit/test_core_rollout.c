@@ -571,6 +571,7 @@ static void rollback_of_a_succeeded_rollout(void **state)
 	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
 	assert_int_equal(g.alias.target.version, 3);
+	assert_false(g.quarantined_effect); /* nothing was rolled back, so nothing was found wanting */
 	rig_deinit(&g);
 }
 

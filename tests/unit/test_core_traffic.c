@@ -192,10 +192,11 @@ static void a_throttled_try_does_not_forget_a_lost_one(void **state)
 	assert_true(g.has_write);
 	rig_answer_write(&g, FATE_THROTTLED);
 	assert_true(g.r.unsure);
-	rig_deliver_late(&g);
-	rig_run_to_write(&g);
 	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
-	rig_answer_write(&g, FATE_OK);
+	assert_true(g.write.home);
+	rig_deliver_late(&g);
+	rig_answer_write(&g, FATE_OK); /* a conflict, as the late one was faster */
+	rig_answer_read(&g);
 	rig_assert_phase(&g, PHASE_ROLLING_BACK); /* recognised, and not somebody else's */
 	assert_true(rig_run_until(&g, PHASE_ROLLED_BACK));
 	rig_deinit(&g);
@@ -329,6 +330,21 @@ static void a_share_that_was_taken_over_goes_home(void **state)
 	rig_answer_write(&g, FATE_OK);
 	assert_int_equal(g.alias.target.weight_bp, 0);
 	assert_true(rollout_ended(&g.r));
+	rig_deinit(&g);
+}
+
+/* A weight of ours that was left behind is not ours any more: whoever goes back to it by hand means something by it. */
+static void an_earlier_weight_is_foreign(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 2);
+	rig_human(&g, (struct alias_target){1, 2, 1000});
+	assert_true(rig_run_until(&g, PHASE_BLOCKED));
+	assert_true(g.human_wrote);
 	rig_deinit(&g);
 }
 
@@ -535,6 +551,7 @@ int main(void)
 	    cmocka_unit_test(resume_takes_over_what_is_a_weight_of_ours),
 	    cmocka_unit_test(rollback_takes_over_anything),
 	    cmocka_unit_test(a_share_that_was_taken_over_goes_home),
+	    cmocka_unit_test(an_earlier_weight_is_foreign),
 	    cmocka_unit_test(an_odd_alias_is_foreign),
 	    cmocka_unit_test(an_old_view_is_looked_at_again),
 	    cmocka_unit_test(a_start_does_not_believe_an_old_view),
