@@ -40,8 +40,8 @@ struct planfile {
 	struct planfile_stamp stamp;
 };
 
-/* Whether what is in the folder may be believed: it belongs to root or `owner`, and nobody else can put names into it or
- * take them out. ret_why says what to change. */
+/* Whether what is in the folder may be believed: it belongs to root or `owner`, and nobody else can put names into it
+ * or take them out. ret_why says what to change. */
 must_use bool planfile_check_folder(const struct stat *st, uid_t owner, char *ret_why, size_t size);
 /* The file must be beneath the folder without symbolic links, regular, owned by root or `owner`, not writable by
  * others, and not larger than LIMIT_PLAN_BYTES. */

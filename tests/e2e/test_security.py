@@ -532,20 +532,21 @@ class Plans(Case):
     def test_no_url_to_fetch_keys_from(self):
         """The metadata services of EC2, ECS and EKS speak plain http beyond the loopback; others need a protocol."""
         for url in ("http://169.254.169.254/latest/meta-data/iam/security-credentials/", "http://169.254.170.2/v2/x",
-                    "http://169.254.170.23/v1/credentials", "http://[fd00:ec2::254]/latest/", "http://0/", "http://0.0.0.0/",
-                    "http://metadata.google.internal/", "http://2852039166/", "http://127.0.0.1.nip.io/",
-                    "http://[::ffff:169.254.169.254]/", "file:///etc/passwd", "unix:///run/x.sock", "gopher://x/",
+                    "http://169.254.170.23/v1/credentials", "http://[fd00:ec2::254]/latest/", "http://0/",
+                    "http://0.0.0.0/", "http://metadata.google.internal/", "http://2852039166/",
+                    "http://127.0.0.1.nip.io/", "http://[::ffff:169.254.169.254]/", "file:///etc/passwd", "unix:///run/x.sock", "gopher://x/",
                     "https://user:word@example.com/"):
             with self.subTest(url):
                 self.assertTrue(self.complaints(f"hooks: {{pre_traffic: {{http: '{url}'}}}}"), url)
                 self.assertTrue(self.complaints(f"verify: [{{url: '{url}', expect_status: 200}}]"), url)
         self.assertEqual(self.complaints("hooks: {pre_traffic: {http: 'https://chat.example.com/x'}}"), "")
+        self.assertEqual(self.complaints("verify: [{url: 'https://chat.example.com/x', expect_status: 200}]"), "")
 
     def test_no_endpoint_and_no_identity_of_its_own(self):
         for key in ("endpoint", "endpoint_url", "profile", "role_arn", "access_key_id", "secret_access_key",
                     "credentials", "ca_bundle", "insecure", "proxy"):
             with self.subTest(key):
-                self.assertIn("unknown key", self.complaints(f"{key}: x").lower().replace("is not a key", "unknown key"))
+                self.assertIn(f"unknown key `{key}`", self.complaints(f"{key}: x"))
 
     def test_an_account_that_the_configuration_does_not_have(self):
         self.error(self.d.post("/v1/plans", plan(more="account: other")), 409, "refused")
