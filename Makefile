@@ -8,7 +8,7 @@ DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
 .PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-long
-.PHONY: coverage deps objects unit-programs help
+.PHONY: coverage model deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -27,7 +27,7 @@ demo: ## install what is missing, build, and show a service, its update and a ro
 	@ROLLOUT_BUILD=$(BUILD) tests/demo/run
 
 check: ## install what is missing, build, and run every test
-	@conf/deps.sh build check
+	@conf/deps.sh build check model
 	@tests/run
 
 lint: ## install what is missing; formatting, layers, habits of form, clang-tidy, cppcheck
@@ -67,8 +67,12 @@ coverage: ## what the unit tests reach; fails unless that is every branch and co
 	$(again) MODE=coverage CC=clang-19 say=@: unit-programs
 	@tests/coverage/run build/coverage
 
+model: ## search the model of the alias protocol to its end with spin; its variants must break (two minutes)
+	@conf/deps.sh model
+	@tests/model/run
+
 deps: ## install everything that building, checking, linting and fuzzing need
-	@conf/deps.sh build check lint bench fuzz
+	@conf/deps.sh build check lint bench fuzz model
 
 install: all ## install under DESTDIR and PREFIX (/usr/local); an existing configuration is left as it is
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) conf/install.sh install

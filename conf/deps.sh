@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing for building and testing: conf/deps.sh SET...   (sets: build check lint bench fuzz coverage model)
+# Installs what is missing for building and testing: conf/deps.sh SET...
+# (sets: build check lint bench fuzz coverage model)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
