@@ -156,8 +156,7 @@ static bool is_taken_back(const struct turn *t, const struct alias_view *view)
 {
 	const struct rollout *r = t->r;
 
-	return r->goal == GOAL_FORWARD && r->unsure && strcmp(view->revision, r->revision) != 0 &&
-	       !is_asked(t, &view->target);
+	return r->goal == GOAL_FORWARD && r->unsure && strcmp(view->revision, r->revision) != 0;
 }
 
 static void look_succeeded(struct turn *t)

@@ -417,6 +417,31 @@ static void a_start_does_not_believe_an_old_view(void **state)
 	rig_deinit(&g);
 }
 
+/* The answer was lost, and the alias holds what it held before, under a new revision: the weight may have landed and
+ * been taken back by somebody who had a reason. It is not asked for once more; on the way home there is no such doubt. */
+static void what_may_have_been_taken_back_is_not_asked_for_again(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	writing(&g);
+	rig_answer_write(&g, FATE_LOST_AFTER);
+	rig_human(&g, (struct alias_target){.version = 1});
+	rig_answer_read(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	assert_false(g.has_write);
+	rig_deinit(&g);
+
+	writing(&g);
+	rig_answer_write(&g, FATE_LOST_AFTER);
+	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
+	rig_human(&g, (struct alias_target){.version = 1});
+	rig_answer_read(&g);
+	assert_true(rollout_ended(&g.r));
+	assert_int_equal(g.alias.target.version, 1);
+	rig_deinit(&g);
+}
+
 /* --- late answers --- */
 
 /* Each kind of answer, with a number that nobody waits for any more: counted, and nothing else. */
@@ -555,6 +580,7 @@ int main(void)
 	    cmocka_unit_test(an_odd_alias_is_foreign),
 	    cmocka_unit_test(an_old_view_is_looked_at_again),
 	    cmocka_unit_test(a_start_does_not_believe_an_old_view),
+	    cmocka_unit_test(what_may_have_been_taken_back_is_not_asked_for_again),
 	    cmocka_unit_test(an_answer_to_an_older_request_changes_nothing),
 	    cmocka_unit_test(a_write_that_is_being_tried_again_is_told),
 	    cmocka_unit_test(a_crash_with_a_write_under_way_looks_first),
