@@ -69,10 +69,11 @@ static int fail_busy(struct sqlite_store *s)
 
 int sqlite_fail(struct sqlite_store *s, int code, int error)
 {
+	/* SQLite takes a page that the disk would not give up for a damaged one, here and there under another name. */
+	if (error == EIO && (code & 0xff) == SQLITE_CORRUPT)
+		return fail_system(s, EIO);
 	if (error == 0 && s->db)
 		error = sqlite3_system_errno(s->db);
-	if (code == SQLITE_IOERR_CORRUPTFS)
-		return fail_damaged(s, sqlite3_errstr(code));
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		return fail_system(s, ENOSPC);
@@ -104,15 +105,15 @@ int sqlite_fail(struct sqlite_store *s, int code, int error)
 
 static int execute(struct sqlite_store *s, const char *text)
 {
+	errno = 0;
 	int code = sqlite3_exec(s->db, text, NULL, NULL, NULL);
-	return code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
+	return code == SQLITE_OK ? 0 : sqlite_fail(s, code, sqlite_errno(code));
 }
 
 /* The first column of the first row. `parameter` may be NULL, if the statement has none. */
 static int read_number(struct sqlite_store *s, const char *text, const char *parameter, int64_t *ret_v)
 {
-	struct sqlite_query q = {.store = s, .temporary = true};
-	q.code = sqlite3_prepare_v2(s->db, text, -1, &q.statement, NULL);
+	struct sqlite_query q = sqlite_query_start_once(s, text);
 	if (parameter)
 		sqlite_query_bind_text(&q, parameter);
 	int64_t v = 0;
@@ -223,8 +224,7 @@ static int inspect(struct sqlite_store *s, const char *boot_id)
 	int r = read_number(s, "SELECT clean OR (boot = ?1 AND boot <> '') FROM owner", boot_id, &trusted);
 	if (r || trusted)
 		return r;
-	struct sqlite_query q = {.store = s, .temporary = true};
-	q.code = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q.statement, NULL);
+	struct sqlite_query q = sqlite_query_start_once(s, "PRAGMA quick_check(1)");
 	bool told = sqlite_query_next(&q);
 	/* A page that the disk would not give up is reported as damage as well; only errno tells. */
 	bool unreadable = errno == EIO;
@@ -238,8 +238,9 @@ static int take_over(struct sqlite_store *s, int version, const char *boot_id)
 {
 	int r = execute(s, "BEGIN IMMEDIATE");
 	if (!r && version < schema_version()) {
+		errno = 0;
 		int code = schema_migrate(s->db, version);
-		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
+		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, sqlite_errno(code));
 	}
 	int64_t epoch = 0;
 	if (!r)
@@ -285,10 +286,26 @@ static int open_owned(struct sqlite_store *s)
 	if (!r)
 		r = take_over(s, version, boot_id);
 	if (!r && !s->platform->prepares_late) {
+		errno = 0;
 		int code = sqlite_prepare_all(s);
-		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, 0);
+		r = code == SQLITE_OK ? 0 : sqlite_fail(s, code, sqlite_errno(code));
 	}
 	return r ? r : load_last_ids(s);
+}
+
+static int sqlite_check_owner(struct store *store)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	struct sqlite_query q = sqlite_query_start(s, ST_EPOCH);
+	uint64_t epoch = sqlite_query_next(&q) ? sqlite_query_u64(&q, 0) : 0;
+	int r = sqlite_query_end(&q, 0);
+	if (!r && epoch != store->epoch)
+		r = store_fail(
+		    store, STORE_LOCKED,
+		    "another rolloutd has taken over %s (its epoch is %llu, ours was %llu): this one must stop, and "
+		    "has recorded nothing more",
+		    s->path, (unsigned long long)epoch, (unsigned long long)store->epoch);
+	return r;
 }
 
 static int sqlite_begin(struct store *store)
@@ -306,15 +323,7 @@ static int sqlite_begin(struct store *store)
 	int r = sqlite_query_run(&q);
 	if (r)
 		return r;
-	q = sqlite_query_start(s, ST_EPOCH);
-	uint64_t epoch = sqlite_query_next(&q) ? sqlite_query_u64(&q, 0) : 0;
-	r = sqlite_query_end(&q, 0);
-	if (!r && epoch != store->epoch)
-		r = store_fail(
-		    store, STORE_LOCKED,
-		    "another rolloutd has taken over %s (its epoch is %llu, ours was %llu): this one must stop, and "
-		    "has recorded nothing more",
-		    s->path, (unsigned long long)epoch, (unsigned long long)store->epoch);
+	r = sqlite_check_owner(store);
 	if (r)
 		store->ops->abort(store);
 	return r;
@@ -375,6 +384,7 @@ static void sqlite_close(struct store *store)
 
 static const struct store_ops sqlite_ops = {
     .close = sqlite_close,
+    .check_owner = sqlite_check_owner,
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .abort = sqlite_abort,

@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include "base/error.h"
 #include "store/ops.h"
 #include "store/sqlite_platform.h"
 
@@ -73,17 +74,24 @@ void sqlite_finalize_all(struct sqlite_store *s);
  * SQLite, which knows it unless a COMMIT failed. */
 int sqlite_fail(struct sqlite_store *s, int code, int error);
 
+/* The errno of a call to SQLite that has just failed, where SQLite itself does not keep it; 0 for sqlite_fail to ask. */
+static inline int sqlite_errno(int code)
+{
+	return (code & 0xff) == SQLITE_CORRUPT ? errno : 0;
+}
+
 /* One use of a statement: start, bind its parameters in order, then either run it, or fetch its rows and end it. */
 struct sqlite_query {
 	struct sqlite_store *store;
 	sqlite3_stmt *statement;
-	bool temporary; /* the kept statement was busy: a walk within a walk */
+	bool temporary; /* not one of those that are kept, or that one was busy: a walk within a walk */
 	int bound;
 	int code;
-	int error; /* errno of the step that failed; 0: none */
+	int error; /* errno of what failed; 0: none */
 };
 
 struct sqlite_query sqlite_query_start(struct sqlite_store *s, enum sqlite_statement statement);
+struct sqlite_query sqlite_query_start_once(struct sqlite_store *s, const char *text);
 void sqlite_query_bind_text(struct sqlite_query *q, const char *text); /* borrowed until the query ends */
 void sqlite_query_bind_i64(struct sqlite_query *q, int64_t v);
 void sqlite_query_bind_u64(struct sqlite_query *q, uint64_t v);

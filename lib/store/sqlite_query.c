@@ -95,14 +95,24 @@ void sqlite_finalize_all(struct sqlite_store *s)
 	}
 }
 
+struct sqlite_query sqlite_query_start_once(struct sqlite_store *s, const char *text)
+{
+	struct sqlite_query q = {.store = s, .temporary = true};
+	errno = 0;
+	q.code = sqlite3_prepare_v2(s->db, text, -1, &q.statement, NULL);
+	q.error = sqlite_errno(q.code);
+	return q;
+}
+
 struct sqlite_query sqlite_query_start(struct sqlite_store *s, enum sqlite_statement statement)
 {
-	struct sqlite_query q = {.store = s, .code = prepare(s, statement)};
+	if (sqlite3_stmt_busy(s->statements[statement]))
+		return sqlite_query_start_once(s, texts[statement]);
+	struct sqlite_query q = {.store = s};
+	errno = 0;
+	q.code = prepare(s, statement);
+	q.error = sqlite_errno(q.code);
 	q.statement = s->statements[statement];
-	if (sqlite3_stmt_busy(q.statement)) {
-		q.temporary = true;
-		q.code = sqlite3_prepare_v2(s->db, texts[statement], -1, &q.statement, NULL);
-	}
 	return q;
 }
 

@@ -287,7 +287,7 @@ static void test_killed(void **state)
 	sqlite3_int64 size;
 	sqlite3_vfs *vfs = vfs_of(p);
 	assert_int_equal(write_letters(f, 'b', 5000, 0), SQLITE_IOERR_WRITE);
-	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_IOERR_READ);
+	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_IOERR_CORRUPTFS);
 	assert_int_equal(f->pMethods->xTruncate(f, 0), SQLITE_IOERR_TRUNCATE);
 	assert_int_equal(sync_file(f), SQLITE_IOERR_FSYNC);
 	assert_int_equal(f->pMethods->xFileSize(f, &size), SQLITE_IOERR_FSTAT);
@@ -351,8 +351,8 @@ static void test_faults(void **state)
 	disk_fail(d, DISK_FAIL_READ, 1, 2);
 	assert_int_equal(write_letters(f, 'a', 100, 0), SQLITE_OK);
 	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_OK);
-	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_IOERR_READ);
-	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_IOERR_READ);
+	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_IOERR_CORRUPTFS);
+	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_IOERR_CORRUPTFS);
 	assert_int_equal(f->pMethods->xRead(f, &letter, 1, 0), SQLITE_OK);
 	disk_fail(d, DISK_FAIL_WRITE, 0, 1);
 	assert_int_equal(write_letters(f, 'b', 100, 0), SQLITE_IOERR_WRITE);
