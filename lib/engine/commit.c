@@ -184,6 +184,7 @@ int commit_turn(struct engine *e)
 		return r;
 	}
 	e->stats.commits++;
+	e->owned_turn = e->stats.turns;
 	forget_all(e, ids);
 	return 0;
 }

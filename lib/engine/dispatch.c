@@ -83,6 +83,9 @@ struct slot {
 
 struct dispatch {
 	struct ports ports;
+	bool (*may_change)(void *ctx); /* NULL: whatever it is */
+	void *guard_ctx;
+	bool barred;
 	int64_t timeout_ms;
 	struct sigv4_signer *signer;
 	struct lanes lanes;
@@ -391,6 +394,19 @@ static void send_call(struct dispatch *d, struct call *c)
 	end_call(d, c, AWS_INVALID, "Request", problem);
 }
 
+void dispatch_set_guard(struct dispatch *d, bool (*may_change)(void *ctx), void *ctx)
+{
+	d->may_change = may_change;
+	d->guard_ctx = ctx;
+}
+
+static bool may_leave(struct dispatch *d, const struct call *c)
+{
+	if (!d->barred && !c->what.safe && d->may_change)
+		d->barred = !d->may_change(d->guard_ctx);
+	return !d->barred;
+}
+
 static bool has_place(const struct dispatch *d, const struct lane *lane, enum dispatch_priority p)
 {
 	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT)
@@ -413,6 +429,8 @@ static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t 
 		if (!c || !has_place(d, lane, p) || !bucket_take(&lane->bucket, now_ms))
 			continue;
 		idle_turns = 0;
+		if (!may_leave(d, c))
+			return;
 		dequeue(d, c);
 		send_call(d, c);
 	}

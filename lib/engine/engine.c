@@ -567,6 +567,31 @@ static bool owes_rollback(const struct engine *e)
 	return false;
 }
 
+static void fence(struct engine *e)
+{
+	e->fenced = true;
+	engine_log(e, LOG_ERROR, "another daemon has taken over this state: nothing is sent any more: %s",
+		   store_error_text(e->store));
+}
+
+/*
+ * Whether the state is still ours. A turn that has committed knows; otherwise what waits to be sent, or sent again, may
+ * have waited while this process was stopped, and another daemon has gone on with the state since. Where the disk
+ * cannot tell, the RevisionId of the write is what protects the alias.
+ */
+static bool may_change(void *ctx)
+{
+	struct engine *e = ctx;
+
+	if (!e->fenced && e->owned_turn != e->stats.turns) {
+		if (store_check_owner(e->store) == STORE_LOCKED)
+			fence(e);
+		else
+			e->owned_turn = e->stats.turns;
+	}
+	return !e->fenced;
+}
+
 static void commit(struct engine *e)
 {
 	int r;
@@ -584,9 +609,7 @@ static void commit(struct engine *e)
 	}
 	e->stats.commit_failures++;
 	if (r == STORE_CONFLICT || r == STORE_LOCKED) {
-		e->fenced = true;
-		engine_log(e, LOG_ERROR, "another daemon has taken over this state: nothing is sent any more: %s",
-			   store_error_text(e->store));
+		fence(e);
 		return;
 	}
 	if (!e->store_failing)
@@ -732,6 +755,7 @@ int engine_new(const struct engine_config *config, const struct ports *ports, st
 	e->ports = *ports;
 	e->store = store;
 	e->dispatch = dispatch_new(&e->config, &e->ports);
+	dispatch_set_guard(e->dispatch, may_change, e);
 	r = load(e);
 	if (r != 0)
 		return r;

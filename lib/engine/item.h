@@ -139,6 +139,7 @@ struct engine {
 	bool recheck_pending; /* an alias became free, or something new waits for one */
 	bool reap_due;
 	bool draining;
+	uint64_t owned_turn; /* the last one in which the state was known to be ours */
 	bool fenced; /* another daemon has taken the state over: nothing is sent any more */
 	bool store_failing;
 	int64_t store_retry_boot_ms;

@@ -395,6 +395,12 @@ static void memory_abort(struct store *s)
 	memtable_undo_changes(memory_of(s)->rows);
 }
 
+static int memory_check_owner(struct store *s)
+{
+	(void)s;
+	return 0;
+}
+
 static bool memory_spend_reserve(struct store *s)
 {
 	(void)s;
@@ -410,6 +416,7 @@ static void memory_close(struct store *s)
 
 static const struct store_ops memory_ops = {
     .close = memory_close,
+    .check_owner = memory_check_owner,
     .begin = memory_begin,
     .commit = memory_commit,
     .abort = memory_abort,

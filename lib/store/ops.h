@@ -8,6 +8,7 @@
 
 struct store_ops {
 	void (*close)(struct store *s); /* frees; no transaction is open */
+	int (*check_owner)(struct store *s);
 	int (*begin)(struct store *s);
 	int (*commit)(struct store *s);
 	void (*abort)(struct store *s);

@@ -44,6 +44,12 @@ void store_close(struct store *s)
 	s->ops->close(s);
 }
 
+int store_check_owner(struct store *s)
+{
+	require(!s->in_transaction);
+	return s->ops->check_owner(s);
+}
+
 int store_begin(struct store *s)
 {
 	require(!s->in_transaction);

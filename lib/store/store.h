@@ -84,6 +84,8 @@ void store_close(struct store *s);		     /* NULL is fine; aborts an open transac
 const char *store_error_text(const struct store *s); /* of the last failure; s NULL: of the last failed open */
 uint64_t store_epoch(const struct store *s);	     /* grows with each opening */
 
+/* 0: it is still ours; STORE_LOCKED: another owner has taken over; or that cannot be told now. */
+must_use int store_check_owner(struct store *s);
 must_use int store_begin(struct store *s); /* STORE_LOCKED: another owner has taken over; this one must stop */
 must_use int store_commit(struct store *s);
 void store_abort(struct store *s); /* nothing happens outside of a transaction */

@@ -199,7 +199,7 @@ static int64_t read_through(const struct checker *c, const struct checked_rollou
 
 	for (size_t i = 0; i < array_len(versions); i++) {
 		int64_t one =
-		    evidence_complete_through(c->evidence, r->plan->alias, versions[i], r->plan->period_ms, 0);
+		    evidence_complete_through(c->evidence, r->plan->alias, versions[i], r->plan->period_ms, 0, true);
 
 		through = one < through ? one : through;
 	}
@@ -377,10 +377,12 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 		checker_fail(c, VIOLATION_HOME, "%s succeeded, though %s", script_names[r->name], r->home_reason);
 }
 
-static void take_phase(struct checker *c, struct checked_rollout *r, enum rollout_phase phase, const char *text)
+/* `now`: the phase that it has by now, as events may be published late. */
+static void take_phase(struct checker *c, struct checked_rollout *r, enum rollout_phase phase, enum rollout_phase now,
+		       const char *text)
 {
 	const struct checked_alias *a = &c->aliases[r->plan->alias];
-	bool ended = phase == PHASE_SUCCEEDED || phase == PHASE_ROLLED_BACK || phase == PHASE_FAILED;
+	bool ended = phase == now && (phase == PHASE_SUCCEEDED || phase == PHASE_ROLLED_BACK || phase == PHASE_FAILED);
 
 	if (phase == r->phase)
 		return;
@@ -417,7 +419,7 @@ void checker_published(struct checker *c, struct host *h, const struct store_eve
 		struct checked_rollout *r = i->id == e->rollout_id && !i->unreadable ? checker_rollout(c, i) : NULL;
 
 		if (r)
-			take_phase(c, r, phase, e->text);
+			take_phase(c, r, phase, i->state.phase, e->text);
 	}
 }
 

@@ -108,14 +108,16 @@ static void check_advance(struct checker *c, const struct checked_rollout *r, co
 		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu: step %d baked %lld ms instead of %lld",
 			     script_names[r->name], (unsigned long long)r->attempt, step,
 			     (long long)(a->sent_ms - r->landed_ms), (long long)bake_ms);
+	/* Metrics have AWS's time; which periods are meant after a jump of the host's clock, nobody can say. */
+	if (c->s->script->clock_jumps)
+		return;
 	if (told.invocations < p->min_invocations[step - 1])
 		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu: %llu of the %u requests that step %d needs",
 			     script_names[r->name], (unsigned long long)r->attempt,
 			     (unsigned long long)told.invocations, p->min_invocations[step - 1], step);
 	if (p->by_clock && step < (int)p->n_steps && p->min_invocations[step - 1] == 0)
 		return;
-	if (!c->s->script->clock_jumps &&
-	    evidence_complete_through(c->evidence, p->alias, p->version, p->period_ms, end + p->settle_ms) < end)
+	if (evidence_complete_through(c->evidence, p->alias, p->version, p->period_ms, end + p->settle_ms, false) < end)
 		checker_fail(c, VIOLATION_EVIDENCE,
 			     "%s#%llu goes on from step %d, and nobody has told it how that went to its end",
 			     script_names[r->name], (unsigned long long)r->attempt, step);

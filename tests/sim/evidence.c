@@ -48,6 +48,7 @@ struct reach {
 	uint64_t number; /* of the delivery that it came with */
 	int64_t at_unix_ms;
 	int64_t through_unix_ms;
+	bool doubtful;
 };
 
 struct series {
@@ -254,7 +255,7 @@ void evidence_take(struct evidence *e, const struct delivery *d, int64_t at_unix
 			keep_point(s, &t->points[n], e->number);
 		if (s && t->complete) {
 			s->reaches = mem_grow(s->reaches, &s->cap_reaches, s->n_reaches + 1, sizeof(*s->reaches));
-			s->reaches[s->n_reaches++] = (struct reach){e->number, at_unix_ms, d->end_unix_ms};
+			s->reaches[s->n_reaches++] = (struct reach){e->number, at_unix_ms, d->end_unix_ms, false};
 		}
 	}
 }
@@ -272,9 +273,11 @@ void evidence_crash(struct evidence *e)
 
 			p->doubtful = p->doubtful || p->number > e->durable;
 		}
-		while (e->series[i].n_reaches > 0 &&
-		       e->series[i].reaches[e->series[i].n_reaches - 1].number > e->durable)
-			e->series[i].n_reaches--;
+		for (size_t n = 0; n < e->series[i].n_reaches; n++) {
+			struct reach *r = &e->series[i].reaches[n];
+
+			r->doubtful = r->doubtful || r->number > e->durable;
+		}
 	}
 }
 
@@ -322,7 +325,7 @@ bool evidence_period_exceeds(const struct evidence *e, const struct evidence_win
 }
 
 int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsigned version, int64_t period_ms,
-				  int64_t not_before_unix_ms)
+				  int64_t not_before_unix_ms, bool firm)
 {
 	const struct evidence_window w = {alias, version, period_ms, 0, 0};
 	int64_t through = INT64_MAX;
@@ -332,8 +335,10 @@ int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsi
 		int64_t most = 0;
 
 		for (size_t i = 0; s && i < s->n_reaches; i++) {
-			if (s->reaches[i].at_unix_ms >= not_before_unix_ms && s->reaches[i].through_unix_ms > most)
-				most = s->reaches[i].through_unix_ms;
+			const struct reach *r = &s->reaches[i];
+
+			if (r->at_unix_ms >= not_before_unix_ms && r->through_unix_ms > most && !(firm && r->doubtful))
+				most = r->through_unix_ms;
 		}
 		through = most < through ? most : through;
 	}

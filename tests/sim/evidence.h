@@ -50,4 +50,4 @@ bool evidence_period_exceeds(const struct evidence *e, const struct evidence_win
 /* How far the complete answers for that version reach, of those that arrived at or after `not_before`; 0: there is
  * none. */
 int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsigned version, int64_t period_ms,
-				  int64_t not_before_unix_ms);
+				  int64_t not_before_unix_ms, bool firm);

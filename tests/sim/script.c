@@ -113,12 +113,15 @@ static void draw_fate(struct prng *p, struct script *s, const char *operation, c
 	if (permille == 0)
 		return;
 	require(s->n_fates < SCRIPT_FATES);
+	/* What says clearly that nothing was done is believed, and AWS does not lie there. */
+	bool clear = strcmp(fault, "throttle") == 0 || strcmp(fault, "access_denied") == 0;
+
 	s->fates[s->n_fates++] = (struct script_fate){
 	    .operation = operation,
 	    .fault = fault,
 	    .permille = permille,
 	    .delay_ms = delay_ms,
-	    .applied = chance(p, 50),
+	    .applied = chance(p, 50) && !clear,
 	};
 }
 
