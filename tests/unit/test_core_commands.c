@@ -169,6 +169,8 @@ static void each_command_in_each_state(void **state)
 		seq = g.r.seq;
 		rig_expect(&g, rows[i].command, rows[i].answer, rows[i].text);
 		rig_assert_phase(&g, rows[i].after);
+		/* The record is of what was done, and of nothing else. */
+		assert_int_equal(rig_said(&g, ANNOUNCE_COMMAND, "by uid=0 pid=1"), rows[i].answer == ANSWER_DONE);
 		/* What is refused asks AWS for nothing. */
 		if (rows[i].answer == ANSWER_REFUSED)
 			assert_int_equal(g.r.seq, seq);
@@ -216,6 +218,7 @@ static void a_paused_start_is_resumed_or_promoted(void **state)
 	rig_expect(&g, COMMAND_PAUSE, ANSWER_DONE, "paused");
 	rig_expect(&g, COMMAND_RESUME, ANSWER_DONE, "resumed");
 	rig_assert_phase(&g, PHASE_PENDING);
+	assert_string_equal(g.r.reason, "resumed");
 	assert_true(rollout_may_start(&g.spec, &g.r));
 	rig_expect(&g, COMMAND_PAUSE, ANSWER_DONE, "paused");
 	rig_expect(&g, COMMAND_PROMOTE, ANSWER_DONE, "as soon as its alias is free");
@@ -249,6 +252,7 @@ static void a_full_promote_while_preparing_skips_the_steps(void **state)
 	(void)state;
 	preparing(&g);
 	rig_expect(&g, COMMAND_PROMOTE_FULL, ANSWER_DONE, "goes to 100% now");
+	assert_string_equal(g.r.reason, "promoted to 100% by hand");
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
 	assert_int_equal(g.n_weights, 1);
 	assert_int_equal(g.weights[0], WEIGHT_BP_MAX);
@@ -379,6 +383,38 @@ static void a_full_promote_waits_for_the_weight_on_its_way(void **state)
 }
 
 /* --- blocked, and on from there --- */
+
+/* Paused, and then blocked: one word leads on, not two. */
+static void resume_of_what_was_paused_and_blocked(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	writing(&g);
+	rig_expect(&g, COMMAND_PAUSE, ANSWER_DONE, "may have left");
+	rig_human(&g, (struct alias_target){.version = 9});
+	rig_answer_write(&g, FATE_OK);
+	rig_answer_read(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	rig_human(&g, (struct alias_target){.version = 1});
+	rig_expect(&g, COMMAND_RESUME, ANSWER_DONE, "looks at the alias again");
+	assert_int_equal(g.r.pause, 0);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
+/* A success that is taken back has not ended: `history` must not show it as over while it is under way. */
+static void a_success_that_is_taken_back_has_not_ended(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	succeeded(&g);
+	assert_true(g.r.ended_unix_ms != 0);
+	rig_expect(&g, COMMAND_ROLLBACK, ANSWER_DONE, "back to version 1");
+	assert_int_equal(g.r.ended_unix_ms, 0);
+	rig_deinit(&g);
+}
 
 /* Its first weight may still be on its way: that is more than a beginning, so what the alias holds is taken over. */
 static void resume_with_a_lost_write_does_not_begin_anew(void **state)
@@ -516,6 +552,8 @@ int main(void)
 	    cmocka_unit_test(a_weight_is_called_back_once),
 	    cmocka_unit_test(a_refusal_of_what_was_called_back_is_no_failure),
 	    cmocka_unit_test(a_full_promote_waits_for_the_weight_on_its_way),
+	    cmocka_unit_test(resume_of_what_was_paused_and_blocked),
+	    cmocka_unit_test(a_success_that_is_taken_back_has_not_ended),
 	    cmocka_unit_test(resume_with_a_lost_write_does_not_begin_anew),
 	    cmocka_unit_test(resume_on_the_way_home_goes_home),
 	    cmocka_unit_test(resume_of_what_is_superseded_goes_home),

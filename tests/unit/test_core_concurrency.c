@@ -352,6 +352,39 @@ static void what_is_foreign_during_a_move(void **state)
 	}
 }
 
+/* Nothing of ours has landed yet: what looks like a move to another version is somebody's. */
+static void a_move_that_nobody_asked_for_is_foreign(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	start_moving(&g);
+	rig_answer_write(&g, FATE_LOST_BEFORE);
+	aws_holds(&g, (struct alias_target){1, 9, WEIGHT_BP_MAX}, false);
+	rig_answer_read(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	rig_deinit(&g);
+}
+
+/* An operator who lets it wait on gives it as long as the first time. */
+static void a_move_that_is_resumed_has_its_time_again(void **state)
+{
+	struct rig g;
+	int64_t before;
+
+	(void)state;
+	start_moving(&g);
+	rig_answer_write(&g, FATE_OK);
+	assert_int_equal(g.timer_boot_ms - g.now.boot_ms, 2 * MS_PER_SECOND); /* AWS begins a moment later */
+	aws_holds(&g, (struct alias_target){2, 1, WEIGHT_BP_MAX}, false);
+	assert_true(rig_run_until(&g, PHASE_BLOCKED));
+	before = g.now.boot_ms;
+	assert_int_equal(rig_command(&g, COMMAND_RESUME), ANSWER_DONE);
+	assert_true(rig_run_until(&g, PHASE_BLOCKED));
+	assert_in_range(g.now.boot_ms - before, 29 * MS_PER_MINUTE, 31 * MS_PER_MINUTE);
+	rig_deinit(&g);
+}
+
 /* Somebody turns the move around: back to the stable version, which nobody here has asked for. */
 static void a_move_that_somebody_turned_around_is_foreign(void **state)
 {
@@ -386,6 +419,8 @@ int main(void)
 	    cmocka_unit_test(an_answer_in_the_middle_of_the_move_is_ours),
 	    cmocka_unit_test(a_lost_write_is_recognised_in_the_middle_of_the_move),
 	    cmocka_unit_test(what_is_foreign_during_a_move),
+	    cmocka_unit_test(a_move_that_nobody_asked_for_is_foreign),
+	    cmocka_unit_test(a_move_that_is_resumed_has_its_time_again),
 	    cmocka_unit_test(a_move_that_somebody_turned_around_is_foreign),
 	};
 

@@ -35,6 +35,7 @@ static void goes_through_all_steps(void **state)
 	assert_int_equal(g.alias.target.weight_bp, 0);
 	assert_int_equal(g.ended_effects, 1);
 	assert_false(g.quarantined_effect);
+	assert_true(rollout_settled(&g.r)); /* nothing is left to be done */
 	rig_deinit(&g);
 }
 
