@@ -134,8 +134,15 @@ static char *draw_record(struct prng *random)
 
 /* --- lives and deaths --- */
 
+enum manner {
+	HONEST,	 /* the disk does what it is asked to */
+	FAILING, /* now and then something fails, and says so */
+	LYING,	 /* it reports syncs that it has not done */
+};
+
 struct run {
 	struct disk *d;
+	enum manner manner;
 	struct prng random;
 	unsigned done; /* steps that were acknowledged */
 	bool begun;    /* one more was on its way at the end of the last life */
@@ -151,6 +158,8 @@ static void check_store(struct run *r, struct disk_process *p, struct store *s)
 	/* The end may come while it reads. */
 	if (disk_process_is_dead(p))
 		return;
+	if (n == UNREADABLE && r->manner == FAILING)
+		return;
 	if (n < 0)
 		r->fault = n == UNREADABLE ? store_error_text(s) : "half a transaction";
 	else if (n < r->done)
@@ -160,6 +169,24 @@ static void check_store(struct run *r, struct disk_process *p, struct store *s)
 	else
 		r->done = (unsigned)n;
 	r->begun = false;
+}
+
+static bool is_our_error(int r)
+{
+	return r == -EIO || r == -ENOSPC;
+}
+
+/* Most of all the worst one: a sync that fails and leaves in the cache what is not on the disk. */
+static void plan_fault(struct run *r)
+{
+	static const enum disk_fault others[] = {
+	    DISK_FAIL_ANY, DISK_FAIL_READ, DISK_FAIL_WRITE, DISK_FAIL_TRUNCATE, DISK_FAIL_SYNC, DISK_FULL,
+	};
+	enum disk_fault fault = DISK_LOSE_SYNC;
+	if (prng_below(&r->random, 3) == 0)
+		fault = others[prng_below(&r->random, array_len(others))];
+	disk_heal(r->d);
+	disk_fail(r->d, fault, prng_below(&r->random, 10), 1 + prng_below(&r->random, 2));
 }
 
 /* Steps until its end, which may come at any operation, in the opening and in the closing as well. */
@@ -173,22 +200,28 @@ static void live(struct run *r)
 		disk_kill_at(p, 1 + prng_below(&r->random, span));
 	else
 		disk_crash_at(r->d, 1 + prng_below(&r->random, span));
+	if (r->manner == FAILING)
+		plan_fault(r);
 	struct store *s = NULL;
 	int result = open_store(p, &s);
-	if (result && !disk_process_is_dead(p))
+	if (result && !disk_process_is_dead(p) && (r->manner != FAILING || !is_our_error(result)))
 		r->fault = store_error_text(NULL);
 	if (!result && !disk_process_is_dead(p))
 		check_store(r, p, s);
 	r->deaths_at_opening += result != 0;
-	for (uint64_t steps = prng_below(&r->random, is_long ? 200 : 20); !result && !r->fault && steps > 0; steps--) {
+	for (uint64_t steps = prng_below(&r->random, is_long ? 200 : 20); s && !r->fault && steps > 0; steps--) {
 		if (disk_process_is_dead(p))
 			break;
 		cleanup(mem_free_p) char *record = draw_record(&r->random);
 		r->begun = true;
 		result = try_step(s, r->done + 1, record);
 		/* A dead process tells nobody that it has committed. */
-		if (result || disk_process_is_dead(p))
+		if (disk_process_is_dead(p))
 			break;
+		if (result && (r->manner != FAILING || !is_our_error(result)))
+			r->fault = store_error_text(s);
+		if (result)
+			continue;
 		r->begun = false;
 		r->done++;
 		r->steps++;
@@ -227,18 +260,20 @@ struct outcome {
 	uint64_t hash;
 };
 
-static struct outcome run_lives(const struct disk *template, uint64_t seeds, unsigned lives, bool lying)
+static struct outcome run_lives(const struct disk *template, uint64_t seeds, unsigned lives, enum manner manner)
 {
 	struct outcome o = {0};
 	for (uint64_t seed = 0; seed < seeds; seed++) {
-		struct run r = {.d = disk_new_from(template, seed)};
+		struct run r = {.d = disk_new_from(template, seed), .manner = manner};
 		prng_init(&r.random, seed);
-		if (lying)
+		if (manner == LYING)
 			disk_fail(r.d, DISK_LIE, 0, DISK_FOR_EVER);
 		for (unsigned i = 0; i < lives && !r.fault; i++)
 			live(&r);
+		if (manner == FAILING)
+			disk_heal(r.d);
 		check_end(&r);
-		if (r.fault && !lying)
+		if (r.fault && manner != LYING)
 			print_error("seed %llu: %s\n", (unsigned long long)seed, r.fault);
 		o.faulty += r.fault != NULL;
 		o.steps += r.steps;
@@ -250,6 +285,7 @@ static struct outcome run_lives(const struct disk *template, uint64_t seeds, uns
 		o.counts.kept += c->kept;
 		o.counts.dropped += c->dropped;
 		o.counts.torn += c->torn;
+		o.counts.faults[DISK_LOSE_SYNC] += c->faults[DISK_LOSE_SYNC];
 		o.counts.changes_dropped += c->changes_dropped;
 		o.hash += disk_hash(r.d);
 		disk_free(r.d);
@@ -259,7 +295,7 @@ static struct outcome run_lives(const struct disk *template, uint64_t seeds, uns
 
 static void test_lives(void **state)
 {
-	struct outcome o = run_lives(*state, 200, 12, false);
+	struct outcome o = run_lives(*state, 200, 12, HONEST);
 	print_message("%u transactions, %llu power cuts, %llu kills; writes kept %llu, dropped %llu, torn %llu\n",
 		      o.steps, (unsigned long long)o.counts.crashes, (unsigned long long)o.counts.kills,
 		      (unsigned long long)o.counts.kept, (unsigned long long)o.counts.dropped,
@@ -271,18 +307,30 @@ static void test_lives(void **state)
 	assert_true(o.counts.changes_dropped > 100);
 }
 
+/* Among others: a sync fails and the process dies; the next one finds in the cache what is not on the disk, builds on it,
+ * and the power goes. */
+static void test_lives_with_faults(void **state)
+{
+	struct outcome o = run_lives(*state, 200, 12, FAILING);
+	print_message("%u transactions, %llu power cuts, %llu kills, %llu syncs that failed and forgot\n", o.steps,
+		      (unsigned long long)o.counts.crashes, (unsigned long long)o.counts.kills,
+		      (unsigned long long)o.counts.faults[DISK_LOSE_SYNC]);
+	assert_int_equal(o.faulty, 0);
+	assert_true(o.steps > 5000 && o.counts.faults[DISK_LOSE_SYNC] > 500);
+}
+
 /* A disk that lies about its syncs keeps no promise; a test that does not see this would see nothing. */
 static void test_lying_disk(void **state)
 {
-	assert_true(run_lives(*state, 30, 12, true).faulty > 20);
+	assert_true(run_lives(*state, 30, 12, LYING).faulty > 20);
 }
 
 static void test_deterministic(void **state)
 {
-	struct outcome first = run_lives(*state, 10, 12, false);
-	struct outcome again = run_lives(*state, 10, 12, false);
+	struct outcome first = run_lives(*state, 10, 12, HONEST);
+	struct outcome again = run_lives(*state, 10, 12, HONEST);
 	assert_memory_equal(&first, &again, sizeof(first));
-	assert_true(first.hash != run_lives(*state, 11, 12, false).hash);
+	assert_true(first.hash != run_lives(*state, 11, 12, HONEST).hash);
 }
 
 /* The same with SQLite alone and its own switch against syncs. */
@@ -325,11 +373,6 @@ static void test_synchronous_off(void **state)
 }
 
 /* --- faults at each operation --- */
-
-static bool is_our_error(int r)
-{
-	return r == -EIO || r == -ENOSPC;
-}
 
 /* Opens, does steps, closes, with the fault from its n-th chance on; then all is mended and nothing may be missing.
  * False: there were not so many chances. */
@@ -715,6 +758,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lives),
+	    cmocka_unit_test(test_lives_with_faults),
 	    cmocka_unit_test(test_lying_disk),
 	    cmocka_unit_test(test_deterministic),
 	    cmocka_unit_test(test_synchronous_off),
