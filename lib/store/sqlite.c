@@ -202,10 +202,10 @@ static int configure(struct sqlite_store *s)
 	/*
 	 * The log is cut back after a burst; a look into a row that a damaged page made up ends in an error.
 	 *
-	 * And the log begins anew: after a sync that failed, the kernel may show pages that are not on the disk and that no
-	 * later sync writes. If that was the log's header, and the process before this one left it so, a power cut
-	 * would take everything that is written behind it. A header that is written again is synced again. Where a reader
-	 * is in the way, the log stays as it is: two faults and a reader are more than is provided for.
+	 * And the log begins anew: after a sync that failed, the kernel may show pages that are not on the disk and
+	 * that no later sync writes. If that was the log's header, and the process before this one left it so, a power
+	 * cut would take everything that is written behind it. A header that is written again is synced again. Where a
+	 * reader is in the way, the log stays as it is: two faults and a reader are more than is provided for.
 	 */
 	return execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 0; "
 			  "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; "

@@ -74,7 +74,7 @@ void sqlite_finalize_all(struct sqlite_store *s);
  * SQLite, which knows it unless a COMMIT failed. */
 int sqlite_fail(struct sqlite_store *s, int code, int error);
 
-/* The errno of a call to SQLite that has just failed, where SQLite itself does not keep it; 0 for sqlite_fail to ask. */
+/* The errno of a call that has just failed, where SQLite itself does not keep it; 0: sqlite_fail will ask. */
 static inline int sqlite_errno(int code)
 {
 	return (code & 0xff) == SQLITE_CORRUPT ? errno : 0;

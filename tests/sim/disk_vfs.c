@@ -79,7 +79,7 @@ static int vfs_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 offs
 	struct disk_file *f = file_of(file);
 	int n = disk_read(f->process, f->node, (uint64_t)offset, bytes, (size_t)len);
 	if (n < 0)
-		/* The code that SQLite's own VFS for POSIX gives for an EIO, and that SQLite takes for a damaged file. */
+		/* What SQLite's own VFS for POSIX gives for an EIO, and SQLite takes for a damaged file. */
 		return fail(f->process, -n, SQLITE_IOERR_CORRUPTFS);
 	if (n == len)
 		return SQLITE_OK;
