@@ -382,16 +382,9 @@ static int start_store(struct daemon *d)
 		return fail(d, "the folder for the state, %s, cannot be made: %s", dir, strerror(errno));
 	cleanup(mem_free_p) char *path = file_resolve(dir, "rolloutd.db");
 	int r = store_open_sqlite(path, &d->store);
-	if (r == STORE_LOCKED)
-		return fail(d, "another rolloutd works on %s: stop it, or give this one another state_dir (%s)", path,
-			    store_error_text(NULL));
-	if (r == STORE_CORRUPT)
-		return fail(d,
-			    "%s is damaged, or no database of rolloutd: move it away to begin anew, or restore it (%s)",
-			    path, store_error_text(NULL));
-	if (r == STORE_NEWER)
-		return fail(d, "%s was written by a newer rolloutd than %s: install that one (%s)", path,
-			    ROLLOUTD_VERSION, store_error_text(NULL));
+	/* These sentences of the store's name the file, and say what to do about it. */
+	if (r == STORE_LOCKED || r == STORE_CORRUPT || r == STORE_NEWER)
+		return fail(d, "not started: %s", store_error_text(NULL));
 	return r == 0 ? 0 : fail(d, "%s cannot be opened: %s", path, store_error_text(NULL));
 }
 

@@ -457,7 +457,7 @@ class Life(Case):
         p = subprocess.run([ROLLOUTD, "--config", other], env=ENVIRONMENT, capture_output=True, text=True,
                            timeout=DEADLINE, check=False)
         self.assertEqual(p.returncode, 1)
-        self.assertIn("another rolloutd works on", p.stderr)
+        self.assertIn("in use by another rolloutd", p.stderr)
         with open(other, "w", encoding="utf-8") as f:
             f.write("state_dir: state2\ncontrol: {socket: run/control.sock}\n")
         p = subprocess.run([ROLLOUTD, "--config", other], env=ENVIRONMENT, capture_output=True, text=True,

@@ -672,7 +672,7 @@ class Alone(RolloutCase):
         p = subprocess.run([ROLLOUTD, "--config", other], env={**ENVIRONMENT, **self.world.environment()},
                            capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(p.returncode, 1)
-        self.assertIn("another rolloutd works on", p.stderr)
+        self.assertIn("in use by another rolloutd", p.stderr)
         ctl.phase("guarded", "succeeded")
         self.assertEqual(self.world.changes("f-0"), ["1", "1+2@10", "1+2@50", "2"])
 
