@@ -90,14 +90,18 @@ def strace(*options, out=os.devnull):
     return ["strace", "-f", "-qq", "-o", out, *options]
 
 
-def child_of(pid):
-    """What a strace of that pid runs; it hands no signal on by itself."""
+def traced_by(pid):
+    """The rolloutd that a strace of that pid runs: strace hands no signal on. None: not yet, or no more."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-            pids = f.read().split()
+            children = f.read().split()
+        for child in children:  # at its start, strace tries things out with others
+            with open(f"/proc/{child}/comm", encoding="ascii") as f:
+                if f.read() == "rolloutd\n":
+                    return int(child)
     except FileNotFoundError:
-        return None
-    return int(pids[0]) if pids else None
+        pass
+    return None
 
 
 class Trial:
@@ -143,7 +147,7 @@ class Trial:
         return self
 
     def pid(self):
-        return child_of(self.d.process.pid) if self.traced else self.d.process.pid
+        return traced_by(self.d.process.pid) if self.traced else self.d.process.pid
 
     def signal(self, number):
         if self.d.process.poll() is None:
