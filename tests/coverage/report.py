@@ -3,9 +3,9 @@
 
 CORE is what the core's own tests reached, ALL what all unit tests together did, both as `llvm-cov export` says it.
 
-Everything in lib/core must be complete: functions, lines, regions, branches, and MC/DC, by which each condition is shown
-to decide its decision by itself. What is missing is named, with its text. The other folders of lib are shown as they
-are. The last line holds the figures; the exit code is 0 only when nothing is missing.
+Everything in lib/core must be complete: functions, lines, regions, branches, and MC/DC, by which each condition is
+shown to decide its decision by itself. What is missing is named, with its text. The other folders of lib are shown as
+they are. The last line holds the figures; the exit code is 0 only when nothing is missing.
 
 One thing is not counted: the way past a switch that names every value of its enum and has no default. -Wswitch keeps
 those complete, and no value outside the enum gets there: the table shows how many there are.

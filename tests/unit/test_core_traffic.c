@@ -418,7 +418,7 @@ static void a_start_does_not_believe_an_old_view(void **state)
 }
 
 /* The answer was lost, and the alias holds what it held before, under a new revision: the weight may have landed and
- * been taken back by somebody who had a reason. It is not asked for once more; on the way home there is no such doubt. */
+ * been taken back by somebody who had a reason. It is not asked for once more; on the way home there is no doubt. */
 static void what_may_have_been_taken_back_is_not_asked_for_again(void **state)
 {
 	struct rig g;

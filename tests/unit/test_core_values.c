@@ -1,4 +1,4 @@
-/* What operators and the record see of a rollout: names, sentences about aliases, times, and questions about a state. */
+/* What operators and the record see of a rollout: names, sentences about aliases, times, questions about a state. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
