@@ -102,10 +102,10 @@ struct engine {
 	struct item *last;
 	struct item *first_pending; /* by age; some have started since, and go when the list is next looked through */
 	struct item *last_pending;
-	struct strmap by_name;	 /* newest live item of each name */
-	struct strmap by_alias;	 /* the item that owns the alias */
+	struct strmap by_name;	/* newest live item of each name */
+	struct strmap by_alias; /* the item that owns the alias */
 	struct left_alias left[LEFT_ALIASES];
-	size_t n_left; /* ever */
+	size_t n_left;		 /* ever */
 	struct strmap sources;	 /* source -> hash (heap string) of what was taken in */
 	struct strmap source_of; /* plan name -> source (heap string) it was last taken in from */
 	struct item **heap;	 /* timers, by boot_ms */
@@ -140,7 +140,7 @@ struct engine {
 	bool reap_due;
 	bool draining;
 	uint64_t owned_turn; /* the last one in which the state was known to be ours */
-	bool fenced; /* another daemon has taken the state over: nothing is sent any more */
+	bool fenced;	     /* another daemon has taken the state over: nothing is sent any more */
 	bool store_failing;
 	int64_t store_retry_boot_ms;
 	struct engine_stats stats;
@@ -185,6 +185,9 @@ void poll_flush(struct engine *e);
 /* record.c */
 struct buf;
 #define BOOT_ID_SIZE 40
+/* No time and no length of time in a record is further from 0 than this, a thousand centuries: whoever adds two of them
+ * gets a third one. */
+#define RECORD_MS_MAX (INT64_C(1) << 52)
 void record_encode(const struct rollout *r, const char *boot_id, struct buf *out);
 /* Returns 0, or 1 with a sentence. */
 must_use int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static BOOT_ID_SIZE],

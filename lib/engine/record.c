@@ -173,7 +173,7 @@ static bool decode_field(const json_t *v, const struct field *f, struct rollout 
 		return json_is_string(v) && text_parse_u64(json_string_value(v), UINT64_MAX, at) == 0;
 	case FIELD_I64:
 		*(int64_t *)at = n;
-		return json_is_integer(v);
+		return json_is_integer(v) && n >= -RECORD_MS_MAX && n <= RECORD_MS_MAX;
 	case FIELD_TEXT:
 		return json_is_string(v) && text_copy(at, f->size, json_string_value(v));
 	}
@@ -240,7 +240,8 @@ int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static
 
 int record_load_sample(void *ctx, const struct store_sample *x)
 {
-	struct sample *s = samples_at(ctx, x->start_unix_ms);
+	bool sane = x->start_unix_ms >= 0 && x->start_unix_ms <= RECORD_MS_MAX;
+	struct sample *s = sane ? samples_at(ctx, x->start_unix_ms) : NULL;
 	struct counts *counts[3];
 
 	if (!s)

@@ -101,16 +101,21 @@ static void get_text(struct reader *r, const char *key, char *out, size_t size)
 		r->bad = key;
 }
 
-static uint64_t get_number(struct reader *r, const char *key)
+static uint64_t get_number(struct reader *r, const char *key, uint64_t max)
 {
 	const json_t *v = json_object_get(r->object, key);
 
-	if (v && (!json_is_integer(v) || json_integer_value(v) < 0)) {
+	if (v && (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) > max)) {
 		if (!r->bad)
 			r->bad = key;
 		return 0;
 	}
 	return (uint64_t)json_integer_value(v);
+}
+
+static int64_t get_time(struct reader *r, const char *key)
+{
+	return (int64_t)get_number(r, key, RECORD_MS_MAX);
 }
 
 static bool get_bool(struct reader *r, const char *key)
@@ -129,10 +134,10 @@ static const char *decode_alias(const json_t *o, const struct service_spec *spec
 	char name[LIMIT_ALIAS_NAME + 1] = "";
 
 	get_text(&r, "name", name, sizeof(name));
-	m.reached = get_number(&r, "reached");
+	m.reached = get_number(&r, "reached", INT64_MAX);
 	m.was_head = get_bool(&r, "was_head");
-	m.seen = get_number(&r, "seen");
-	m.seen_unix_ms = (int64_t)get_number(&r, "seen_unix_ms");
+	m.seen = get_number(&r, "seen", INT64_MAX);
+	m.seen_unix_ms = get_time(&r, "seen_unix_ms");
 	m.rollout_live = get_bool(&r, "rollout_live");
 	m.rolled_back = get_bool(&r, "rolled_back");
 	m.unmoved = get_bool(&r, "unmoved");
@@ -154,11 +159,11 @@ static void decode(struct reader *r, struct service_state *s)
 		r->bad = "phase";
 	s->paused = get_bool(r, "paused");
 	s->probe = get_bool(r, "probe");
-	s->probe_failures = (uint32_t)get_number(r, "probe_failures");
-	s->seq = get_number(r, "seq");
-	s->changes_made = get_number(r, "changes_made");
-	s->created_unix_ms = (int64_t)get_number(r, "created_unix_ms");
-	s->checked_unix_ms = (int64_t)get_number(r, "checked_unix_ms");
+	s->probe_failures = (uint32_t)get_number(r, "probe_failures", UINT32_MAX);
+	s->seq = get_number(r, "seq", INT64_MAX);
+	s->changes_made = get_number(r, "changes_made", INT64_MAX);
+	s->created_unix_ms = get_time(r, "created_unix_ms");
+	s->checked_unix_ms = get_time(r, "checked_unix_ms");
 	get_text(r, "api_id", s->api_id, sizeof(s->api_id));
 	if (s->api_id[0] != '\0' && !chain_view_is_api_id(s->api_id) && !r->bad)
 		r->bad = "api_id";
@@ -169,7 +174,7 @@ static void decode(struct reader *r, struct service_state *s)
 	s->memory.deploy = get_bool(r, "deploy");
 	get_text(r, "deployment_id", s->memory.deployment_id, sizeof(s->memory.deployment_id));
 	get_text(r, "deploy_mark", s->memory.deploy_mark, sizeof(s->memory.deploy_mark));
-	s->memory.api_until_unix_ms = (int64_t)get_number(r, "api_until_unix_ms");
+	s->memory.api_until_unix_ms = get_time(r, "api_until_unix_ms");
 	s->memory.code_done = get_bool(r, "code_done");
 	s->memory.insist = get_bool(r, "insist");
 }

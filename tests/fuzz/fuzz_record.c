@@ -57,17 +57,34 @@ struct fate {
 	struct rollout r;
 	struct instant now;
 	struct prng random;
+	struct samples samples;
 };
+
+/* Rows of the table of samples: most of them as they are written, some damaged. */
+static void load_samples(struct fate *f)
+{
+	static const int64_t odd[] = {INT64_MIN, INT64_MAX, -1, 0, RECORD_MS_MAX, RECORD_MS_MAX + 1};
+	for (uint64_t n = prng_below(&f->random, 12); n > 0; n--) {
+		struct store_sample x = {.start_unix_ms = NOW_UNIX_MS / 60000 * 60000 - (int64_t)n * 60000};
+		if (prng_below(&f->random, 4) == 0)
+			x.start_unix_ms = odd[prng_below(&f->random, array_len(odd))];
+		for (size_t i = 0; i < array_len(x.counts); i++)
+			x.counts[i] = prng_below(&f->random, 4) ? (int64_t)prng_below(&f->random, 1000)
+								: odd[prng_below(&f->random, array_len(odd))];
+		require(record_load_sample(&f->samples, &x) == 0);
+	}
+	for (size_t i = 1; i < f->samples.len; i++)
+		require(f->samples.items[i - 1].start_unix_ms < f->samples.items[i].start_unix_ms);
+}
 
 static void step(struct fate *f, struct rollout_event *event)
 {
-	static const struct samples none;
 	struct rollout_effects effects = {.len = 0};
 	enum rollout_answer answer;
 	char text[LIMIT_REASON] = "";
 	event->now = f->now;
 	event->entropy = prng_next(&f->random);
-	rollout_step(&spec, &f->r, &none, event, &effects, &answer, text);
+	rollout_step(&spec, &f->r, &f->samples, event, &effects, &answer, text);
 	check_effects(&effects);
 }
 
@@ -132,10 +149,9 @@ static void poll(struct fate *f)
 static void ask(struct fate *f)
 {
 	const struct rollout *r = &f->r;
-	static const struct samples none;
 	struct verdict_question question;
 	struct verdict_result result;
-	rollout_question(&spec, r, &none, f->now, &question);
+	rollout_question(&spec, r, &f->samples, f->now, &question);
 	verdict_judge(&question, &result);
 	(void)rollout_next_step_unix_ms(&spec, r, f->now);
 	(void)rollout_baked_ms(r, f->now.boot_ms);
@@ -150,6 +166,7 @@ static void go_on(const struct rollout *r, uint64_t seed)
 	f->r = *r;
 	f->now = (struct instant){.unix_ms = NOW_UNIX_MS, .boot_ms = NOW_BOOT_MS};
 	prng_init(&f->random, seed);
+	load_samples(f);
 	step(f, &(struct rollout_event){.kind = EVENT_RESUMED, .resumed = {.same_boot = prng_below(&f->random, 2)}});
 	for (size_t i = 0; i < EVENTS; i++) {
 		switch (prng_below(&f->random, 8)) {
@@ -176,6 +193,7 @@ static void go_on(const struct rollout *r, uint64_t seed)
 		f->now.unix_ms += 61000;
 		f->now.boot_ms += 61000;
 	}
+	samples_deinit(&f->samples);
 }
 
 static void fuzz_rollout(const char *json, uint64_t seed)

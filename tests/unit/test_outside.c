@@ -179,6 +179,64 @@ static void a_record_larger_than_any_is_not_parsed(void **state)
 	assert_int_equal(decode_rollout(fits, error, sizeof(error)), 0);
 }
 
+static void replace(char **text, const char *what, const char *with)
+{
+	char *at = strstr(*text, what);
+	assert_non_null(at);
+	char *made = mem_printf("%.*s%s%s", (int)(at - *text), *text, with, at + strlen(what));
+	free(*text);
+	*text = made;
+}
+
+/* Sums of them must be numbers again. */
+static void times_in_records_have_a_range(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *value;
+		int result;
+	} cases[] = {{"4503599627370496", 0},
+		     {"4503599627370497", 1},
+		     {"-4503599627370496", 0},
+		     {"-4503599627370497", 1},
+		     {"9223372036854775807", 1},
+		     {"-9223372036854775808", 1},
+		     {"9223372036854775808", 1},
+		     {"1e3", 1},
+		     {"\"1\"", 1}};
+	char error[256], with[64];
+	for (size_t i = 0; i < array_len(cases); i++) {
+		cleanup(mem_free_p) char *record = rollout_record();
+		(void)snprintf(with, sizeof(with), "\"baked_ms\":%s", cases[i].value);
+		replace(&record, "\"baked_ms\":0", with);
+		assert_int_equal(decode_rollout(record, error, sizeof(error)), cases[i].result);
+
+		cleanup(mem_free_p) char *service = service_record("a");
+		(void)snprintf(with, sizeof(with), "\"seen_unix_ms\":%s", cases[i].value);
+		replace(&service, "\"seen_unix_ms\":0", with);
+		assert_int_equal(decode_service(service, error, sizeof(error)),
+				 cases[i].value[0] == '-' || cases[i].result);
+	}
+	cleanup(mem_free_p) char *service = service_record("a");
+	replace(&service, "\"probe_failures\":0", "\"probe_failures\":4294967296");
+	assert_int_equal(decode_service(service, error, sizeof(error)), 1);
+	assert_string_equal(error, "its stored record has no usable `probe_failures`");
+}
+
+static void samples_of_no_time_are_passed_over(void **state)
+{
+	(void)state;
+	struct samples s = {.len = 0};
+	const int64_t starts[] = {INT64_MIN, -60000, RECORD_MS_MAX + 1, INT64_MAX, 1795385400000};
+	for (size_t i = 0; i < array_len(starts); i++) {
+		const struct store_sample x = {.start_unix_ms = starts[i], .counts = {1, 0, 1, 0, 1, 0}};
+		assert_int_equal(record_load_sample(&s, &x), 0);
+	}
+	assert_int_equal(s.len, 1);
+	assert_int_equal(s.items[0].start_unix_ms, 1795385400000);
+	samples_deinit(&s);
+}
+
 /* --- the id of an API, which is a part of the name of the host that is asked --- */
 
 static const char *const odd_ids[] = {"a b",	"a#",	  "a@example.com", "example.com/x?",
@@ -343,6 +401,8 @@ int main(void)
 	    cmocka_unit_test(command_bodies_are_not_deep_and_have_no_key_twice),
 	    cmocka_unit_test(records_are_not_deep_and_have_no_key_twice),
 	    cmocka_unit_test(a_record_larger_than_any_is_not_parsed),
+	    cmocka_unit_test(times_in_records_have_a_range),
+	    cmocka_unit_test(samples_of_no_time_are_passed_over),
 	    cmocka_unit_test(an_api_id_has_nothing_that_makes_another_url),
 	    cmocka_unit_test(an_answer_that_cannot_be_read_is_no_yes),
 	    cmocka_unit_test(an_error_at_the_end_is_in_the_last_line),
