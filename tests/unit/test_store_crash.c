@@ -195,7 +195,7 @@ static void live(struct run *r)
 	struct disk_process *p = disk_process_new(r->d);
 	/* The long ones come as far as the log is copied into the file. */
 	bool is_long = prng_below(&r->random, 8) == 0;
-	uint64_t span = is_long ? 6000 : 100;
+	uint64_t span = is_long ? 6000 : 200;
 	if (prng_below(&r->random, 4) == 0)
 		disk_kill_at(p, 1 + prng_below(&r->random, span));
 	else
@@ -227,8 +227,11 @@ static void live(struct run *r)
 		r->steps++;
 	}
 	bool alive = !disk_process_is_dead(p);
-	if (alive && prng_below(&r->random, 2) == 0)
+	uint64_t ending = prng_below(&r->random, 4);
+	if (alive && ending == 0)
 		disk_kill(p);
+	else if (alive && ending < 3)
+		disk_crash_at(r->d, 1 + prng_below(&r->random, 40));
 	alive = !disk_process_is_dead(p);
 	store_close(s);
 	r->deaths_at_closing += alive && disk_process_is_dead(p);
@@ -302,7 +305,9 @@ static void test_lives(void **state)
 		      (unsigned long long)o.counts.torn);
 	assert_int_equal(o.faulty, 0);
 	assert_true(o.steps > 10000 && o.counts.crashes > 700 && o.counts.kills > 250);
-	assert_true(o.deaths_at_opening > 100 && o.deaths_at_closing > 20);
+	print_message("of these ends, %u in an opening and %u in a closing\n", o.deaths_at_opening,
+		      o.deaths_at_closing);
+	assert_true(o.deaths_at_opening > 100 && o.deaths_at_closing > 50);
 	assert_true(o.counts.kept > 1000 && o.counts.dropped > 1000 && o.counts.torn > 250);
 	assert_true(o.counts.changes_dropped > 100);
 }
