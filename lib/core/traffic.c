@@ -131,6 +131,14 @@ static void found_foreign(struct turn *t, const struct alias_view *view)
 	traffic_block(t, reason);
 }
 
+/* All traffic is where it should go, whoever has sent it there: that is nothing to stop for. */
+static bool is_home_already(const struct turn *t, const struct alias_view *view)
+{
+	struct alias_target home = {.version = t->r->stable};
+
+	return t->r->goal == GOAL_HOME && !view->odd && alias_target_equal(&view->target, &home);
+}
+
 /* The alias's allocation is on its way to a version that we asked for, or that the alias was left at. */
 static bool moved_by_us(const struct turn *t, const struct alias_view *view)
 {
@@ -164,7 +172,8 @@ static void look_succeeded(struct turn *t)
 	struct rollout *r = t->r;
 	const struct alias_view *view = &t->event->alias.alias;
 	bool same = alias_target_equal(&view->target, &r->live) && !view->odd && !is_taken_back(t, view);
-	bool ours = !view->odd && (same || is_asked(t, &view->target) || moved_by_us(t, view) || has_arrived(t, view));
+	bool ours = !view->odd && (same || is_asked(t, &view->target) || is_home_already(t, view) ||
+				   moved_by_us(t, view) || has_arrived(t, view));
 	bool moved = !same || strcmp(view->revision, r->revision) != 0;
 	uint32_t attempts = r->attempts;
 
@@ -230,12 +239,24 @@ static void block_unreadable(struct turn *t)
 		traffic_block(t, reason);
 }
 
+/*
+ * What is taken for the past may be the present: when an old view showed a RevisionId between the two, which nobody here
+ * had seen, the later one counts as the one before. Then every look shows it, and is believed in the end: should it be
+ * the past after all, the next write is refused.
+ */
+#define OLD_VIEWS_MAX 12 /* tries: some 20 seconds on the way home; AWS shows old views for less */
+
 bool traffic_is_old_view(struct turn *t, const struct alias_view *view)
 {
-	const struct rollout *r = t->r;
+	struct rollout *r = t->r;
 
-	if (r->old_revision[0] == '\0' || strcmp(view->revision, r->old_revision) != 0)
+	if (r->old_revision[0] == '\0' || strcmp(view->revision, r->old_revision) != 0) {
+		r->old_views = 0;
 		return false;
+	}
+	if (r->old_views >= OLD_VIEWS_MAX)
+		return false;
+	r->old_views++;
 	turn_trouble(t, "AWS shows the alias as it was before its last change; looking again");
 	turn_retry_later(t);
 	return true;

@@ -171,7 +171,7 @@ static void check_foreign(struct checker *c, const struct checked_rollout *r, co
 	}
 	if (!at->there || at->writer != WRITER_HUMAN || strcmp(at->revision, a->revision) != 0)
 		return;
-	if (r->sends == 0 || r->first_send_ms > at->changed_ms || r->word)
+	if (r->sends == 0 || r->first_send_ms > at->changed_ms || r->word || alias_target_equal(&at->holds, &a->target))
 		return;
 	if (!alias_target_equal(&at->holds, &at->before_human) && !was_asked_by(c, r, &at->holds))
 		checker_fail(c, VIOLATION_FOREIGN, "%s#%llu writes over what a human has written",

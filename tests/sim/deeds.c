@@ -295,7 +295,7 @@ static void second_daemon(struct simulation *s, struct host *first)
 	struct host *h = other_host(s);
 	unsigned owner = s->owner;
 
-	if (!h || host_is_dead(first))
+	if (!h || host_is_dead(first) || s->unlocked)
 		return;
 	trace_note(&s->trace, s->now_ms, "second daemon", "");
 	if (host_start(h)) {
@@ -318,10 +318,13 @@ static void usurp(struct simulation *s, struct host *first, int64_t for_ms)
 	disk_lose_lock(first->process);
 	first->stopped_until_ms = s->now_ms + for_ms;
 	first->start_at_ms = INT64_MAX;
-	if (host_start(h))
+	if (host_start(h)) {
 		s->tally.n[TALLY_USURPERS]++;
-	else
-		h->start_at_ms = INT64_MAX, first->start_at_ms = s->now_ms + for_ms;
+		return;
+	}
+	/* That one does not come back; the first goes on without a lock. */
+	h->start_at_ms = INT64_MAX;
+	s->unlocked = true;
 }
 
 static void fail_disk(struct simulation *s, const struct deed *d)

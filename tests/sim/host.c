@@ -350,6 +350,7 @@ bool host_start(struct host *h)
 	require(!h->engine);
 	h->start_at_ms = INT64_MAX;
 	h->dying = false;
+	s->unlocked = s->unlocked && s->hosts[s->owner].engine;
 	h->process = disk_process_new(s->disk);
 	s->starts++;
 	deeds_at(s, h, TRIGGER_START, s->starts);

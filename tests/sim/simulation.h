@@ -79,7 +79,8 @@ struct simulation {
 	unsigned region_out_how;
 	uint64_t writes; /* UpdateAlias that were sent, by all hosts */
 	uint64_t starts;
-	bool quiet; /* faults are over */
+	bool unlocked; /* the owner has lost its lock */
+	bool quiet;    /* faults are over */
 	struct trace trace;
 	struct tally tally;
 	struct checker checker;
