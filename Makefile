@@ -27,7 +27,7 @@ demo: ## install what is missing, build, and show a service, its update and a ro
 	@ROLLOUT_BUILD=$(BUILD) tests/demo/run
 
 check: ## install what is missing, build, and run every test
-	@conf/deps.sh build check model
+	@conf/deps.sh build check model host
 	@tests/run
 
 lint: ## install what is missing; formatting, layers, habits of form, clang-tidy, cppcheck
@@ -45,6 +45,11 @@ e2e: ## only the end-to-end tests: the real programs against rollout-localaws
 	@tests/run e2e
 valgrind: ## only the end-to-end run under valgrind
 	@tests/run valgrind
+
+check-host: ## the units on a booted systemd, in a container: their behaviour, their sandbox, their restarts (root)
+	@conf/deps.sh build host
+	$(again) all
+	@ROLLOUT_BUILD=$(BUILD) tests/host/run boot
 
 bench-quick: ## control-plane calls a rollout; CPU of one UpdateAlias beside bare libcurl (about a minute)
 	@conf/deps.sh build bench
@@ -72,7 +77,7 @@ model: ## search the model of the alias protocol to its end with spin; its varia
 	@tests/model/run
 
 deps: ## install everything that building, checking, linting and fuzzing need
-	@conf/deps.sh build check lint bench fuzz model
+	@conf/deps.sh build check lint bench fuzz model host
 
 install: all ## install under DESTDIR and PREFIX (/usr/local); an existing configuration is left as it is
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) conf/install.sh install

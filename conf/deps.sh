@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing for building and testing: conf/deps.sh SET...
-# (sets: build check lint bench fuzz coverage model)
+# (sets: build check lint bench fuzz coverage model host)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
@@ -40,6 +40,10 @@ packages() {
 		lint  cppcheck              command -v cppcheck
 		lint  libcmocka-dev         pkg-config --exists cmocka
 		bench python3               test -x /usr/bin/python3
+		host  mmdebstrap            command -v mmdebstrap
+		host  systemd-container     command -v systemd-nspawn
+		host  qemu-system-x86       command -v qemu-system-x86_64
+		host  e2fsprogs             command -v mkfs.ext4
 		model gcc                   command -v cc
 		model python3               test -x /usr/bin/python3
 		model spin                  command -v spin

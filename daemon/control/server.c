@@ -32,6 +32,8 @@
 #define TOLD_SO 2
 /* Places that root and the daemon's own user find free when others hold all of theirs. */
 #define KEPT_FREE 4
+/* How long the end waits for those that were let in. */
+#define LAST_MS 200
 
 struct client {
 	struct server *server;
@@ -610,6 +612,22 @@ void server_drain(struct server *s)
 	require(uv_timer_start(&s->timer, timer_cb, 0, 0) == 0);
 }
 
+/*
+ * Whoever was let in is answered, if its request is here or comes at once: it cannot know that this daemon stops.
+ * Nobody else is let in. Where the service manager keeps the socket, the next daemon answers them.
+ */
+static void answer_the_last(struct server *s, int epoll_fd)
+{
+	uint64_t end_ns = uv_hrtime() + LAST_MS * UINT64_C(1000000);
+	(void)MHD_quiesce_daemon(s->mhd); /* the listening socket is ours to close now */
+	run(s);
+	while (s->clients && uv_hrtime() < end_ns) {
+		struct pollfd ready = {.fd = epoll_fd, .events = POLLIN};
+		(void)poll(&ready, 1, LAST_MS / 10);
+		run(s);
+	}
+}
+
 void server_close(struct server *s)
 {
 	if (!s || s->closing)
@@ -622,8 +640,7 @@ void server_close(struct server *s)
 	for (struct follower *f = s->followers; f; f = f->next)
 		wake(f);
 	stop_askers(s);
-	run(s);
-	MHD_stop_daemon(s->mhd); /* closes the listening socket */
-	s->listener.fd = -1;
+	answer_the_last(s, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
+	MHD_stop_daemon(s->mhd);
 	listen_deinit(&s->listener);
 }
