@@ -111,6 +111,43 @@ static void check_target(const struct rig *g, const struct rollout_effect *e)
 	}
 }
 
+/* What has ended waits for nothing that could still move traffic, and is held back by nothing. */
+static void check_end(const struct rig *g)
+{
+	const struct rollout *r = &g->r;
+
+	assert_true(rollout_ended(r));
+	assert_true(r->wait == WAIT_NOTHING || r->wait == WAIT_PROVISION);
+	assert_int_equal(r->ended_unix_ms, g->now.unix_ms);
+	assert_int_equal(r->pause, 0);
+	assert_false(r->look);
+	assert_false(r->reopened);
+	assert_false(r->poll_pending);
+	assert_string_equal(r->trouble, "");
+}
+
+/* Whoever watches sees each change of the phase and its reason, and is told nothing that is no change. */
+static void check_phase(const struct rig *g, const struct rollout *before, enum rollout_event_kind kind)
+{
+	const char *name = rollout_phase_name(g->r.phase), *last = "";
+	bool same = g->r.phase == before->phase && strcmp(g->r.reason, before->reason) == 0;
+	size_t said = 0;
+
+	for (size_t i = 0; i < g->effects.len; i++) {
+		const struct rollout_effect *e = &g->effects.items[i];
+
+		if (e->kind != EFFECT_ANNOUNCE || e->announce.kind != ANNOUNCE_PHASE)
+			continue;
+		last = e->announce.text;
+		said++;
+	}
+	if (g->r.phase != before->phase)
+		assert_memory_equal(last, name, strlen(name));
+	/* There and back again are two. A command is told in any case: its reason may be over in the same turn. */
+	if (same && kind != EVENT_COMMAND)
+		assert_int_not_equal(said, 1);
+}
+
 static void take_effect(struct rig *g, const struct rollout_effect *e)
 {
 	switch (e->kind) {
@@ -144,6 +181,7 @@ static void take_effect(struct rig *g, const struct rollout_effect *e)
 		g->quarantined_effect = true;
 		break;
 	case EFFECT_ENDED:
+		check_end(g);
 		g->ended_effects++;
 		break;
 	case EFFECT_ANNOUNCE:
@@ -182,11 +220,17 @@ static enum rollout_answer last_answer;
 
 void rig_event(struct rig *g, struct rollout_event *event)
 {
+	struct rollout before = g->r;
+
 	event->now = g->now;
 	event->entropy = g->entropy = g->entropy * UINT64_C(6364136223846793005) + 1442695040888963407u;
 	rollout_step(&g->spec, &g->r, &g->samples, event, &g->effects, &last_answer, rig_answer_text);
 	for (size_t i = 0; i < g->effects.len; i++)
 		take_effect(g, &g->effects.items[i]);
+	/* Nothing wakes what has nothing left to do, or may do nothing before an operator's word. */
+	if (rollout_settled(&g->r) || g->r.phase == PHASE_PENDING || g->r.phase == PHASE_BLOCKED)
+		assert_int_equal(g->timer_boot_ms, INT64_MAX);
+	check_phase(g, &before, event->kind);
 }
 
 void rig_simple(struct rig *g, enum rollout_event_kind kind)

@@ -274,6 +274,7 @@ static void a_move_before_the_start_is_waited_out(void **state)
 		rig_simple(&g, EVENT_START);
 		rig_answer_prepare(&g);
 		rig_assert_phase(&g, cases[i].waits ? PHASE_PREPARING : PHASE_BLOCKED);
+		assert_false(g.has_prepare); /* not in the same breath */
 		aws_holds(&g, (struct alias_target){.version = 1}, false);
 		if (cases[i].waits)
 			assert_true(rig_run_until(&g, PHASE_SUCCEEDED));

@@ -102,6 +102,11 @@ static void a_gate_without_an_answer_is_asked_again(void **state)
 	rig_crash(&g, true);
 	run_to_gate(&g);
 	assert_int_equal(g.gates_asked, 4);
+	rig_answer_gate(&g, CALL_UNKNOWN);
+	run_to_gate(&g);
+	rig_answer_gate(&g, CALL_OK);
+	assert_true(rig_said(&g, ANNOUNCE_RECOVERED, "the hook said no"));
+	assert_string_equal(g.r.trouble, "");
 	g.gate_takes_long = false;
 	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
 	assert_string_equal(g.r.trouble, "");
@@ -262,7 +267,12 @@ static void a_refusal_at_the_end_may_pause(void **state)
 	start_with(&g, false, true);
 	g.spec.on_failure = SPEC_PAUSE;
 	run_to_gate(&g);
+	rig_answer_gate(&g, CALL_UNKNOWN);
+	assert_string_equal(g.r.trouble, "the hook said no");
+	run_to_gate(&g);
+	g.gates_asked = 1;
 	rig_answer_gate(&g, CALL_REFUSED);
+	assert_string_equal(g.r.trouble, ""); /* it has answered */
 	rig_assert_phase(&g, PHASE_PAUSED);
 	for (int i = 0; i < 20; i++)
 		(void)rig_turn(&g);

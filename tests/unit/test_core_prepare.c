@@ -133,6 +133,7 @@ static void nothing_to_do_is_a_success(void **state)
 	rig_assert_phase(&g, PHASE_SUCCEEDED);
 	assert_int_equal(g.writes, 0);
 	assert_int_equal(g.gates_asked, 0);
+	assert_int_equal(rollout_weight_bp(&g.r), WEIGHT_BP_MAX); /* as it is shown */
 	assert_non_null(strstr(g.r.reason, "points at this version already"));
 	rig_deinit(&g);
 }
@@ -148,6 +149,7 @@ static void an_odd_alias_blocks_before_the_start(void **state)
 	rig_answer_prepare(&g);
 	rig_assert_phase(&g, PHASE_BLOCKED);
 	assert_non_null(strstr(g.r.reason, "further or uneven weights"));
+	assert_string_equal(g.r.revision, g.alias.revision); /* what it goes on from, when it may */
 	assert_int_equal(g.writes, 0);
 	rig_deinit(&g);
 }

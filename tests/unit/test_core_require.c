@@ -144,6 +144,30 @@ static void a_specification_must_have_been_validated(void **state)
 		refuse(&changes[i]);
 }
 
+/* The limits themselves are allowed: a plan may use all of what the loader lets through. */
+static void the_largest_specification_is_taken(void **state)
+{
+	static struct spec_step steps[LIMIT_STEPS];
+	static struct spec_metric metrics[LIMIT_METRICS];
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	for (uint32_t i = 0; i < LIMIT_STEPS; i++)
+		steps[i] = (struct spec_step){WEIGHT_BP_MAX - LIMIT_STEPS + i, 1, 0, false};
+	for (size_t i = 0; i < LIMIT_METRICS; i++)
+		metrics[i] = (struct spec_metric){SPEC_METRIC_ERRORS, 0, 1, NULL};
+	g.spec.steps = steps;
+	g.spec.n_steps = LIMIT_STEPS;
+	g.spec.analysis.metrics = metrics;
+	g.spec.analysis.n_metrics = LIMIT_METRICS;
+	g.spec.analysis.settle_ms = 0;
+	g.spec.analysis.every_ms = g.spec.analysis.period_ms = g.spec.analysis.hold_limit_ms = 1;
+	rig_simple(&g, EVENT_START);
+	rig_assert_phase(&g, PHASE_PREPARING);
+	rig_deinit(&g);
+}
+
 /* --- steps of the state machine --- */
 
 static void an_event_must_be_one(void **state)
@@ -225,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_specification_must_have_been_validated),
+	    cmocka_unit_test(the_largest_specification_is_taken),
 	    cmocka_unit_test(an_event_must_be_one),
 	    cmocka_unit_test(a_state_must_fit_its_specification),
 	    cmocka_unit_test(a_command_must_be_answered),
