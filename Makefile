@@ -7,7 +7,7 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
-.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-long
+.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-afl fuzz-long
 .PHONY: coverage model deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -64,6 +64,10 @@ fuzz-quick: ## each fuzz target for FUZZ_SECONDS (8) with clang's libFuzzer
 	@conf/deps.sh build fuzz
 	$(again) MODE=fuzz CC=clang fuzz-programs
 	@tests/fuzz/run build/fuzz $(or $(FUZZ_SECONDS),8)
+fuzz-afl: ## the plan's target under AFL++ for FUZZ_SECONDS (60)
+	@conf/deps.sh build afl
+	$(again) MODE=afl CC=afl-clang-fast build/afl/fuzz/fuzz_plan
+	@tests/fuzz/afl build/afl $(or $(FUZZ_SECONDS),60)
 fuzz-long: ## the same for an hour each
 	$(again) fuzz-quick FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600)
 

@@ -60,6 +60,10 @@ CFLAGS_MODE := -O0
 else ifneq ($(filter fuzz,$(MODE)),)
 CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_MODE := -fsanitize=fuzzer,address,undefined
+else ifneq ($(filter afl,$(MODE)),)
+# With CC=afl-clang-fast, whose own driver calls the targets many times in one process.
+CFLAGS_MODE := -O1 -fno-omit-frame-pointer
+LDFLAGS_MODE := -fsanitize=fuzzer
 else ifneq ($(filter coverage,$(MODE)),)
 # As it is written: nothing is optimised away. MC/DC is asked of the core; a decision that the compiler cannot follow
 # there is an error, so that none is left out without a word.

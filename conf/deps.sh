@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing for building and testing: conf/deps.sh SET...
-# (sets: build check lint bench fuzz coverage model host)
+# (sets: build check lint bench fuzz afl coverage model host)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
@@ -49,6 +49,8 @@ packages() {
 		model spin                  command -v spin
 		fuzz  clang                 command -v clang
 		fuzz  libclang-rt-14-dev    ls "$(clang -print-runtime-dir)"/libclang_rt.asan-*.a
+		afl   clang                 command -v clang
+		afl   afl++                 command -v afl-clang-fast
 		coverage clang-19            command -v clang-19
 		coverage llvm-19             command -v llvm-cov-19
 		coverage libclang-rt-19-dev  ls "$(clang-19 -print-runtime-dir)"/libclang_rt.profile*.a

@@ -117,6 +117,21 @@ static json_t *edge(struct prng *p)
 	}
 }
 
+/* Another value of the same type, as a check of types would stop at any other. */
+static json_t *edge_of_type(const json_t *value, struct prng *p)
+{
+	json_t *drawn = edge(p);
+	if (json_is_boolean(value)) {
+		json_decref(drawn);
+		return json_boolean(!json_is_true(value));
+	}
+	for (size_t tries = 0; tries < 32 && json_typeof(drawn) != json_typeof(value); tries++) {
+		json_decref(drawn);
+		drawn = edge(p);
+	}
+	return drawn;
+}
+
 /* The bytes of a text by libFuzzer's own ways; left as it is when that gives no UTF-8. */
 static json_t *changed_text(const json_t *text)
 {
@@ -135,10 +150,15 @@ static void repeat(const struct slot *s, size_t times)
 
 static void mutate(const struct slot *s, const struct slot *other, struct prng *p)
 {
-	switch (prng_below(p, 9)) {
+	switch (prng_below(p, 12)) {
 	case 0:
-	case 1:
 		put(s, edge(p));
+		break;
+	case 1:
+	case 9:
+	case 10:
+	case 11:
+		put(s, edge_of_type(s->value, p));
 		break;
 	case 2:
 		if (s->key)
