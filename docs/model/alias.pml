@@ -490,7 +490,8 @@ inline found_foreign()
 
 #define is_taken_back (TAKEN_BACK && !r.goal_home && r.unsure && me.saw_revision != r.revision && !holds(r.asked, me.saw))
 #define is_same	   (me.saw == r.live && !is_taken_back)
-#define is_ours	   (is_same || holds(r.asked, me.saw) || !COMPARE)
+#define is_home_already (r.goal_home && me.saw == HOME)
+#define is_ours	   (is_same || holds(r.asked, me.saw) || is_home_already || !COMPARE)
 #define is_old	   (OLD_VIEWS && r.old_views < PATIENCE && me.saw_revision == r.old_revision && me.saw_revision != r.revision)
 #define is_finished (r.finishing && r.applied && !r.goal_home && r.step == TOP && !bad)
 

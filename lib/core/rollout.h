@@ -120,6 +120,7 @@ struct rollout {
 	struct alias_target live;	  /* what the alias was last seen to hold */
 	char revision[REVISION_SIZE];	  /* its RevisionId then */
 	char old_revision[REVISION_SIZE]; /* the one before: an answer that carries it is an old view of the alias */
+	uint32_t old_views;		  /* such answers in a row */
 	/*
 	 * Intents recorded since `live` was confirmed, whose outcome is not known: bit i is the weight of step i, bit
 	 * n_steps all traffic to the canary, bit ASKED_HOME all traffic to the stable version. Writes that are older

@@ -63,6 +63,7 @@ void traffic_confirm(struct turn *t, const struct alias_view *view)
 	struct rollout *r = t->r;
 
 	r->live = view->target;
+	r->old_views = 0;
 	if (strcmp(r->revision, view->revision) != 0 && r->revision[0] != '\0')
 		(void)text_copy(r->old_revision, sizeof(r->old_revision), r->revision);
 	(void)text_copy(r->revision, sizeof(r->revision), view->revision);

@@ -95,6 +95,7 @@ static const struct field fields[] = {
     {"soak_seen_unix_ms", FIELD_I64, MEMBER(soak_seen_unix_ms), 0, 2},
     {"soak_seen_boot_ms", FIELD_I64, MEMBER(soak_seen_boot_ms), 0, 2},
     {"old_revision", FIELD_TEXT, MEMBER(old_revision), 0, 3},
+    {"old_views", FIELD_U32, MEMBER(old_views), UINT32_MAX, 3},
 };
 
 static void add_i64(struct buf *out, int64_t v)
