@@ -137,7 +137,7 @@ static bool is_home_already(const struct turn *t, const struct alias_view *view)
 {
 	struct alias_target home = {.version = t->r->stable};
 
-	return t->r->goal == GOAL_HOME && !view->odd && alias_target_equal(&view->target, &home);
+	return t->r->goal == GOAL_HOME && alias_target_equal(&view->target, &home);
 }
 
 /* The alias's allocation is on its way to a version that we asked for, or that the alias was left at. */
