@@ -140,13 +140,28 @@ static void keep_attempt(void *ctx, const struct view_rollout *v)
 	*(uint64_t *)ctx = v->attempt;
 }
 
+/* The attempt that operators mean: the oldest that has not ended, or the newest; 0: there is none. */
+static uint64_t attempt_of(const struct host *h, unsigned name)
+{
+	const struct item *i = strmap_get(&h->engine->by_name, script_names[name]), *found = i;
+	uint64_t attempt = 0;
+
+	for (; i; i = i->older) {
+		if (!rollout_ended(&i->state))
+			found = i;
+	}
+	if (found)
+		return found->attempt;
+	return engine_view(h->engine, script_names[name], keep_attempt, &attempt) ? attempt : 0;
+}
+
 static void command(struct simulation *s, struct host *h, unsigned name, enum rollout_command c)
 {
 	char text[LIMIT_REASON];
-	uint64_t attempt = 0;
+	uint64_t attempt = attempt_of(h, name);
 	enum engine_answer answer;
 
-	if (!engine_view(h->engine, script_names[name], keep_attempt, &attempt))
+	if (attempt == 0)
 		return;
 	checker_commands(&s->checker, h, name, attempt, c);
 	answer = engine_command(h->engine, script_names[name], c, "uid=0 pid=1", "", text);
@@ -554,29 +569,17 @@ void deeds_calm(struct simulation *s)
 	}
 }
 
-struct left {
-	enum rollout_phase phase;
-	uint64_t attempt;
-	bool ended;
-};
-
-static void keep_phase(void *ctx, const struct view_rollout *v)
-{
-	struct left *l = ctx;
-
-	l->phase = v->state->phase;
-	l->attempt = v->attempt;
-	l->ended = !v->unreadable && rollout_ended(v->state);
-}
-
 void deeds_resolve(struct simulation *s)
 {
 	struct host *h = listening(s);
 
 	for (unsigned i = 0; i < SCRIPT_NAMES && h; i++) {
-		struct left l = {.ended = true};
+		const struct item *item = strmap_get(&h->engine->by_name, script_names[i]);
+		bool lives = false;
 
-		if (!engine_view(h->engine, script_names[i], keep_phase, &l) || l.ended)
+		for (; item; item = item->older)
+			lives = lives || !rollout_ended(&item->state);
+		if (!lives)
 			continue;
 		s->tally.n[TALLY_RESOLVED]++;
 		command(s, h, i, COMMAND_ROLLBACK);

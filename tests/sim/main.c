@@ -50,14 +50,14 @@ static double seconds_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void run_seed(uint64_t seed, FILE *trace, struct outcome *ret)
+static void run_seed(struct simulator *simulator, uint64_t seed, FILE *trace, struct outcome *ret)
 {
 	struct script *script cleanup(mem_free_p) = mem_alloc(sizeof(*script));
 
 	script_draw(seed, script);
 	if (trace)
 		script_print(script, trace);
-	simulation_run(script, trace, ret);
+	simulation_run(simulator, script, trace, ret);
 }
 
 static void print_violation(uint64_t seed, const struct violation *v)
@@ -67,34 +67,37 @@ static void print_violation(uint64_t seed, const struct violation *v)
 }
 
 /* The failing seed's script, made smaller, with what happens in it. */
-static void show_small(uint64_t seed, enum violation_kind kind)
+static void show_small(struct simulator *simulator, uint64_t seed, enum violation_kind kind)
 {
 	struct script *script cleanup(mem_free_p) = mem_alloc(sizeof(*script));
 	struct outcome o;
 
 	script_draw(seed, script);
-	shrink(script, kind, SHRINK_RUNS);
+	shrink(simulator, script, kind, SHRINK_RUNS);
 	printf("\nthe same with less:\n");
 	script_print(script, stdout);
-	simulation_run(script, stdout, &o);
+	simulation_run(simulator, script, stdout, &o);
 	print_violation(seed, &o.violation);
 }
 
 static int run_one(const struct options *o)
 {
+	struct simulator simulator = {0};
 	struct outcome out;
 
-	run_seed(o->seed, o->trace ? stdout : NULL, &out);
+	run_seed(&simulator, o->seed, o->trace ? stdout : NULL, &out);
 	printf("seed %" PRIu64 ": %" PRIu64 " entries, trace %016" PRIx64 "\n", o->seed, out.entries, out.hash);
-	if (out.violation.kind == VIOLATION_NONE)
-		return 0;
-	print_violation(o->seed, &out.violation);
-	if (!o->trace)
-		show_small(o->seed, out.violation.kind);
-	return 1;
+	if (out.violation.kind != VIOLATION_NONE) {
+		print_violation(o->seed, &out.violation);
+		if (!o->trace)
+			show_small(&simulator, o->seed, out.violation.kind);
+	}
+	simulator_deinit(&simulator);
+	return out.violation.kind != VIOLATION_NONE;
 }
 
-static void take_outcome(const struct options *o, uint64_t seed, const struct outcome *out, struct report *report)
+static void take_outcome(const struct options *o, struct simulator *simulator, uint64_t seed, const struct outcome *out,
+			 struct report *report)
 {
 	struct outcome again;
 
@@ -107,7 +110,7 @@ static void take_outcome(const struct options *o, uint64_t seed, const struct ou
 	}
 	if (!o->twice)
 		return;
-	run_seed(seed, NULL, &again);
+	run_seed(simulator, seed, NULL, &again);
 	if (again.hash != out->hash) {
 		report->unstable++;
 		printf("seed %" PRIu64 ": its second run differs\n", seed);
@@ -118,6 +121,7 @@ static void take_outcome(const struct options *o, uint64_t seed, const struct ou
 static void work(const struct options *o, unsigned worker, struct report *report)
 {
 	double years = o->years / o->jobs;
+	struct simulator simulator = {0};
 
 	for (uint64_t n = worker;; n += o->jobs) {
 		struct outcome out;
@@ -126,9 +130,10 @@ static void work(const struct options *o, unsigned worker, struct report *report
 			break;
 		if (report->violations > 0 && !o->keep_going && report->violations >= VIOLATIONS_SHOWN)
 			break;
-		run_seed(o->from + n, NULL, &out);
-		take_outcome(o, o->from + n, &out, report);
+		run_seed(&simulator, o->from + n, NULL, &out);
+		take_outcome(o, &simulator, o->from + n, &out, report);
 	}
+	simulator_deinit(&simulator);
 }
 
 static int start_worker(const struct options *o, unsigned worker, pid_t *ret_pid)
@@ -202,17 +207,21 @@ static int run_many(const struct options *o)
 
 static int print_hashes(const struct options *o)
 {
-	for (uint64_t n = 0; n < o->hashes; n++) {
+	struct simulator simulator = {0};
+	int status = 0;
+
+	for (uint64_t n = 0; n < o->hashes && status == 0; n++) {
 		struct outcome out;
 
-		run_seed(o->from + n, NULL, &out);
+		run_seed(&simulator, o->from + n, NULL, &out);
 		printf("%" PRIu64 " %016" PRIx64 "\n", o->from + n, out.hash);
 		if (out.violation.kind != VIOLATION_NONE) {
 			print_violation(o->from + n, &out.violation);
-			return 1;
+			status = 1;
 		}
 	}
-	return 0;
+	simulator_deinit(&simulator);
+	return status;
 }
 
 static int usage(void)
@@ -235,6 +244,7 @@ int main(int argc, char **argv)
 	struct options o = {.seeds = 1000, .from = 1, .jobs = 2};
 	int c;
 
+	disk_quicken();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':

@@ -52,6 +52,7 @@ static void draw_world(struct prng *p, struct script *s)
 	s->metrics_jitter_ms = chance(p, 30) ? PICK(p, SECONDS(20), MINUTES(2)) : 0;
 	s->late_percent = chance(p, 30) ? (unsigned)PICK(p, 5, 30) : 0;
 	s->late_by_ms = PICK(p, SECONDS(30), MINUTES(4));
+	s->fresh_disk = chance(p, 10);
 	s->mark = chance(p, 30);
 	s->hook_trouble_percent = chance(p, 50) ? 0 : 40;
 	draw_versions(p, s);
@@ -59,20 +60,20 @@ static void draw_world(struct prng *p, struct script *s)
 
 /* --- plans --- */
 
-static void draw_analysis(struct prng *p, struct script_plan *plan)
+static void draw_analysis(struct prng *p, const struct script *s, struct script_plan *plan)
 {
-	plan->every_ms = PICK(p, SECONDS(60), SECONDS(60), MINUTES(2), MINUTES(5));
+	plan->every_ms = PICK(p, SECONDS(60), MINUTES(2), MINUTES(5)) * s->slowness;
 	plan->settle_ms = PICK(p, 0, SECONDS(30), SECONDS(60), SECONDS(60), SECONDS(120));
-	plan->period_ms = PICK(p, SECONDS(60), SECONDS(60), SECONDS(60), SECONDS(120));
+	plan->period_ms = s->slowness > 1 ? MINUTES(5) : PICK(p, SECONDS(60), SECONDS(60), SECONDS(60), SECONDS(120));
 	plan->max_rate_percent = (unsigned)PICK(p, 1, 5, 10);
 	plan->metric_min_invocations = (unsigned)PICK(p, 1, 5, 50);
 	plan->no_data = (enum script_no_data)PICK(p, SCRIPT_HOLD, SCRIPT_HOLD, SCRIPT_PASS, SCRIPT_ROLLBACK);
-	plan->hold_limit_ms = PICK(p, MINUTES(10), MINUTES(30), MINUTES(60));
+	plan->hold_limit_ms = PICK(p, MINUTES(10), MINUTES(30), MINUTES(60)) * s->slowness;
 	plan->hold_limit_rolls_back = chance(p, 50);
 	plan->by_clock = chance(p, 25);
 }
 
-static void draw_steps(struct prng *p, struct script_plan *plan)
+static void draw_steps(struct prng *p, const struct script *s, struct script_plan *plan)
 {
 	unsigned weight = 0;
 
@@ -80,12 +81,13 @@ static void draw_steps(struct prng *p, struct script_plan *plan)
 	for (unsigned i = 0; i < plan->n_steps; i++) {
 		weight += 1 + (unsigned)below(p, 24);
 		plan->weight_percent[i] = weight;
-		plan->bake_ms[i] = PICK(p, SECONDS(10), SECONDS(60), SECONDS(90), MINUTES(3), MINUTES(10));
+		plan->bake_ms[i] =
+		    PICK(p, SECONDS(10), SECONDS(60), SECONDS(90), MINUTES(3), MINUTES(10)) * s->slowness;
 		plan->min_invocations[i] = chance(p, 20) ? (unsigned)PICK(p, 10, 100) : 0;
 		plan->approve[i] = chance(p, 8);
 	}
 	/* What moves at once is watched afterwards, or not at all. */
-	plan->final_bake_ms = plan->n_steps == 0 ? SECONDS(90) : PICK(p, 0, 0, SECONDS(60), MINUTES(5));
+	plan->final_bake_ms = (plan->n_steps == 0 ? SECONDS(90) : PICK(p, 0, 0, SECONDS(60), MINUTES(5))) * s->slowness;
 }
 
 static void draw_plan(struct prng *p, struct script *s)
@@ -99,8 +101,8 @@ static void draw_plan(struct prng *p, struct script *s)
 	plan->manual = chance(p, 5);
 	plan->pre_hook = chance(p, 10);
 	plan->post_hook = chance(p, 10);
-	draw_steps(p, plan);
-	draw_analysis(p, plan);
+	draw_steps(p, s, plan);
+	draw_analysis(p, s, plan);
 }
 
 /* --- what AWS does --- */
@@ -266,8 +268,10 @@ void script_draw(uint64_t seed, struct script *ret)
 
 	prng_init(&p, seed);
 	*ret = (struct script){.seed = seed};
-	ret->faults_end_ms = PICK(&p, MINUTES(8), MINUTES(20), MINUTES(45), MINUTES(90));
-	ret->end_ms = ret->faults_end_ms + MINUTES(20);
+	ret->slowness = chance(&p, 8) ? 10 : 1;
+	ret->faults_end_ms =
+	    ret->slowness > 1 ? MINUTES(370) : PICK(&p, MINUTES(5), MINUTES(10), MINUTES(20), MINUTES(30));
+	ret->end_ms = ret->faults_end_ms + MINUTES(12);
 	draw_world(&p, ret);
 	n = 1 + below(&p, 5);
 	while (n-- > 0)

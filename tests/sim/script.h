@@ -105,6 +105,7 @@ struct deed {
 
 struct script {
 	uint64_t seed;
+	int64_t slowness;	      /* how much longer bakes, polls and traffic's slices are: 1, or 10 */
 	int64_t faults_end_ms;	      /* from here on nothing goes wrong any more */
 	int64_t end_ms;		      /* by then everything has ended */
 	unsigned rps[SCRIPT_ALIASES]; /* tenths of a request per second */
@@ -118,6 +119,7 @@ struct script {
 	struct deed deeds[SCRIPT_DEEDS];
 	size_t n_deeds;
 	unsigned hook_trouble_percent;
+	bool fresh_disk;  /* the daemon makes its state; otherwise an empty one is there */
 	bool mark;	  /* the configuration's `mark` */
 	bool clock_jumps; /* the wall clock is not to be compared with what happened before */
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 struct attempt {
+	struct simulator *simulator;
 	enum violation_kind kind;
 	unsigned runs_left;
 };
@@ -15,7 +16,7 @@ static bool still_fails(struct attempt *a, const struct script *s)
 	if (a->runs_left == 0)
 		return false;
 	a->runs_left--;
-	simulation_run(s, NULL, &o);
+	simulation_run(a->simulator, s, NULL, &o);
 	return o.violation.kind == a->kind;
 }
 
@@ -83,9 +84,9 @@ static void plainer(struct attempt *a, struct script *s)
 		*s = less;
 }
 
-void shrink(struct script *script, enum violation_kind kind, unsigned runs)
+void shrink(struct simulator *simulator, struct script *script, enum violation_kind kind, unsigned runs)
 {
-	struct attempt a = {kind, runs};
+	struct attempt a = {simulator, kind, runs};
 	bool smaller = true;
 
 	while (smaller && a.runs_left > 0) {

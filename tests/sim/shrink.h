@@ -4,4 +4,4 @@
 #include "tests/sim/simulation.h"
 
 /* `script` must fail with that kind of violation. Runs at most `runs` others. */
-void shrink(struct script *script, enum violation_kind kind, unsigned runs);
+void shrink(struct simulator *simulator, struct script *script, enum violation_kind kind, unsigned runs);

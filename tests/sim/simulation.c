@@ -10,8 +10,9 @@
 #include "plan/diag.h"
 
 #define SLICE_MS      (20 * MS_PER_SECOND)
+#define SLOW_SLICE_MS (100 * MS_PER_SECOND)
 #define STEPS_AT_ONCE 4000 /* without time going on: something spins */
-#define RESOLVE_MS    (4 * MS_PER_MINUTE)
+#define RESOLVE_MS    (3 * MS_PER_MINUTE)
 
 static void describe_world(const struct script *s, struct buf *out)
 {
@@ -44,7 +45,7 @@ static void make_world(struct simulation *s)
 	s->world = world_new(s->script->seed);
 	world_require_signatures(s->world, false);
 	world_serve_admin(s->world, true);
-	world_draw_traffic_in(s->world, SLICE_MS);
+	world_draw_traffic_in(s->world, s->script->slowness > 1 ? SLOW_SLICE_MS : SLICE_MS);
 	if (world_load(s->world, buf_text(&text), text.len, now, diags) != 0) {
 		fprintf(stderr, "%s\n%s\n", diags->items[0].text, buf_text(&text));
 		require(!"the world's text is good");
@@ -52,7 +53,20 @@ static void make_world(struct simulation *s)
 	diags_deinit(diags);
 }
 
-static struct simulation *begin(const struct script *script, FILE *to)
+/* A disk with a state that nothing has been written to yet. Each run starts from a copy. */
+static struct disk *make_template(void)
+{
+	struct disk *d = disk_new(1);
+	struct disk_process *p = disk_process_new(d);
+	struct store *store;
+
+	require(store_open_sqlite_on(disk_platform(p), DISK_DATABASE, &store) == 0);
+	store_close(store);
+	disk_process_free(p);
+	return d;
+}
+
+static struct simulation *begin(struct simulator *simulator, const struct script *script, FILE *to)
 {
 	struct simulation *s = mem_alloc(sizeof(*s));
 
@@ -61,7 +75,9 @@ static struct simulation *begin(const struct script *script, FILE *to)
 	prng_init(&s->chance, script->seed ^ UINT64_C(0x5eed));
 	trace_begin(&s->trace, to);
 	make_world(s);
-	s->disk = disk_new(script->seed);
+	if (!simulator->template)
+		simulator->template = make_template();
+	s->disk = script->fresh_disk ? disk_new(script->seed) : disk_new_from(simulator->template, script->seed);
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
 		s->alias_back_ms[i] = INT64_MAX;
 	for (size_t i = 0; i < HOSTS; i++)
@@ -151,9 +167,15 @@ static void run_until(struct simulation *s, int64_t until_ms)
 		move_to(s, until_ms);
 }
 
-void simulation_run(const struct script *script, FILE *to, struct outcome *ret)
+void simulator_deinit(struct simulator *s)
 {
-	struct simulation *s = begin(script, to);
+	disk_free(s->template);
+	s->template = NULL;
+}
+
+void simulation_run(struct simulator *simulator, const struct script *script, FILE *to, struct outcome *ret)
+{
+	struct simulation *s = begin(simulator, script, to);
 
 	run_until(s, script->faults_end_ms);
 	deeds_calm(s);

@@ -126,5 +126,12 @@ struct outcome {
 	struct tally tally;
 };
 
+/* What runs have in common. Starts as zeros. */
+struct simulator {
+	struct disk *template;
+};
+
+void simulator_deinit(struct simulator *s);
+
 /* Runs the script to its end, or to its first violation. `to`: NULL, or where the trace's text goes. */
-void simulation_run(const struct script *script, FILE *to, struct outcome *ret);
+void simulation_run(struct simulator *simulator, const struct script *script, FILE *to, struct outcome *ret);
