@@ -188,6 +188,7 @@ bool bad; /* the canary fails, and its metrics say so from now on */
 bool human_wrote;	/* at any time */
 bool by_human;		/* the alias's present content */
 bool foreign;		/* … which neither the record nor an intent since could have left there */
+bool taken_back;	/* … and it took back a weight of ours that the record does not know to have landed */
 bool unseen;		/* … and the owner has not looked since */
 bool missed;		/* … and it was there before the last weight had baked */
 bool home_unrecorded;	/* a way home has left without a record */
@@ -198,6 +199,7 @@ bool failed;		/* a fail verdict was taken, or a rollback command answered as don
 
 /* The properties; README.md has them as sentences. */
 #define foreign_write_is_kept(what)	     !(foreign && what != alias)
+#define no_weight_is_asked_for_again(what) !(taken_back && what != HOME && what != alias)
 #define no_rise_after_home(what)	     !(what != HOME && (home_landed || record.phase == BACK))
 #define no_step_forward_after_rollback !(was_home && me.out == OUT_HELD && me.target != HOME)
 #define rollback_is_not_forgotten    !(was_home && !r.goal_home && r.phase != SUCCEEDED)
@@ -232,10 +234,12 @@ inline alias_becomes(content)
 inline update_applies(what)
 {
 	assert(foreign_write_is_kept(what));
+	assert(no_weight_is_asked_for_again(what));
 	assert(no_rise_after_home(what));
 	alias_becomes(what);
 	by_human = false;
 	foreign = false;
+	taken_back = false;
 	unseen = (what == HOME && !record.goal_home); /* a way home that is on no record */
 	if
 	:: what == HOME && record.goal_home -> home_landed = true
@@ -329,7 +333,9 @@ inline commit()
 		fi;
 		intents = intents | r.asked;
 		if
-		:: holds(intents, alias) -> foreign = false
+		:: holds(intents, alias) ->
+			foreign = false;
+			taken_back = false
 		:: else
 		fi;
 		if
@@ -488,24 +494,26 @@ inline found_foreign()
 	r.take_over = false
 }
 
-#define is_taken_back (TAKEN_BACK && !r.goal_home && r.unsure && me.saw_revision != r.revision && !holds(r.asked, me.saw))
+#define is_taken_back (TAKEN_BACK && !r.goal_home && r.unsure && me.saw_revision != r.revision)
 #define is_same	   (me.saw == r.live && !is_taken_back)
 #define is_home_already (r.goal_home && me.saw == HOME)
 #define is_ours	   (is_same || holds(r.asked, me.saw) || is_home_already || !COMPARE)
-#define is_old	   (OLD_VIEWS && r.old_views < PATIENCE && me.saw_revision == r.old_revision && me.saw_revision != r.revision)
+#define is_old	   (OLD_VIEWS && r.old_views < PATIENCE && me.saw_revision == r.old_revision)
 #define is_finished (r.finishing && r.applied && !r.goal_home && r.step == TOP && !bad)
 
 inline look_succeeded()
 {
-	printf("%d: sees %d, revision %d (left %d, revision %d; asked for, as bits: %d)\n", id, me.saw, me.saw_revision,
-	       r.live, r.revision, r.asked);
+	printf("%d: sees %d, revision %d (left %d, revision %d; asked for, as bits: %d)\n",
+	       id, me.saw, me.saw_revision, r.live, r.revision, r.asked);
 	r.wait = WAIT_NOTHING;
 	if
 	:: is_old -> r.old_views = (PATIENCE > 3 -> 0 : r.old_views + 1) /* looks again, later */
 	:: !is_old && !is_ours && !r.take_over -> found_foreign()
 	:: !is_old && !is_ours && r.take_over ->
 		if
-		:: me.saw == alias -> foreign = false /* the operator's word is for what it holds */
+		:: me.saw == alias -> /* the operator's word is for what it holds */
+			foreign = false;
+			taken_back = false
 		:: else
 		fi;
 		traffic_confirm(me.saw, me.saw_revision);
@@ -641,9 +649,12 @@ end:	do
 	:: d_step { me.alive && me.out == OUT_QUEUED && may_fail ->
 			faults++; printf("%d: its call is refused, for now\n", id); write_unavailable(); commit() }
 	/* traffic_written() */
-	:: d_step { me.alive && me.answer == ANSWER_OK -> printf("%d: hears that %d holds\n", id, me.target); write_succeeded(); commit() }
-	:: d_step { me.alive && me.answer == CONFLICT -> printf("%d: hears of a conflict\n", id); write_conflicted(); commit() }
-	:: d_step { me.alive && me.answer == UNAVAILABLE -> printf("%d: has its call back\n", id); write_unavailable(); commit() }
+	:: d_step { me.alive && me.answer == ANSWER_OK ->
+			printf("%d: hears that %d holds\n", id, me.target); write_succeeded(); commit() }
+	:: d_step { me.alive && me.answer == CONFLICT ->
+			printf("%d: hears of a conflict\n", id); write_conflicted(); commit() }
+	:: d_step { me.alive && me.answer == UNAVAILABLE ->
+			printf("%d: has its call back\n", id); write_unavailable(); commit() }
 	:: d_step { me.alive && me.out == OUT_WIRE && may_fail ->
 			faults++; printf("%d: hears nothing\n", id); write_unknown(); commit() }
 
@@ -754,6 +765,7 @@ inline write_by_hand(content)
 	unseen = true;
 	if
 	::	content != alias ->
+		taken_back = (content == record.live && !holds(intents, content) && !by_human && alias != HOME);
 		foreign = !(content == record.live || content == daemon[owner].state.live || holds(intents, content))
 	:: else
 	fi;
@@ -775,7 +787,8 @@ proctype disk()
 {
 end:	do
 	:: d_step { !disk_fails && may_fail -> faults++; disk_fails = true; printf("the disk fails\n") }
-	:: d_step { !disk_fails && may_fail -> faults++; disk_fails = true; disk_is_lost = true; printf("the disk fails for good\n") }
+	:: d_step { !disk_fails && may_fail -> faults++; disk_fails = true; disk_is_lost = true;
+		printf("the disk fails for good\n") }
 	:: d_step { disk_fails && !disk_is_lost -> disk_fails = false; printf("the disk is well again\n") }
 	od
 }
@@ -783,7 +796,9 @@ end:	do
 proctype canary()
 {
 end:	do
-	:: d_step { !bad && alias != HOME && alias <= TOP && record.phase == RUNNING -> bad = true; printf("the canary fails\n") }
+	:: d_step { !bad && alias != HOME && alias <= TOP && record.phase == RUNNING ->
+		bad = true;
+		printf("the canary fails\n") }
 	od
 }
 
