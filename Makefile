@@ -8,7 +8,7 @@ DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
 .PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-afl fuzz-long
-.PHONY: coverage model deps objects unit-programs help
+.PHONY: check-faults coverage model deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -45,6 +45,11 @@ e2e: ## only the end-to-end tests: the real programs against rollout-localaws
 	@tests/run e2e
 valgrind: ## only the end-to-end run under valgrind
 	@tests/run valgrind
+
+check-faults: ## the programs killed at every system call, with failing disks, memory, clocks and networks (root)
+	@conf/deps.sh build check
+	$(again) all fault-programs
+	@ROLLOUT_BUILD=$(abspath $(BUILD)) tests/faults/run
 
 check-host: ## the units on a booted systemd, in a container: their behaviour, their sandbox, their restarts (root)
 	@conf/deps.sh build host

@@ -15,10 +15,11 @@ SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c
 SIMULATOR_SRC := $(wildcard tests/sim/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 FAULT_SRC := $(wildcard tests/fault/*.c)
+PRELOAD_SRC := $(wildcard tests/faults/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELPER_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
 ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC) \
-	$(SIMULATOR_SRC) $(FAULT_SRC)
+	$(SIMULATOR_SRC) $(FAULT_SRC) $(PRELOAD_SRC)
 FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(FUZZ_HELPER_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -30,6 +31,8 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 # rolloutd with a part of it broken on purpose, for tests that must see it.
 FAULT_BIN := $(patsubst tests/fault/%.c,$(BUILD)/fault/%/rolloutd,$(FAULT_SRC))
+# What the programs are loaded with, to make their allocations fail or their clocks jump.
+PRELOAD_LIB := $(patsubst tests/faults/%.c,$(BUILD)/faults/%.so,$(PRELOAD_SRC))
 HAMMER := $(BUILD)/bench/hammer
 SIMULATOR := $(BUILD)/sim/rollout-sim
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
@@ -102,7 +105,7 @@ FORCE:
 objects: $(call obj,$(ALL_SRC))
 unit-programs: $(UNIT_BIN)
 bench-programs: $(BENCH_BIN)
-fault-programs: $(FAULT_BIN)
+fault-programs: $(FAULT_BIN) $(PRELOAD_LIB)
 hammer: $(HAMMER)
 simulator: $(SIMULATOR)
 fuzz-programs: $(FUZZ_BIN)
@@ -119,6 +122,10 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBS
 $(BUILD)/tests/test_sim_disk $(BUILD)/tests/test_store_crash: $(call obj,$(SIMULATOR_LIB_SRC))
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
 # Before the library, so that what it has of the same names is not taken.
+$(PRELOAD_LIB): $(BUILD)/faults/%.so: tests/faults/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) -std=gnu17 -O2 -g $(CPPFLAGS_ALL) $(WARN) $(WERROR) -fPIC -shared -o $@ $<
 $(FAULT_BIN): $(BUILD)/fault/%/rolloutd: $(BUILD)/tests/fault/%.o $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
 # In front of the libraries for what they define in place of them. rolloutctl without its socket: fuzz_ctl.c is that.
 FUZZ_OBJ := $(call obj,tests/fuzz/support.c)

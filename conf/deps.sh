@@ -27,6 +27,7 @@ packages() {
 		check valgrind              command -v valgrind
 		check libc6-dbg             test -e /usr/lib/debug/.build-id
 		check strace                command -v strace
+		check openssl               command -v openssl
 		check python3-boto3         /usr/bin/python3 -c 'import boto3'
 		check python3-yaml          /usr/bin/python3 -c 'import yaml'
 		check systemd               command -v systemd-analyze

@@ -8,6 +8,7 @@ A proxy with a certificate of its own authority stands before rollout-localaws, 
 # runner: timeout 300
 """
 
+import functools
 import http.client
 import os
 import re
@@ -29,6 +30,7 @@ HOST = "aws.example"  # reserved: nobody's
 HUGE = 64 * 1024 * 1024
 PAGE = b"<html><body>Welcome to the airport's network. Please sign in.</body></html>"
 
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 OPENSSL_CONFIG = """
 [ca]
 default_ca = this
@@ -62,14 +64,14 @@ class Authority:
         with open(self.path("index"), "w", encoding="ascii"), open(self.path("serial"), "w", encoding="ascii") as f:
             f.write("01\n")
         for name in ("ca", "foreign-ca"):
-            self.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config", self.config, "-subj",
+            self.run("req", "-x509", *NEW_KEY, "-days", "2", "-config", self.config, "-subj",
                      f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", self.path(f"{name}.key"),
                      "-out", self.path(f"{name}.pem"))
         self.certificate("good")
         self.certificate("wrong-name", host="other.example")
         self.certificate("foreign", ca="foreign-ca")
         self.certificate("expired", dates=("20200101000000Z", "20200201000000Z"))
-        self.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config", self.config, "-subj",
+        self.run("req", "-x509", *NEW_KEY, "-days", "2", "-config", self.config, "-subj",
                  f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", self.path("self-signed.key"), "-out",
                  self.path("self-signed.pem"))
 
@@ -86,7 +88,7 @@ class Authority:
 
     def certificate(self, name, host=HOST, ca="ca", dates=None):
         request = self.path(f"{name}.csr")
-        self.run("req", "-new", "-newkey", "rsa:2048", "-nodes", "-config", self.config, "-subj", f"/CN={host}",
+        self.run("req", "-new", *NEW_KEY, "-config", self.config, "-subj", f"/CN={host}",
                  "-addext", f"subjectAltName=DNS:{host}", "-keyout", self.path(f"{name}.key"), "-out", request)
         when = ["-startdate", dates[0], "-enddate", dates[1]] if dates else ["-days", "2"]
         self.run("ca", "-batch", "-notext", "-config", self.config, "-cert", self.path(f"{ca}.pem"), "-keyfile",
@@ -96,6 +98,16 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path(f"{name}.pem"), self.path(f"{name}.key"))
         return context
+
+
+@functools.lru_cache(1)
+def the_authority():
+    return Authority()
+
+
+def setUpModule():
+    if may_mount() and shutil.which("openssl"):
+        unittest.addModuleCleanup(the_authority().close)  # made before any thread asks for it
 
 
 def reset(connection):
@@ -300,8 +312,7 @@ class NetworkCase(unittest.TestCase):
     def setUp(self):
         self.world = World(EMPTY_WORLD)
         self.addCleanup(self.world.close)
-        self.authority = Authority()
-        self.addCleanup(self.authority.close)
+        self.authority = the_authority()
         self.proxy = Proxy(self.authority, self.world)
         self.addCleanup(self.proxy.close)
 
