@@ -78,7 +78,7 @@ fuzz-long: ## the same for an hour each
 
 coverage: ## what the unit tests reach; fails unless that is every branch and condition (MC/DC) of lib/core
 	@conf/deps.sh build coverage
-	$(again) MODE=coverage CC=clang-19 say=@: unit-programs
+	$(again) MODE=coverage CC=clang-19 say=@: core-decisions unit-programs
 	@tests/coverage/run build/coverage
 
 model: ## search the model of the alias protocol to its end with spin; its variants must break (two minutes)
