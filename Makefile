@@ -7,8 +7,8 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
-.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-afl fuzz-long
-.PHONY: check-faults coverage model deps objects unit-programs help
+.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-afl
+.PHONY: fuzz-long check-faults coverage model deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all

@@ -41,8 +41,8 @@ static const char usage[] =
 
 /*
  * Out of memory ends the process at once, whoever asked for it. Libraries would hand the failure up, and some do not
- * survive that: OpenSSL 3.0 dereferences NULL when its first digest cannot be set up. SQLite is left as it is: it undoes
- * the transaction, which is tried again.
+ * survive that: OpenSSL 3.0 dereferences NULL when its first digest cannot be set up. SQLite is left as it is: it
+ * undoes the transaction, which is tried again.
  */
 static void *allocate(size_t size)
 {

@@ -1,5 +1,5 @@
-"""What the tests of the real programs under faults share: rollouts of which each has a function and a folder of its own,
-many at a time in one world, and the checker that every one of them must come through whatever was done to it.
+"""What the tests of the real programs under faults share: rollouts of which each has a function and a folder of its
+own, many at a time in one world, and the checker that every one of them must come through whatever was done to it.
 
 `make check` takes every k-th point of each series; FAULTS=all (`make check-faults`) takes all of them.
 """
@@ -288,4 +288,3 @@ def sentence(log):
 def is_readable(line):
     """It says more than an errno, and not only its number."""
     return len(line.split()) >= 6 and not re.search(r"\b(errno|error) *[=:]? *-?\d+\b", line)
-

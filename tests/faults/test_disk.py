@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The disk fails under the real daemon: every call on its state, once and from there on; really full; and a database that
-is damaged, foreign or newer. No call to AWS without its intent on disk, but the way home; a reason that can be read; and
-all goes on when the disk does.
+"""The disk fails under the real daemon: every call on its state, once and from there on; really full; and a database
+that is damaged, foreign or newer. No call to AWS without its intent on disk, but the way home; a reason that can be
+read; and all goes on when the disk does.
 
 # runner: timeout 300
 """
@@ -275,7 +275,7 @@ class Full(unittest.TestCase):
         self.assertEqual(self.t.rows("PRAGMA integrity_check"), [("ok",)])
 
     def test_home_without_a_reserve(self):
-        """Killed as well before there is room: what an operator finds is the alias at home, and a rollout to look at."""
+        """Killed as well before there is room: an operator finds the alias at home, and a rollout to look at."""
         self.begin()
         os.unlink(os.path.join(self.state, "rolloutd.db.reserve"))
         self.fill()
@@ -396,8 +396,8 @@ class Damaged(unittest.TestCase):
         self.refused()
 
     def test_log_with_a_flipped_bit(self):
-        """SQLite takes the log up to there. What is lost with the rest may be that a write was asked for; then the alias
-        is another's, and left alone."""
+        """SQLite takes the log up to there. What is lost with the rest may be that a write was asked for; then the
+        alias is another's, and left alone."""
         self.stopped_halfway(signal.SIGKILL)
         wal = self.db + "-wal"
         for part in (1 / 4, 1 / 2, 3 / 4, 9 / 10):

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Allocations that fail, each of them: once, and every one from there on.
 
-rolloutd's own allocations, and those of OpenSSL, libcurl and Jansson on its behalf, end the process with a sentence. That
-is looked at for every single one of a rollout, in a copy of the process that may do nothing else (allocations.c). Being
-ended there is the same as being killed there, which test_kill.py covers. What does not end it at once (SQLite, libyaml,
+rolloutd's own allocations, and those of OpenSSL, libcurl and Jansson on its behalf, end the process with a sentence.
+That is looked at for every single one of a rollout, in a copy of the process that may do nothing else (allocations.c).
+Being ended there is the same as being killed there, which test_kill.py covers. What does not end it at once (SQLite, libyaml,
 libuv, the C library) is tried in a run of its own, for each call stack that there is: the daemon goes on or ends with a
 sentence, and started again it comes to the right end.
 
@@ -24,7 +24,7 @@ from rolloutd_case import DEADLINE, ENVIRONMENT
 LIBRARY = os.path.join(PRELOADS, "allocations.so")
 ENDS = (0, 1, -signal.SIGABRT)
 
-# glibc 2.36 looks for nsswitch.conf's table behind a NULL pointer when it cannot be allocated. That is once, at the start.
+# glibc 2.36 looks for nsswitch.conf's table behind a NULL pointer when it cannot be allocated: once, at the start.
 NOT_OURS = "__libc_allocate_once_slow"
 
 # A leak that comes with each failure would show in the allocations that are left at the end.

@@ -72,8 +72,8 @@ class Authority:
         self.certificate("foreign", ca="foreign-ca")
         self.certificate("expired", dates=("20200101000000Z", "20200201000000Z"))
         self.run("req", "-x509", *NEW_KEY, "-days", "2", "-config", self.config, "-subj",
-                 f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", self.path("self-signed.key"), "-out",
-                 self.path("self-signed.pem"))
+                 f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", self.path("self-signed.key"),
+                 "-out", self.path("self-signed.pem"))
 
     def close(self):
         shutil.rmtree(self.folder)

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Clocks that jump, a daemon that stands still, and daemons that meet: no step early, none twice, and never two writers.
+"""Clocks that jump, a daemon that stands still, and daemons that meet: no step early, none twice, and never two
+writers.
 
-A stopped daemon cannot be replaced while it holds its lock. Here its lock is taken away as well, as somebody might do at
-two in the morning, and another one takes over its state; when the first one is let go on, it must write nothing more.
+A stopped daemon cannot be replaced while it holds its lock. Here its lock is taken away as well, as somebody might do
+at two in the morning, and another one takes over its state; when the first one is let go on, it must write nothing
+more.
 
 # runner: timeout 300
 """
@@ -150,7 +152,8 @@ class Standstill(unittest.TestCase):
                 self.assertEqual(t.stop(), 0)
                 with open(out, encoding="utf-8", errors="replace") as f:
                     calls = [m.group(1) for m in map(CALL.match, f) if m]
-                runs += [(kind, c, n) for c in ("fdatasync", "sendto", "recvfrom") for n in range(1, calls.count(c) + 1)]
+                runs += [(kind, call, n) for call in ("fdatasync", "sendto", "recvfrom")
+                     for n in range(1, calls.count(call) + 1)]
         runs = [runs[n] for n in points(len(runs) - 1, 14, 0)]
         done = side_by_side(self.one, runs)
         self.assertGreater(done.count("taken over"), len(done) // 4)
@@ -189,8 +192,8 @@ class Strangers(unittest.TestCase):
                 self.assertEqual(t.stop(), 0)
                 t.start()
                 wait_long("the daemon to answer", t.d.answers)
-            wait_long("both to be still", lambda: all(t.ctl.status(NAME)["phase"] in ("blocked", "failed", "rolled-back")
-                                                       for t in (first, second)))
+            still = ("blocked", "failed", "rolled-back")
+            wait_long("both to be still", lambda: all(t.ctl.status(NAME)["phase"] in still for t in (first, second)))
             self.assertEqual(self.world.changes(first.function), before)
             for t in (first, second):
                 self.assertEqual(t.stop(), 0)
