@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """kill -9 of the real daemon at every system call that it makes: of a rollout that succeeds, of one that is rolled
-back, and of the recovery from such a kill. Started again, it must come to the same end as without, with the same writes.
+back, and of the recovery from such a kill. Started again, it must come to the same end as without, with the same
+writes.
 
 A run under strace says which calls there are; strace then kills one run at each of them, as it enters it.
 

@@ -3,7 +3,7 @@
 
 rolloutd's own allocations, and those of OpenSSL, libcurl and Jansson on its behalf, end the process with a sentence.
 That is looked at for every single one of a rollout, in a copy of the process that may do nothing else (allocations.c).
-Being ended there is the same as being killed there, which test_kill.py covers. What does not end it at once (SQLite, libyaml,
+Being ended there is the same as being killed there, which test_kill.py covers. What does not end it at once (SQLite,
 libuv, the C library) is tried in a run of its own, for each call stack that there is: the daemon goes on or ends with a
 sentence, and started again it comes to the right end.
 
