@@ -169,6 +169,8 @@ static void each_command_in_each_state(void **state)
 		seq = g.r.seq;
 		rig_expect(&g, rows[i].command, rows[i].answer, rows[i].text);
 		rig_assert_phase(&g, rows[i].after);
+		/* Nothing pauses a way home. */
+		assert_true(g.r.phase != PHASE_ROLLING_BACK || g.r.pause == 0);
 		/* The record is of what was done, and of nothing else. */
 		assert_int_equal(rig_said(&g, ANNOUNCE_COMMAND, "by uid=0 pid=1"), rows[i].answer == ANSWER_DONE);
 		/* What is refused asks AWS for nothing. */

@@ -211,6 +211,7 @@ static void a_weight_that_was_called_back_and_landed_goes_home(void **state)
 	/* The first one: only now has the canary had traffic. */
 	writing(&g);
 	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
+	assert_int_equal(g.cancelled_seq, g.write.seq);
 	rig_answer_write(&g, FATE_OK);
 	assert_int_equal(g.r.first_traffic_unix_ms, g.now.unix_ms);
 	assert_true(g.write.home);

@@ -96,6 +96,11 @@ static void one_period_is_enough(void **state)
 	add(&f, 3, 1000, 20);
 	assert_int_equal(judge(&f), VERDICT_FAIL);
 	assert_non_null(strstr(f.v.why, "in the period from 2026-11-22T20:03:00"));
+	/* The last one that has settled counts as the others do. */
+	add(&f, 3, 1000, 0);
+	add(&f, 4, 1000, 20);
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	assert_non_null(strstr(f.v.why, "in the period from 2026-11-22T20:04:00"));
 	samples_deinit(&f.samples);
 }
 
@@ -112,6 +117,13 @@ static void windows_add_up(void **state)
 	assert_int_equal(judge(&f), VERDICT_FAIL);
 	assert_non_null(strstr(f.v.why, "5 of 150"));
 	assert_non_null(strstr(f.v.why, "since the rollout began"));
+	/* The counts that are shown beside the verdict. */
+	samples_at(&f.samples, T0)->stable = (struct counts){900, 2, true};
+	(void)judge(&f);
+	assert_int_equal(f.v.canary_step.invocations, 60);
+	assert_int_equal(f.v.canary_all.invocations, 150);
+	assert_int_equal(f.v.canary_all.errors, 5);
+	assert_int_equal(f.v.stable_all.invocations, 900);
 	samples_deinit(&f.samples);
 }
 
@@ -257,6 +269,15 @@ static void every_metric_must_pass(void **state)
 	assert_int_equal(judge(&f), VERDICT_PASS);
 	f.alarms[1] = ALARM_ALARM;
 	assert_int_equal(judge(&f), VERDICT_FAIL);
+	assert_int_equal(f.v.metric, 1);
+	/* What another metric still lacks is of no account then. */
+	add(&f, 0, 10, 0);
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	assert_int_equal(f.v.gap, VERDICT_GAP_NONE);
+	/* The one that lacks most is named. */
+	f.alarms[1] = ALARM_MISSING;
+	assert_int_equal(judge(&f), VERDICT_UNDECIDED);
+	assert_int_equal(f.v.gap, VERDICT_GAP_UNREADABLE);
 	assert_int_equal(f.v.metric, 1);
 	samples_deinit(&f.samples);
 }
