@@ -138,7 +138,7 @@ static void fuzz_apigateway_list(const struct http_response *r, enum api_type ty
 		check_error(apigateway_parse_list(r, type, what, "hello", &v, position, sizeof(position), &e), r, &e);
 	for (size_t i = 0; i < v.api.n_methods; i++) {
 		require(v.api.methods[i].verb && v.api.methods[i].path);
-		require(type == API_REST ? !!v.api.methods[i].resource_id : !!v.api.methods[i].route_id);
+		require(what == APIGATEWAY_RESOURCES ? !!v.api.methods[i].resource_id : !!v.api.methods[i].route_id);
 	}
 	for (size_t i = 0; i < v.api.n_stages; i++)
 		require(v.api.stages[i].name);
