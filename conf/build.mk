@@ -138,6 +138,13 @@ $(BUILD)/fuzz/fuzz_ctl $(BUILD)/replay/fuzz_ctl: $(call obj,$(FUZZ_CTL_SRC))
 # Targets whose inputs have JSON in them.
 $(patsubst %,$(BUILD)/fuzz/fuzz_%,aws control ctl hook localaws record): $(call obj,tests/fuzz/json_mutator.c)
 $(SIMULATOR): $(call obj,$(SIMULATOR_SRC)) $(LIBSIM) $(LIBROLLOUT)
+# The simulator with one fault planted in one file. Before the library, so that what it has of that file is not taken.
+$(BUILD)/planted/%/rollout-sim: tests/sim/planted.py $(call obj,$(SIMULATOR_SRC)) $(LIBSIM) $(LIBROLLOUT)
+	@mkdir -p $(@D)
+	$(Q)tests/sim/planted.py --write $* >$(@D)/planted.c
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -c -o $(@D)/planted.o $(@D)/planted.c
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(call obj,$(SIMULATOR_SRC)) $(@D)/planted.o $(LIBSIM) $(LIBROLLOUT) \
+		$(LIBS)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_OBJ) $(LIBDAEMON) $(LIBSIM) $(LIBROLLOUT)
 $(REPLAY_BIN): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(call obj,tests/fuzz/replay.c) $(FUZZ_OBJ) $(LIBDAEMON) \
 	$(LIBSIM) $(LIBROLLOUT)

@@ -206,9 +206,8 @@ static int64_t read_through(const struct checker *c, const struct checked_rollou
 	return through;
 }
 
-/* Whether what the daemon has been told says that the canary fails, by the plan's own words. */
-static bool told_to_fail(const struct checker *c, const struct checked_rollout *r, const struct item *i,
-			 int64_t now_unix_ms)
+/* Does what the daemon has been told say that the canary fails, by the plan's own words? */
+static void told_to_fail(struct checker *c, struct checked_rollout *r, const struct item *i, int64_t now_unix_ms)
 {
 	const struct script_plan *p = r->plan;
 	int64_t through = read_through(c, r), settled = now_unix_ms - p->settle_ms;
@@ -221,9 +220,16 @@ static bool told_to_fail(const struct checker *c, const struct checked_rollout *
 	};
 	struct evidence_counts all = evidence_count(c->evidence, &w, true);
 
-	if (all.invocations >= p->metric_min_invocations && all.errors * 100 > all.invocations * p->max_rate_percent)
-		return true;
-	return evidence_period_exceeds(c->evidence, &w, p->max_rate_percent, p->metric_min_invocations);
+	bool in_all =
+	    all.invocations >= p->metric_min_invocations && all.errors * 100 > all.invocations * p->max_rate_percent;
+	char reason[128];
+
+	if (!in_all && !evidence_period_exceeds(c->evidence, &w, p->max_rate_percent, p->metric_min_invocations))
+		return;
+	(void)snprintf(reason, sizeof(reason), "it has been told that its canary fails (%llu of %llu%s)",
+		       (unsigned long long)all.errors, (unsigned long long)all.invocations,
+		       in_all ? "" : ", and more in one period");
+	must_go_home(c, r, false, reason);
 }
 
 void checker_delivered(struct checker *c, struct host *h, const struct delivery *d)
@@ -234,11 +240,12 @@ void checker_delivered(struct checker *c, struct host *h, const struct delivery 
 		bool watched = !i->unreadable && i->state.first_traffic_unix_ms != 0 && i->state.goal == GOAL_FORWARD &&
 			       !rollout_ended(&i->state) && i->state.phase != PHASE_BLOCKED && i->state.poll_pending;
 
-		if (!r || !watched || r->plan->failure_pauses || i->state.stable == i->state.canary)
+		/* With all traffic on it, what counts is the alias's own series, which others have had before. */
+		if (!r || !watched || r->plan->failure_pauses || i->state.stable == i->state.canary ||
+		    i->state.promoted_unix_ms != 0)
 			continue;
 		c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
-		if (told_to_fail(c, r, i, host_now(h).unix_ms))
-			must_go_home(c, r, false, "its canary fails, and the daemon has been told so");
+		told_to_fail(c, r, i, host_now(h).unix_ms);
 	}
 }
 
@@ -289,8 +296,10 @@ void checker_turned(struct checker *c, struct host *h)
 void checker_crashed(struct checker *c)
 {
 	evidence_crash(c->evidence);
-	for (size_t i = 0; i < c->n_rollouts; i++)
+	for (size_t i = 0; i < c->n_rollouts; i++) {
 		c->rollouts[i].must_go_home = c->rollouts[i].must_go_home && c->rollouts[i].home_durable;
+		c->rollouts[i].home_asked = false;
+	}
 }
 
 struct sought {
@@ -418,6 +427,9 @@ void checker_published(struct checker *c, struct host *h, const struct store_eve
 	for (const struct item *i = h->engine->first; i; i = i->next) {
 		struct checked_rollout *r = i->id == e->rollout_id && !i->unreadable ? checker_rollout(c, i) : NULL;
 
+		if (r && phase == PHASE_ROLLING_BACK && !h->engine->store_failing &&
+		    strcmp(e->kind, rollout_announce_name(ANNOUNCE_INTENT)) == 0)
+			r->home_asked = i->state.wait == WAIT_WRITE;
 		if (r)
 			take_phase(c, r, phase, i->state.phase, e->text);
 	}

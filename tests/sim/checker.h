@@ -69,6 +69,7 @@ struct checked_rollout {
 	int64_t first_send_ms;
 	bool went_home;	   /* a write of the way home was sent */
 	bool must_go_home; /* since a command, a newer plan or a failure that it has been told of */
+	bool home_asked;   /* the way home is on record, and has not left yet */
 	bool home_durable; /* … and that this is so survives a crash */
 	char home_reason[LIMIT_REASON];
 	unsigned words_before; /* word, by_hand, full and ended before the command that is under way, a bit each */
@@ -108,6 +109,8 @@ struct checker {
 	size_t n_rollouts;
 	struct checked_alias aliases[SCRIPT_ALIASES];
 	struct evidence *evidence;
+	int64_t minute;	      /* the one that calls are counted in */
+	unsigned calls;	      /* in it */
 	bool unrecorded_home; /* a way home left without a record, as the disk failed: a crash may forget it */
 };
 
@@ -116,6 +119,8 @@ void checker_end(struct checker *c);
 
 /* A request that is about to leave the host. Returns the number of the write + 1; 0: it is none. */
 unsigned checker_sending(struct checker *c, struct host *h, const struct http_request *r);
+/* A request could not leave: no way to AWS, or no keys. */
+void checker_not_sent(struct checker *c);
 /* Nobody waits for that write any more. */
 void checker_given_up(struct checker *c, unsigned asked);
 /* The aliases may have changed: after each call to AWS and each step of its time. */

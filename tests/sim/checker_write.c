@@ -192,7 +192,7 @@ static void check_write(struct checker *c, struct host *h, struct checked_rollou
 		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu asks for %s, which its plan does not", script_names[r->name],
 			     (unsigned long long)r->attempt, text);
 	else if (a->home)
-		r->went_home = true;
+		r->went_home = true, r->home_asked = false;
 	else
 		check_forward(c, r, a, step);
 	if (r->ended)
@@ -242,12 +242,54 @@ static void check_daemon_write(struct checker *c, struct host *h, struct asked *
 	r->sends++;
 }
 
+void checker_not_sent(struct checker *c)
+{
+	/* It waits for its next try now, and others may pass it. */
+	for (size_t i = 0; i < c->n_rollouts; i++)
+		c->rollouts[i].home_asked = false;
+}
+
+/* 4: it goes before every other call that waits for the same quota, but for other ways home. */
+static void check_home_first(struct checker *c, const struct http_request *request, unsigned alias)
+{
+	const struct checked_rollout *waiting = NULL;
+	bool write = strcmp(request->method, "PUT") == 0;
+
+	for (size_t i = 0; i < c->n_rollouts; i++) {
+		const struct checked_rollout *r = &c->rollouts[i];
+
+		if (r->home_asked && write && r->plan->alias == alias)
+			return;
+		waiting = r->home_asked ? r : waiting;
+	}
+	if (waiting)
+		checker_fail(c, VIOLATION_HOME, "%s %s leaves before the way home of %s#%llu", request->method,
+			     request->path, script_names[waiting->name], (unsigned long long)waiting->attempt);
+}
+
+#define CALLS_A_MINUTE 300
+
+/* 10: nothing is tried again and again without a pause. */
+static void check_rate(struct checker *c)
+{
+	int64_t minute = c->s->now_ms / MS_PER_MINUTE;
+
+	c->calls = minute == c->minute ? c->calls + 1 : 1;
+	c->minute = minute;
+	if (c->calls > CALLS_A_MINUTE)
+		checker_fail(c, VIOLATION_BOUNDED, "more than %d calls within a minute", CALLS_A_MINUTE);
+}
+
 unsigned checker_sending(struct checker *c, struct host *h, const struct http_request *r)
 {
 	unsigned alias = alias_of_path(r->path);
 	struct asked *a;
 	json_t *body;
 
+	if (h)
+		check_rate(c);
+	if (h && alias != SCRIPT_ALIASES)
+		check_home_first(c, r, alias);
 	if (alias == SCRIPT_ALIASES || strcmp(r->method, "PUT") != 0)
 		return 0;
 	body = json_loadb(r->body, r->body_len, 0, NULL);

@@ -116,6 +116,7 @@ static void port_send(void *ctx, const struct http_request *request, int64_t tim
 		f.due_ms = INT64_MAX;
 	} else if (s->now_ms < s->region_out_until_ms && s->region_out_how == 0) {
 		f.no_connection = true;
+		checker_not_sent(&s->checker);
 		s->tally.n[TALLY_NO_CONNECTION]++;
 	} else {
 		ask_aws(h, request, timeout_ms, &f);
@@ -136,6 +137,7 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 	if (s->now_ms < s->keys_out_until_ms) {
 		(void)snprintf(ret_error, error_size, "no keys are to be had for the account default");
 		((struct host *)ctx)->s->tally.n[TALLY_KEYS_OUT]++;
+		checker_not_sent(&((struct host *)ctx)->s->checker);
 		return 1;
 	}
 	*ret = (struct aws_credentials){.access_key_id = mem_strdup("AKIDSIMULATED"),

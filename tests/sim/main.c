@@ -5,6 +5,7 @@
  *	rollout-sim --seeds N [--from N] [--years Y] [--jobs N]
  *	                                     so many seeds, or more of them until so many years were simulated
  *	rollout-sim --hashes N [--from N]    the trace's hash of each seed, a line each
+ *	rollout-sim --stop, --keep-going     end at the first violation; or at none
  *	rollout-sim --twice                  with the others: each seed two times, and both must give the same hash
  *
  * Exit status: 0 no violation; 1 violations; 2 wrong usage.
@@ -32,7 +33,8 @@ struct options {
 	uint64_t seed, from, seeds, hashes;
 	double years;
 	unsigned jobs;
-	bool one, trace, twice, keep_going;
+	uint64_t most_violations; /* then a worker stops */
+	bool one, trace, twice;
 };
 
 /* What a worker hands over when it is done. */
@@ -128,7 +130,7 @@ static void work(const struct options *o, unsigned worker, struct report *report
 
 		if (n >= o->seeds && (double)report->tally.n[TALLY_SIMULATED_MS] >= years * (double)MS_PER_YEAR)
 			break;
-		if (report->violations > 0 && !o->keep_going && report->violations >= VIOLATIONS_SHOWN)
+		if (report->violations >= o->most_violations)
 			break;
 		run_seed(&simulator, o->from + n, NULL, &out);
 		take_outcome(o, &simulator, o->from + n, &out, report);
@@ -226,22 +228,29 @@ static int print_hashes(const struct options *o)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: rollout-sim --seed N [--trace]\n"
-			"       rollout-sim [--seeds N] [--from N] [--years Y] [--jobs N] [--twice] [--keep-going]\n"
-			"       rollout-sim --hashes N [--from N]\n");
+	fprintf(stderr,
+		"usage: rollout-sim --seed N [--trace]\n"
+		"       rollout-sim [--seeds N] [--from N] [--years Y] [--jobs N] [--twice] [--stop|--keep-going]\n"
+		"       rollout-sim --hashes N [--from N]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'n'},
-	    {"from", required_argument, NULL, 'f'}, {"years", required_argument, NULL, 'y'},
-	    {"jobs", required_argument, NULL, 'j'}, {"hashes", required_argument, NULL, 'h'},
-	    {"trace", no_argument, NULL, 't'},	    {"twice", no_argument, NULL, '2'},
-	    {"keep-going", no_argument, NULL, 'k'}, {NULL, 0, NULL, 0},
+	    {"seed", required_argument, NULL, 's'},
+	    {"seeds", required_argument, NULL, 'n'},
+	    {"from", required_argument, NULL, 'f'},
+	    {"years", required_argument, NULL, 'y'},
+	    {"jobs", required_argument, NULL, 'j'},
+	    {"hashes", required_argument, NULL, 'h'},
+	    {"trace", no_argument, NULL, 't'},
+	    {"twice", no_argument, NULL, '2'},
+	    {"keep-going", no_argument, NULL, 'k'},
+	    {"stop", no_argument, NULL, 'S'},
+	    {NULL, 0, NULL, 0},
 	};
-	struct options o = {.seeds = 1000, .from = 1, .jobs = 2};
+	struct options o = {.seeds = 1000, .from = 1, .jobs = 2, .most_violations = VIOLATIONS_SHOWN};
 	int c;
 
 	disk_quicken();
@@ -272,8 +281,11 @@ int main(int argc, char **argv)
 		case '2':
 			o.twice = true;
 			break;
+		case 'S':
+			o.most_violations = 1;
+			break;
 		case 'k':
-			o.keep_going = true;
+			o.most_violations = UINT64_MAX;
 			break;
 		default:
 			return usage();

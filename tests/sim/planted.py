@@ -1,0 +1,235 @@
+#!/usr/bin/python3 -B
+"""Faults planted in the core, the engine and the store, each of which the simulator must find.
+
+    tests/sim/planted.py                plants one after the other, builds, and runs the seed that finds it
+    tests/sim/planted.py NAME...        only these
+    tests/sim/planted.py --find NAME... looks for a seed that finds it
+    tests/sim/planted.py --write NAME   the changed file, on standard output (for the Makefile)
+    tests/sim/planted.py --source NAME  its name
+
+A fault is a piece of a file and what stands in its place; the build replaces the one object and links it before the
+library. Nothing of it is in any other build. The ones that name a bug (`was a bug`) bring back what the simulator
+found: their seeds are its regression tests.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("SIM_BUILD", "build/sim")
+FIND_SEEDS = 60000
+FIND_STEP = 3000
+
+
+class Fault:
+    def __init__(self, name, seed, what, path, *changes):
+        self.name, self.seed, self.what, self.path, self.changes = name, seed, what, path, changes
+
+    def text(self):
+        with open(os.path.join(TOP, self.path), encoding="utf-8") as f:
+            text = f.read()
+        for old, new in self.changes:
+            if text.count(old) != 1:
+                sys.exit(f"planted.py: {self.name}: {self.path} has {text.count(old)} of:\n{old}\n"
+                         "The code has changed: mend the fault's text.")
+            text = text.replace(old, new)
+        return text
+
+
+FAULTS = [
+    # --- 1 intent first ---
+    Fault("send-before-intent", 0, "calls leave before the turn is on the disk", "lib/engine/engine.c",
+          ("\tstart_pending(e);\n\tcommit(e);\n", "\tstart_pending(e);\n\tempty_outbox(e);\n\tcommit(e);\n")),
+    Fault("no-intents", 0, "intents are not written", "lib/engine/commit.c",
+          ("n < e->n_intents && r == 0;", "n < e->n_intents && r < 0;")),
+    Fault("send-while-disk-fails", 0, "forward writes leave though the disk fails", "lib/engine/engine.c",
+          ("\t\treturn (e->store_failing || e->draining) && !o->effect.write.home;",
+           "\t\treturn e->draining && !o->effect.write.home;")),
+    # --- 2 only asked-for weights ---
+    Fault("other-weight", 0, "a step's weight is a basis point too high", "lib/core/traffic.c",
+          ("spec->steps[step].weight_bp};", "spec->steps[step].weight_bp + 1};")),
+    Fault("leave-routing", 0, "the promotion leaves a weight for the old version", "lib/core/traffic.c",
+          ("\treturn (struct alias_target){.version = r->canary};",
+           "\treturn (struct alias_target){r->canary, r->stable, 1};")),
+    # --- 3 no advance without evidence ---
+    Fault("no-data-is-enough", 0, "a step without any data counts as passed", "lib/core/watch.c",
+          ("\tif (v->verdict == VERDICT_PASS)\n\t\treturn true;",
+           "\tif (v->verdict == VERDICT_PASS || v->gap == VERDICT_GAP_NO_DATA)\n\t\treturn true;")),
+    Fault("ignore-min-invocations", 0, "a step does not wait for its min_invocations", "lib/core/verdict.c",
+          ("\tret->min_met = t.step.invocations >= q->step_min_invocations;", "\tret->min_met = true;")),
+    Fault("part-is-complete", 0, "an answer with gaps counts as complete", "lib/core/watch.c",
+          ("\tif (t->event->polled.complete && t->event->polled.through", "\tif (t->event->polled.through")),
+    Fault("skip-last-period", 0, "the last period of a bake is not waited for", "lib/core/verdict.c",
+          ("\tint64_t need = verdict_period_end(q->step_until_unix_ms, q->analysis->period_ms);",
+           "\tint64_t need = verdict_period_start(q->step_until_unix_ms, q->analysis->period_ms);"),
+          ("\treturn verdict_period_end(until_unix_ms, a->period_ms) + a->settle_ms;",
+           "\treturn verdict_period_start(until_unix_ms, a->period_ms) + a->settle_ms;")),
+    Fault("unsettled-is-enough", 0, "metrics are believed before they have settled", "lib/core/verdict.c",
+          ("\treturn verdict_period_end(until_unix_ms, a->period_ms) + a->settle_ms;",
+           "\treturn verdict_period_end(until_unix_ms, a->period_ms) + 0 * a->settle_ms;"),
+          ("verdict_period_start(q->now_unix_ms - q->analysis->settle_ms, q->analysis->period_ms)",
+           "verdict_period_start(q->now_unix_ms, q->analysis->period_ms)")),
+    Fault("bake-by-wall-clock", 0, "bakes are counted by the wall clock", "lib/core/watch.c",
+          ("\tint64_t baked = rollout_baked_ms(r, t->now.boot_ms);\n\n\tif (r->applied && r->pause == 0) {",
+           "\tint64_t baked = t->now.unix_ms - r->step_from_unix_ms;\n\n\tif (r->applied && r->pause == 0) {")),
+    # --- 4 failure goes home ---
+    Fault("ignore-failure", 0, "a failing canary goes on", "lib/core/watch.c",
+          ("\treturn v->verdict == VERDICT_FAIL ||\n", "\treturn false ||\n"),
+          ("\tif (v->verdict == VERDICT_PASS)\n\t\treturn true;", "\tif (v->verdict != VERDICT_UNDECIDED)\n\t\treturn true;")),
+    Fault("restart-forgets-home", 0, "a restart forgets that a rollout is on its way home", "lib/core/step.c",
+          ("\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;",
+           "\tr->goal = GOAL_FORWARD;\n\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;")),
+    Fault("home-waits-its-turn", 0, "the way home waits behind everything else", "lib/engine/calls.c",
+          (": home ? PRIORITY_HOME", ": home ? PRIORITY_PATIENT")),
+    Fault("notice-first", 0, "the way home leaves after what is told and looked at", "lib/engine/engine.c",
+          ("\t\tif (held_back(e, &o)) {",
+           "\t\tif (held_back(e, &o) || (o.effect.kind == EFFECT_WRITE_ALIAS && o.effect.write.home &&\n"
+           "\t\t\t\t\t  e->stats.turns % 8 != 0)) {")),
+    Fault("answer-before-record", 0, "a command is answered before it is on the disk", "lib/engine/commands.c",
+          ("\te->recheck_pending = true;\n\tengine_turn(e);\n\tif (answer", "\te->recheck_pending = true;\n\tif (answer")),
+    # --- 5 never over another writer ---
+    Fault("drop-revision", 0, "writes carry no RevisionId", "lib/engine/calls.c",
+          ("\t\t\t\t  s->effect.write.revision,", '\t\t\t\t  "",')),
+    Fault("go-on-from-anything", 0, "what somebody else has written is taken for ours", "lib/core/traffic.c",
+          ("\t\tif (!may_take_over(t, view)) {", "\t\tif (!may_take_over(t, view) && view->odd) {")),
+    Fault("forget-late-write", 0, "a write without an answer is forgotten", "lib/core/traffic.c",
+          ("\tcase CALL_UNKNOWN:\n\t\tr->unsure = true;",
+           "\tcase CALL_UNKNOWN:\n\t\tr->asked[0] = r->asked[1] = 0;\n\t\tr->unsure = false;")),
+    Fault("assume-landed", 0, "a write without an answer counts as done", "lib/core/traffic.c",
+          ("\tcase CALL_UNKNOWN:\n\t\tr->unsure = true;",
+           "\tcase CALL_UNKNOWN:\n\t\tr->live = traffic_wanted(t->spec, r);\n\t\tlanded(t);\n\t\tbreak;\n"
+           "\t\tr->unsure = true;")),
+    Fault("last-intent-only", 0, "only the last intent is remembered, not their history", "lib/core/traffic.c",
+          ("\tt->r->asked[bit / 64] |=", "\tt->r->asked[0] = t->r->asked[1] = 0;\n\tt->r->asked[bit / 64] |=")),
+    Fault("believe-old-view", 0, "was a bug: an old view of the alias is taken for somebody's write",
+          "lib/core/traffic.c",
+          ("\tif (r->old_revision[0] == '\\0' ||", "\tif (true || r->old_revision[0] == '\\0' ||")),
+    Fault("ask-again-what-was-taken-back", 0,
+          "was a bug: what a human took back while the daemon was dead is asked for again", "lib/core/traffic.c",
+          ("\treturn r->goal == GOAL_FORWARD && r->unsure &&", "\treturn false && r->unsure &&")),
+    Fault("home-is-foreign", 0, "was a bug: an alias that is home already stops the way home", "lib/core/traffic.c",
+          ("\treturn t->r->goal == GOAL_HOME && alias_target_equal(&view->target, &home);",
+           "\treturn false && alias_target_equal(&view->target, &home);")),
+    # --- 6 one writer at a time ---
+    Fault("no-lock", 0, "a second daemon may open the state", "lib/store/sqlite.c",
+          ("\tif (s->locked)\n\t\treturn 0;\n", "\tif (s->locked || r == 1)\n\t\treturn 0;\n")),
+    Fault("no-fence", 0, "a daemon does not see that another has taken over", "lib/store/sqlite.c",
+          ("\tif (!r && epoch != store->epoch)", "\tif (!r && epoch < store->epoch)")),
+    Fault("queue-asks-nobody", 0, "was a bug: what waits to be sent leaves though the state was taken over",
+          "lib/engine/engine.c",
+          ("\tif (!e->fenced && e->owned_turn != e->stats.turns) {", "\tif (false) {")),
+    Fault("start-beside", 0, "a rollout starts while another is under way on its alias", "lib/engine/engine.c",
+          ("\t\tif (older_lives(i) || owner)\n", "\t\tif (older_lives(i))\n")),
+    Fault("leave-early", 0, "a rollout on its way home does not own its alias", "lib/core/rollout.c",
+          ("\treturn !rollout_ended(r) && r->phase != PHASE_PENDING;",
+           "\treturn !rollout_ended(r) && r->phase != PHASE_PENDING && r->goal == GOAL_FORWARD;")),
+    # --- 7 a crash costs nothing ---
+    Fault("restart-takes-next-step", 0, "a restart skips a step", "lib/core/step.c",
+          ("\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;",
+           "\tif (r->applied && r->step < t->spec->n_steps) {\n\t\tr->step++;\n\t\tr->applied = false;\n\t}\n"
+           "\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;")),
+    Fault("no-sync", 0, "commits are not synced", "lib/store/sqlite.c",
+          ('"PRAGMA synchronous = FULL; ', '"PRAGMA synchronous = OFF; ')),
+    Fault("keep-log", 0, "was a bug: the log goes on behind a header that may be in the cache alone",
+          "lib/store/sqlite.c", ("; PRAGMA wal_checkpoint(TRUNCATE)", "")),
+    # --- 8 the end is clean ---
+    Fault("home-seems-enough", 0, "home is not written when it seems to be home, though a write is still under way",
+          "lib/core/traffic.c",
+          ("\tif (alias_target_equal(&wanted, &r->live) && !r->unsure) {",
+           "\tif (alias_target_equal(&wanted, &r->live)) {")),
+    Fault("end-at-the-ask", 0, "the way home counts as done when it is asked for", "lib/core/traffic.c",
+          ("\tif (alias_target_equal(&wanted, &r->live) && !r->unsure) {",
+           "\tif (r->goal == GOAL_HOME || (alias_target_equal(&wanted, &r->live) && !r->unsure)) {")),
+    # --- 9 no secret ---
+    Fault("tell-secret", 0, "a secret key is logged", "lib/engine/dispatch.c",
+          ("\tstruct arena *arena cleanup(arena_free_p) = arena_new();\n\tstruct http_request request;\n\tint r = build",
+           "\td->ports.log(d->ports.ctx, 7, keys.secret_access_key);\n"
+           "\tstruct arena *arena cleanup(arena_free_p) = arena_new();\n\tstruct http_request request;\n\tint r = build")),
+    # --- 10 bounded ---
+    Fault("retry-at-once", 0, "what failed is tried again without a pause", "lib/core/step.c",
+          ("\tt->r->retry_boot_ms = t->now.boot_ms + wait;", "\tt->r->retry_boot_ms = t->now.boot_ms + 0 * wait;")),
+    # --- everything ends ---
+    Fault("retry-never", 0, "what failed is never tried again", "lib/core/step.c",
+          ("\tt->r->retry_boot_ms = t->now.boot_ms + wait;",
+           "\tt->r->retry_boot_ms = t->now.boot_ms + wait + 1000 * MS_PER_DAY;")),
+]
+
+
+def fault(name):
+    for f in FAULTS:
+        if f.name == name:
+            return f
+    sys.exit(f"planted.py: there is no fault {name}")
+
+
+def build(f):
+    program = f"{BUILD}/planted/{f.name}/rollout-sim"
+    mode = os.path.basename(BUILD)
+    done = subprocess.run(["make", "--no-print-directory", "-j2", f"MODE={mode}", f"CC={os.environ.get('CC', 'gcc')}",
+                           "say=@:", program], cwd=TOP, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"planted.py: {f.name} does not build:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return os.path.join(TOP, program)
+
+
+def violation(output):
+    m = re.search(r"^seed (\d+): invariant violated: (.*)$", output, re.M)
+    return (int(m.group(1)), m.group(2)) if m else None
+
+
+def run(program, seed):
+    """(seed, invariant) when it is found. A crash of the program is a find as well: it is a require that saw it."""
+    done = subprocess.run([program, "--seeds", "1", "--from", str(seed), "--jobs", "1"], capture_output=True,
+                          text=True, timeout=120)
+    found = violation(done.stdout)
+    if not found and done.returncode != 0:
+        m = re.search(r"require\((.*)\) failed", done.stderr)
+        return (seed, f"a require: {m.group(1)}") if m else None
+    return found
+
+
+def find(program):
+    for first in range(1, FIND_SEEDS, FIND_STEP):
+        done = subprocess.run([program, "--seeds", str(FIND_STEP), "--from", str(first), "--jobs", "2", "--stop"],
+                              capture_output=True, text=True)
+        found = violation(done.stdout)
+        if found:
+            return found
+        if done.returncode != 0:
+            print(done.stderr[-500:])
+            return None
+    return None
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("names", nargs="*")
+    p.add_argument("--find", action="store_true")
+    p.add_argument("--write", action="store_true")
+    p.add_argument("--source", action="store_true")
+    args = p.parse_args()
+    faults = [fault(n) for n in args.names] or FAULTS
+    if args.write:
+        sys.stdout.write(faults[0].text())
+        return 0
+    if args.source:
+        print(faults[0].path)
+        return 0
+    killed, began = 0, time.monotonic()
+    for f in faults:
+        program = build(f)
+        found = find(program) if args.find else run(program, f.seed)
+        killed += found is not None
+        said = f"seed {found[0]}: {found[1]}" if found else "NOT FOUND"
+        print(f"{f.name:32} {said:46} {f.what}", flush=True)
+    print(f"planted faults: {len(faults)}, found {killed}, survived {len(faults) - killed}; "
+          f"{time.monotonic() - began:.0f} s")
+    return 0 if killed == len(faults) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
