@@ -76,6 +76,24 @@ fuzz-afl: ## the plan's target under AFL++ for FUZZ_SECONDS (60)
 fuzz-long: ## the same for an hour each
 	$(again) fuzz-quick FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600)
 
+sim: ## simulate: SEEDS (250,000) fresh seeds, YEARS (25); SEED=N: one, made smaller if it fails; TRACE=1: all of it
+	@conf/deps.sh build
+ifdef SEED
+	$(again) MODE=sim simulator
+	@build/sim/sim/rollout-sim --seed $(SEED) $(if $(TRACE),--trace)
+else
+	$(again) MODE=sim simulator
+	$(again) MODE=asan-sim simulator
+	@tests/sim/run
+endif
+sim-planted: ## plant faults in the core, the engine and the store, one at a time; the simulator must find each
+	@conf/deps.sh build
+	$(again) MODE=sim simulator
+	@tests/sim/planted.py
+sim-hashes: ## the same 1,000 seeds give the same traces with gcc and clang, release and debug
+	@conf/deps.sh build check
+	@tests/sim/hashes
+
 coverage: ## what the unit tests reach; fails unless that is every branch and condition (MC/DC) of lib/core
 	@conf/deps.sh build coverage
 	$(again) MODE=coverage CC=clang-19 say=@: core-decisions unit-programs

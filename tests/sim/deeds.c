@@ -251,33 +251,26 @@ static void human(struct simulation *s, const struct deed *d)
 
 /* --- the host --- */
 
-static void end_and_come_back(struct simulation *s, struct host *h, int64_t after_ms)
-{
-	h->start_at_ms = s->now_ms + after_ms;
-	/* In the midst of a turn it is only marked; host_step buries it. */
-	h->dying = true;
-}
-
-/* CLOCK_BOOTTIME begins anew. */
-static void reboot(struct simulation *s)
-{
-	s->boots++;
-	s->booted_ms = s->now_ms;
-}
-
+/* At once, or in the midst of one of the next operations of the disk. */
 static void kill_host(struct simulation *s, struct host *h, const struct deed *d)
 {
 	trace_note(&s->trace, s->now_ms, "kill", deed_kind_name(d->kind));
-	if (d->kind == DEED_POWER_CUT)
-		disk_crash(s->disk);
-	else
-		disk_kill(h->process);
-	s->tally.n[d->kind == DEED_KILL ? TALLY_KILLS : d->kind == DEED_REBOOT ? TALLY_REBOOTS : TALLY_POWER_CUTS]++;
-	if (d->kind != DEED_KILL)
-		reboot(s);
+	h->start_after_ms = d->for_ms;
 	if (d->trigger != TRIGGER_TIME)
 		s->tally.n[TALLY_KILLS_AT_WRITE]++;
-	end_and_come_back(s, h, d->for_ms);
+	if (d->kind == DEED_REBOOT) {
+		s->tally.n[TALLY_REBOOTS]++;
+		disk_kill(h->process);
+		simulation_reboot(s);
+	} else if (d->kind == DEED_KILL && d->b > 0) {
+		disk_kill_at(h->process, d->b);
+	} else if (d->kind == DEED_KILL) {
+		disk_kill(h->process);
+	} else if (d->b > 0) {
+		disk_crash_at(s->disk, d->b);
+	} else {
+		disk_crash(s->disk);
+	}
 }
 
 static void stop_host(struct simulation *s, struct host *h, int64_t for_ms)
@@ -499,8 +492,8 @@ static void start_hosts(struct simulation *s)
 		if (h->engine && h->draining && s->now_ms >= h->start_at_ms) {
 			/* It did not end in time: systemd kills it. */
 			disk_kill(h->process);
-			checker_crashed(&s->checker);
-			host_end(h);
+			h->start_after_ms = 0;
+			host_bury(h);
 		}
 		if (!h->engine && s->now_ms >= h->start_at_ms && host_start(h))
 			read_folder(s, h);

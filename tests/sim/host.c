@@ -304,6 +304,27 @@ void host_end(struct host *h)
 	h->stopped_until_ms = 0;
 }
 
+void simulation_reboot(struct simulation *s)
+{
+	s->boots++;
+	s->booted_ms = s->now_ms;
+}
+
+/* How it died, the disk knows. */
+static void count_death(struct simulation *s)
+{
+	const struct disk_counts *now = disk_counts(s->disk);
+
+	if (now->crashes > s->crashes) {
+		s->tally.n[TALLY_POWER_CUTS]++;
+		simulation_reboot(s);
+	} else if (now->kills > s->kills) {
+		s->tally.n[TALLY_KILLS]++;
+	}
+	s->crashes = now->crashes;
+	s->kills = now->kills;
+}
+
 /* What did not start is tried again, as systemd does. */
 static bool refused(struct host *h, const char *why)
 {
@@ -315,8 +336,10 @@ static bool refused(struct host *h, const char *why)
 	else
 		h->s->tally.n[TALLY_OPEN_FAILURES]++;
 	h->start_at_ms = h->s->now_ms + RESTART_AFTER_MS;
-	if (dead)
+	if (dead) {
+		count_death(h->s);
 		checker_crashed(&h->s->checker);
+	}
 	return false;
 }
 
@@ -417,13 +440,16 @@ static void answer_due(struct host *h)
 	}
 }
 
-/* It was killed in the midst of it, by a deed or by an operation of the disk. */
-static void bury(struct host *h)
+void host_bury(struct host *h)
 {
-	checker_crashed(&h->s->checker);
+	struct simulation *s = h->s;
+
+	count_death(s);
+	checker_crashed(&s->checker);
 	host_end(h);
-	if (h == &h->s->hosts[h->s->owner] && h->start_at_ms == INT64_MAX)
-		h->start_at_ms = h->s->now_ms + RESTART_AFTER_MS;
+	if (h == &s->hosts[s->owner])
+		h->start_at_ms = s->now_ms + (h->start_after_ms ? h->start_after_ms : RESTART_AFTER_MS);
+	h->start_after_ms = 0;
 }
 
 void host_step(struct host *h)
@@ -436,7 +462,7 @@ void host_step(struct host *h)
 		engine_turn(h->engine);
 	}
 	if (host_is_dead(h)) {
-		bury(h);
+		host_bury(h);
 		return;
 	}
 	checker_turned(&s->checker, h);

@@ -6,6 +6,8 @@
  *	                                     so many seeds, or more of them until so many years were simulated
  *	rollout-sim --hashes N [--from N]    the trace's hash of each seed, a line each
  *	rollout-sim --stop, --keep-going     end at the first violation; or at none
+ *	rollout-sim --summary                the last line alone
+ *	rollout-sim --gaps                   what no seed has met counts as a violation
  *	rollout-sim --twice                  with the others: each seed two times, and both must give the same hash
  *
  * Exit status: 0 no violation; 1 violations; 2 wrong usage.
@@ -34,7 +36,7 @@ struct options {
 	double years;
 	unsigned jobs;
 	uint64_t most_violations; /* then a worker stops */
-	bool one, trace, twice;
+	bool one, trace, twice, summary, gaps;
 };
 
 /* What a worker hands over when it is done. */
@@ -194,7 +196,10 @@ static int run_many(const struct options *o)
 		if (pids[i] > 0)
 			waitpid(pids[i], &status, 0);
 	}
-	tally_print(&sum.tally, seconds_now() - began);
+	if (!o->summary)
+		tally_print(&sum.tally, seconds_now() - began);
+	if (o->gaps)
+		sum.violations += tally_print_gaps(&sum.tally);
 	if (lost > 0)
 		printf("%u workers ended early (above)\n", lost);
 	printf("\nfirst seed %" PRIu64 "; %" PRIu64 " seeds, %.2f years, %" PRIu64 " crashes, %" PRIu64
@@ -231,6 +236,7 @@ static int usage(void)
 	fprintf(stderr,
 		"usage: rollout-sim --seed N [--trace]\n"
 		"       rollout-sim [--seeds N] [--from N] [--years Y] [--jobs N] [--twice] [--stop|--keep-going]\n"
+		"                   [--summary] [--gaps]\n"
 		"       rollout-sim --hashes N [--from N]\n");
 	return 2;
 }
@@ -248,6 +254,8 @@ int main(int argc, char **argv)
 	    {"twice", no_argument, NULL, '2'},
 	    {"keep-going", no_argument, NULL, 'k'},
 	    {"stop", no_argument, NULL, 'S'},
+	    {"summary", no_argument, NULL, 'm'},
+	    {"gaps", no_argument, NULL, 'g'},
 	    {NULL, 0, NULL, 0},
 	};
 	struct options o = {.seeds = 1000, .from = 1, .jobs = 2, .most_violations = VIOLATIONS_SHOWN};
@@ -280,6 +288,12 @@ int main(int argc, char **argv)
 			break;
 		case '2':
 			o.twice = true;
+			break;
+		case 'm':
+			o.summary = true;
+			break;
+		case 'g':
+			o.gaps = true;
 			break;
 		case 'S':
 			o.most_violations = 1;

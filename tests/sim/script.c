@@ -206,6 +206,8 @@ static void fill_deed(struct prng *p, struct script *s, struct deed *d)
 	case DEED_REBOOT:
 		d->for_ms = PICK(p, 100, SECONDS(1), SECONDS(30), MINUTES(5));
 		around_a_write(p, d);
+		if (d->trigger == TRIGGER_TIME && chance(p, 80))
+			d->b = 1 + (unsigned)below(p, 40);
 		if (d->kind == DEED_KILL && chance(p, 20)) {
 			d->trigger = TRIGGER_START;
 			d->at = 2 + (int64_t)below(p, 3);

@@ -71,8 +71,8 @@ enum deed_kind {
 	DEED_HUMAN_SAME,    /* a: alias; the content it has already */
 	DEED_HUMAN_DELETE,  /* a: alias; made again for_ms later */
 	DEED_HUMAN_PUBLISH, /* another version */
-	DEED_KILL,	    /* back for_ms later */
-	DEED_POWER_CUT,	    /* back for_ms later; what was not synced may be lost or torn */
+	DEED_KILL,	    /* in the b-th operation of the disk from then, or at once; back for_ms later */
+	DEED_POWER_CUT,	    /* the same; what was not synced may be lost or torn */
 	DEED_REBOOT,	    /* the host's processes are killed, and what was written is synced; back for_ms later */
 	DEED_RESTART,	    /* SIGTERM: it drains, and comes back */
 	DEED_STOP,	    /* SIGSTOP for for_ms */

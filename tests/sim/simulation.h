@@ -50,8 +50,9 @@ struct host {
 	struct engine *engine;
 	int64_t wake_ms; /* by its CLOCK_BOOTTIME */
 	int64_t stopped_until_ms;
-	int64_t start_at_ms; /* it is started (again) then; INT64_MAX: not at all */
-	bool dying;	     /* killed while it was computing: nothing that it does reaches anybody */
+	int64_t start_after_ms; /* once it has died; 0: as systemd does it */
+	int64_t start_at_ms;	/* it is started (again) then; INT64_MAX: not at all */
+	bool dying;		/* killed while it was computing: nothing that it does reaches anybody */
 	bool draining;
 	uint64_t starts;
 	struct engine_stats counted; /* of its engine, by now */
@@ -69,6 +70,7 @@ struct simulation {
 	int64_t booted_ms;
 	int64_t wall_jump_ms;
 	uint64_t boots;
+	uint64_t crashes, kills; /* of the disk, that were seen */
 	struct world *world;
 	struct disk *disk;
 	struct host hosts[HOSTS];
@@ -96,6 +98,9 @@ bool host_is_dead(const struct host *h);
 bool host_start(struct host *h);
 /* The process is gone, in whatever it was doing. What it had sent goes its way. */
 void host_end(struct host *h);
+/* It has died: what is left of it goes, and it comes back. */
+void host_bury(struct host *h);
+void simulation_reboot(struct simulation *s);
 /* Answers what is due, and lets the engine have its turn. */
 void host_step(struct host *h);
 /* When it has something to do, true time; INT64_MAX: never. */
