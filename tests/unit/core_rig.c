@@ -502,6 +502,8 @@ static void fill_samples(struct rig *g)
 void rig_answer_poll(struct rig *g)
 {
 	struct rollout_event e = {.kind = EVENT_POLLED, .seq = g->poll_seq};
+	enum verdict verdict = g->r.verdict;
+	enum verdict_gap gap = g->r.gap;
 	bool heeded = g->r.poll_pending && g->r.goal == GOAL_FORWARD && g->r.phase != PHASE_BLOCKED;
 
 	g->has_poll = false;
@@ -514,6 +516,9 @@ void rig_answer_poll(struct rig *g)
 	e.polled.alarms = g->alarms_unreadable ? NULL : g->alarms;
 	(void)text_copy(e.polled.error, LIMIT_REASON, g->metrics_unreadable ? "GetMetricData: throttled" : "");
 	rig_event(g, &e);
+	/* Each change of the verdict is told, and nothing else. */
+	if (heeded)
+		assert_int_equal(rig_said(g, ANNOUNCE_VERDICT, ""), g->r.verdict != verdict || g->r.gap != gap);
 	/* Invariant 4: a breach is acted on in the very turn that shows it. */
 	if (heeded && !g->metrics_unreadable && has_breach(g))
 		assert_true(g->spec.on_failure == SPEC_PAUSE ? (g->r.pause & PAUSE_FAILURE) : g->r.goal == GOAL_HOME);

@@ -179,6 +179,108 @@ static void a_minimum_is_waited_for_by_the_clock_too(void **state)
 	rig_deinit(&g);
 }
 
+/* Evidence for the last weight does not stay: when no metrics at all are answered for the next one, it does not rise,
+ * however long it has baked. */
+static void a_weight_without_an_answer_does_not_rise(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	progressing(&g);
+	rig_run_to_weight(&g, 2);
+	for (int i = 0; i < 200 && g.timer_boot_ms != INT64_MAX; i++) {
+		g.has_poll = false; /* never answered */
+		assert_true(rig_turn(&g));
+	}
+	assert_int_equal(g.n_weights, 2);
+	rig_deinit(&g);
+}
+
+/* Each step has a bake of its own, and what it has baked outlives a restart of the host. */
+static void each_step_bakes_by_itself(void **state)
+{
+	struct rig g;
+	int64_t landed;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.pace = SPEC_PACE_CLOCK;
+	g.steps[2] = (struct spec_step){7000, 5 * MIN, 0, false};
+	g.spec.n_steps = 3;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	landed = g.now.boot_ms;
+	rig_run_to_weight(&g, 2);
+	assert_int_equal(g.now.boot_ms - landed, 5 * MIN);
+	landed = g.now.boot_ms;
+	while (g.now.boot_ms - landed < 4 * MIN)
+		assert_true(rig_turn(&g));
+	rig_crash(&g, false);
+	landed = g.now.boot_ms;
+	rig_run_to_weight(&g, 3);
+	assert_in_range(g.now.boot_ms - landed, 1, 2 * MIN);
+	rig_deinit(&g);
+}
+
+/* promote --full is about the steps: the final bake is watched as ever. */
+static void a_full_promote_does_not_skip_the_final_bake(void **state)
+{
+	struct rig g;
+	int64_t landed;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.final_bake_ms = 10 * MIN;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	assert_int_equal(rig_command(&g, COMMAND_PROMOTE_FULL), ANSWER_DONE);
+	assert_int_equal(g.r.promoted_unix_ms, 0);
+	rig_run_to_weight(&g, 2);
+	rig_assert_phase(&g, PHASE_BAKING);
+	assert_int_equal(g.r.promoted_unix_ms, g.now.unix_ms); /* the alias's own series speaks from here on */
+	landed = g.now.boot_ms;
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	assert_true(g.now.boot_ms - landed >= 10 * MIN);
+	rig_deinit(&g);
+}
+
+/* A plan that goes home without data goes on with it. */
+static void data_that_is_there_is_not_missing(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.no_data = SPEC_NO_DATA_ROLLBACK;
+	rig_simple(&g, EVENT_START);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
+/* The canary is found to fail while the next weight is on its way: that one is called back, where it still can be. */
+static void a_failure_calls_the_next_weight_back(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.on_failure = SPEC_PAUSE;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	for (int i = 0; i < 3; i++) {
+		run_to_poll(&g);
+		if (i < 2)
+			rig_answer_poll(&g);
+	}
+	g.canary_errors = 300;
+	assert_int_equal(rig_command(&g, COMMAND_PROMOTE), ANSWER_DONE);
+	assert_true(g.has_write);
+	rig_answer_poll(&g);
+	rig_assert_phase(&g, PHASE_PAUSED);
+	assert_int_equal(g.cancelled_seq, g.write.seq);
+	rig_deinit(&g);
+}
+
 /* --- failure that lasts --- */
 
 static void a_failure_that_lasts_is_said_once(void **state)
@@ -371,6 +473,11 @@ int main(void)
 	    cmocka_unit_test(alarms_that_cannot_be_read_never_pass),
 	    cmocka_unit_test(few_requests_pass_where_the_plan_says_so),
 	    cmocka_unit_test(a_minimum_is_waited_for_by_the_clock_too),
+	    cmocka_unit_test(a_weight_without_an_answer_does_not_rise),
+	    cmocka_unit_test(each_step_bakes_by_itself),
+	    cmocka_unit_test(a_full_promote_does_not_skip_the_final_bake),
+	    cmocka_unit_test(data_that_is_there_is_not_missing),
+	    cmocka_unit_test(a_failure_calls_the_next_weight_back),
 	    cmocka_unit_test(a_failure_that_lasts_is_said_once),
 	    cmocka_unit_test(unreadable_metrics_are_told_and_so_is_their_end),
 	    cmocka_unit_test(trouble_with_the_alias_is_the_graver_one),
