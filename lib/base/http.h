@@ -42,8 +42,8 @@ struct http_response {
 };
 
 void http_request_add_header(struct http_request *r, const char *name, const char *value); /* borrows both */
-/* "https://host:8443/path?query", or http -> scheme, host, path and query of *ret, in the arena. Returns 0, or -EINVAL when it
- * is not of that form. A fragment is not taken. */
+/* "https://host:8443/path?query", or http -> scheme, host, path and query of *ret, in the arena. Returns 0, or -EINVAL
+ * when it is not of that form. A fragment is not taken. */
 must_use int http_request_set_url(struct arena *a, const char *url, struct http_request *ret);
 const char *http_header_find(const struct http_header *headers, size_t n, const char *name); /* NULL if absent */
 

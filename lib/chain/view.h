@@ -142,8 +142,8 @@ struct chain_view {
 void chain_view_init(struct chain_view *v);
 void chain_view_deinit(struct chain_view *v);
 
-/* Whether text can be an API's id. It becomes a part of the name of the host that is probed, so it has nothing in it but
- * ASCII letters, digits, '-' and '_'. */
+/* Whether text can be an API's id. It becomes a part of the name of the host that is probed, so it has nothing in it
+ * but ASCII letters, digits, '-' and '_'. */
 bool chain_view_is_api_id(const char *text);
 
 /* NULL when absent. */

@@ -26,7 +26,11 @@ struct arguments {
 static void split_query(char *query, struct arguments *ret)
 {
 	*ret = (struct arguments){.n = 0};
-	for (char *part = strtok(query, "&"); part && ret->n < ARGUMENTS_MAX; part = strtok(NULL, "&")) {
+	while (*query && ret->n < ARGUMENTS_MAX) {
+		char *part = query;
+		size_t len = strcspn(part, "&");
+		query += len + (part[len] == '&');
+		part[len] = '\0';
 		char *value = strchr(part, '=');
 		if (!value)
 			continue;

@@ -1,7 +1,7 @@
 /*
- * What a damaged database hands to the decoders: a rollout's record, or a service's. The first byte chooses, the
- * next two are the seed of what happens after. A record is refused with a sentence, or it is one that the encoder writes again; and
- * a rollout that was read goes on from it whatever comes, within the bounds of its plan.
+ * What a damaged database hands to the decoders: a rollout's record, or a service's. The first byte chooses, the next
+ * two are the seed of what happens after. A record is refused with a sentence, or it is one that the encoder writes
+ * again; and a rollout that was read goes on from it whatever comes, within the bounds of its plan.
  */
 #include <stdio.h>
 #include <string.h>

@@ -10,8 +10,8 @@
 
 /*
  * No input may take long: an operator's file or a stranger's answer must not hold the loop. This is the processor's
- * time of a build with sanitizers, ten times that of a release on the same input, so it stands for some 100 ms; the
- * worst that was seen is in docs/TESTING.md. A clock that counts only our own work does not mind a busy host.
+ * time of a build with sanitizers, ten times that of a release on the same input, so it stands for some 100 ms. A clock
+ * that counts only our own work does not mind a busy host.
  */
 #define CPU_LIMIT_MS INT64_C(1000)
 

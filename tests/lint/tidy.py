@@ -35,7 +35,7 @@ TEXT = re.compile(r".*\.(c|h|py|sh|md|yaml|yml|mk|in|json|txt|service|socket|[1-
 CODE = re.compile(r".*\.(c|h|py|sh|mk)|(.*/)?(Makefile|run)")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 # Recorded answers, generated vectors and inputs that are wrong on purpose are kept byte by byte.
-VERBATIM = re.compile(r"tests/vectors/|tests/fuzz/corpus/|tests/plans/bad/|LICENSE$")
+VERBATIM = re.compile(r"tests/vectors/|tests/fuzz/(corpus|findings)/|tests/plans/bad/|LICENSE$")
 
 
 def check_text(path, text, report):

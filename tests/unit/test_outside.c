@@ -1,6 +1,6 @@
 /*
- * What comes from outside, once for each kind of reader: depth, keys given twice, sizes and types; and each input that a
- * fuzz target has ever stopped at, by what was wrong with it. The fuzzers' own inputs are replayed besides.
+ * What comes from outside, once for each kind of reader: depth, keys given twice, sizes and types; and each input that
+ * a fuzz target has ever stopped at, by what was wrong with it. The fuzzers' own inputs are replayed besides.
  */
 #include <errno.h>
 #include <setjmp.h>
