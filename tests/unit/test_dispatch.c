@@ -37,6 +37,39 @@ static void a_call_is_signed_sent_and_answered_once(void **state)
 	assert_int_equal(p.done, 1);
 }
 
+static bool says(void *ctx)
+{
+	return *(bool *)ctx;
+}
+
+/* What changes something leaves only as long as the state is ours; after that nothing does. */
+static void the_guard_is_asked_before_each_change(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	struct probe p[4] = {0};
+	bool ours = true;
+	char order[16];
+	dispatch_set_guard(w->d, says, &ours);
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_run(w->d);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "a");
+	/* It fails, and is to be sent again; meanwhile another daemon takes over. */
+	dispatch_rig_answer_status(w, 0, 429, "TooManyRequestsException", NULL);
+	ours = false;
+	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_METRIC_DATA, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[2], 'c', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_run_until(w, w->now.boot_ms + 60000);
+	assert_null(strchr(dispatch_rig_sent_order(w, order, sizeof(order)) + 1, 'a'));
+	assert_null(strchr(order, 'c'));
+	ours = true;
+	dispatch_rig_submit(w, &p[3], 'd', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_run_until(w, w->now.boot_ms + 60000);
+	assert_null(strchr(dispatch_rig_sent_order(w, order, sizeof(order)), 'd'));
+	dispatch_rig_answer_all_from(w, 1);
+	dispatch_rig_free(w);
+}
+
 static void services_have_their_own_names_and_buckets(void **state)
 {
 	(void)state;
@@ -714,6 +747,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_call_is_signed_sent_and_answered_once),
+	    cmocka_unit_test(the_guard_is_asked_before_each_change),
 	    cmocka_unit_test(services_have_their_own_names_and_buckets),
 	    cmocka_unit_test(rates_hold_by_account_and_region),
 	    cmocka_unit_test(rollbacks_go_first_then_lookups_then_by_arrival),

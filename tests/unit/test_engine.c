@@ -401,6 +401,61 @@ static void test_fenced(void **state)
 	bench_free(b);
 }
 
+static int owned_by_another(struct store *s)
+{
+	return store_fail(s, STORE_LOCKED, "another rolloutd has taken over");
+}
+
+/* A rollback that waits for its next try while another daemon takes over, as while this one was stopped: it is not
+ * sent again, though nothing has to be recorded for that. */
+static void test_fenced_while_it_waits(void **state)
+{
+	struct bench *b = bench_new();
+	struct engine_stats stats;
+	unsigned before;
+
+	(void)state;
+	assert_int_equal(bench_take_file(b, "hello", 2), INTAKE_STARTED);
+	bench_run_for(b, MS_PER_MINUTE);
+	bench_admin(b, "POST", "/_localaws/faults", "[{\"op\": \"UpdateAlias\", \"fault\": \"throttle\"}]");
+	assert_int_equal(bench_command(b, "hello", COMMAND_ROLLBACK), ENGINE_DONE);
+	(void)bench_step(b, b->now.boot_ms + 10);
+	before = b->updates;
+	assert_true(before > 1);
+	b->bad_ops = *b->good_ops;
+	b->bad_ops.check_owner = owned_by_another;
+	b->bad_ops.begin = owned_by_another;
+	b->store->ops = &b->bad_ops;
+	bench_run_for(b, MS_PER_HOUR);
+	assert_int_equal(b->updates, before);
+	engine_stats(b->e, &stats);
+	assert_true(stats.fenced);
+	bench_free(b);
+}
+
+/* The rollout that comes next on the alias is told which view of it is old. */
+static void test_old_view_after_another_rollout(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	assert_int_equal(bench_take_file(b, "hello", 2), INTAKE_STARTED);
+	bench_run_for(b, MS_PER_MINUTE);
+	assert_int_equal(bench_command(b, "hello", COMMAND_ROLLBACK), ENGINE_DONE);
+	while (strcmp(bench_alias_holds(b), "1") != 0)
+		assert_true(bench_step(b, b->now.boot_ms + MS_PER_MINUTE));
+	bench_run_for(b, 100);
+	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	bench_admin(b, "POST", "/_localaws/faults", "[{\"op\": \"GetAlias\", \"fault\": \"stale\", \"times\": 2}]");
+	assert_int_equal(bench_take_file(b, "next", 3), INTAKE_STARTED);
+	bench_run_for(b, 30 * MS_PER_SECOND);
+	/* Not blocked on the weights of the one before, which are not there any more. */
+	bench_assert_phase(b, "next", PHASE_PROGRESSING);
+	assert_string_equal(bench_alias_holds(b), "1+3@0.1");
+	assert_non_null(strstr(b->published, "AWS shows the alias as it was before its last change"));
+	bench_free(b);
+}
+
 /* A stop: no weight rises any more, but a rollback is waited for. */
 static void test_drain(void **state)
 {
@@ -547,6 +602,8 @@ int main(void)
 	    cmocka_unit_test(test_unreadable_record),
 	    cmocka_unit_test(test_record_of_another_plan),
 	    cmocka_unit_test(test_fenced),
+	    cmocka_unit_test(test_fenced_while_it_waits),
+	    cmocka_unit_test(test_old_view_after_another_rollout),
 	    cmocka_unit_test(test_drain),
 	    cmocka_unit_test(test_cut_sentence),
 	    cmocka_unit_test(test_pause_calls_back),

@@ -327,6 +327,8 @@ static int write_when_told(int in, int out)
 		int r = try_step(s, n, "{}");
 		if (r == STORE_LOCKED && !strstr(store_error_text(s), "has taken over"))
 			return 2;
+		if (store_check_owner(s) != (r == STORE_LOCKED ? STORE_LOCKED : 0))
+			return 3;
 		say(out, (uint32_t)r);
 	}
 	store_close(s);
@@ -349,6 +351,7 @@ static void test_fenced(void **state)
 	assert_int_equal(unlink(lock), 0);
 	s = open_store();
 	assert_int_equal(store_epoch(s), 3);
+	assert_int_equal(store_check_owner(s), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_true(say(c.to_child, 2) && hear(c.from_child, &r));
 		assert_int_equal(r, STORE_LOCKED);
