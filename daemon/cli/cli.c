@@ -30,10 +30,21 @@ void cli_write(const struct buf *b)
 
 static void write_json(const struct cli *cli, const json_t *j, size_t flags)
 {
-	flags |= JSON_REAL_PRECISION(15);
-	if (cli->screen.terminal || !cli->screen.utf8)
-		flags |= JSON_ENSURE_ASCII;
-	json_dumpf(j, stdout, flags);
+	bool plain = cli->screen.terminal || !cli->screen.utf8;
+	char *text = json_dumps(j, flags | JSON_REAL_PRECISION(15) | (plain ? JSON_ENSURE_ASCII : 0));
+
+	/* DEL is the one control character that stands for itself in JSON. It is in strings only. */
+	for (const char *c = text ? text : ""; *c;) {
+		size_t len = plain ? strcspn(c, "\x7f") : strlen(c);
+
+		fwrite(c, 1, len, stdout);
+		c += len;
+		if (*c) {
+			fputs("\\u007f", stdout);
+			c++;
+		}
+	}
+	free(text);
 	putchar('\n');
 	fflush(stdout);
 }
