@@ -6,6 +6,7 @@
  *	                                     so many seeds, or more of them until so many years were simulated
  *	rollout-sim --hashes N [--from N]    the trace's hash of each seed, a line each
  *	rollout-sim --stop, --keep-going     end at the first violation; or at none
+ *	rollout-sim --hours N                each seed lasts so long: a soak
  *	rollout-sim --summary                the last line alone
  *	rollout-sim --gaps                   what no seed has met counts as a violation
  *	rollout-sim --twice                  with the others: each seed two times, and both must give the same hash
@@ -35,6 +36,7 @@ struct options {
 	uint64_t seed, from, seeds, hashes;
 	double years;
 	unsigned jobs;
+	int64_t hours;		  /* each seed lasts so long; 0: as it is drawn */
 	uint64_t most_violations; /* then a worker stops */
 	bool one, trace, twice, summary, gaps;
 };
@@ -54,11 +56,14 @@ static double seconds_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void run_seed(struct simulator *simulator, uint64_t seed, FILE *trace, struct outcome *ret)
+static void run_seed(const struct options *o, struct simulator *simulator, uint64_t seed, FILE *trace,
+		     struct outcome *ret)
 {
 	struct script *script cleanup(mem_free_p) = mem_alloc(sizeof(*script));
 
 	script_draw(seed, script);
+	if (o->hours > 0)
+		script_stretch(script, o->hours * MS_PER_HOUR);
 	if (trace)
 		script_print(script, trace);
 	simulation_run(simulator, script, trace, ret);
@@ -89,7 +94,7 @@ static int run_one(const struct options *o)
 	struct simulator simulator = {0};
 	struct outcome out;
 
-	run_seed(&simulator, o->seed, o->trace ? stdout : NULL, &out);
+	run_seed(o, &simulator, o->seed, o->trace ? stdout : NULL, &out);
 	printf("seed %" PRIu64 ": %" PRIu64 " entries, trace %016" PRIx64 "\n", o->seed, out.entries, out.hash);
 	if (out.violation.kind != VIOLATION_NONE) {
 		print_violation(o->seed, &out.violation);
@@ -114,7 +119,7 @@ static void take_outcome(const struct options *o, struct simulator *simulator, u
 	}
 	if (!o->twice)
 		return;
-	run_seed(simulator, seed, NULL, &again);
+	run_seed(o, simulator, seed, NULL, &again);
 	if (again.hash != out->hash) {
 		report->unstable++;
 		printf("seed %" PRIu64 ": its second run differs\n", seed);
@@ -134,7 +139,7 @@ static void work(const struct options *o, unsigned worker, struct report *report
 			break;
 		if (report->violations >= o->most_violations)
 			break;
-		run_seed(&simulator, o->from + n, NULL, &out);
+		run_seed(o, &simulator, o->from + n, NULL, &out);
 		take_outcome(o, &simulator, o->from + n, &out, report);
 	}
 	simulator_deinit(&simulator);
@@ -220,7 +225,7 @@ static int print_hashes(const struct options *o)
 	for (uint64_t n = 0; n < o->hashes && status == 0; n++) {
 		struct outcome out;
 
-		run_seed(&simulator, o->from + n, NULL, &out);
+		run_seed(o, &simulator, o->from + n, NULL, &out);
 		printf("%" PRIu64 " %016" PRIx64 "\n", o->from + n, out.hash);
 		if (out.violation.kind != VIOLATION_NONE) {
 			print_violation(o->from + n, &out.violation);
@@ -236,7 +241,7 @@ static int usage(void)
 	fprintf(stderr,
 		"usage: rollout-sim --seed N [--trace]\n"
 		"       rollout-sim [--seeds N] [--from N] [--years Y] [--jobs N] [--twice] [--stop|--keep-going]\n"
-		"                   [--summary] [--gaps]\n"
+		"                   [--hours N] [--summary] [--gaps]\n"
 		"       rollout-sim --hashes N [--from N]\n");
 	return 2;
 }
@@ -244,19 +249,13 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"seed", required_argument, NULL, 's'},
-	    {"seeds", required_argument, NULL, 'n'},
-	    {"from", required_argument, NULL, 'f'},
-	    {"years", required_argument, NULL, 'y'},
-	    {"jobs", required_argument, NULL, 'j'},
-	    {"hashes", required_argument, NULL, 'h'},
-	    {"trace", no_argument, NULL, 't'},
-	    {"twice", no_argument, NULL, '2'},
-	    {"keep-going", no_argument, NULL, 'k'},
-	    {"stop", no_argument, NULL, 'S'},
-	    {"summary", no_argument, NULL, 'm'},
-	    {"gaps", no_argument, NULL, 'g'},
-	    {NULL, 0, NULL, 0},
+	    {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
+	    {"from", required_argument, NULL, 'f'},  {"years", required_argument, NULL, 'y'},
+	    {"jobs", required_argument, NULL, 'j'},  {"hashes", required_argument, NULL, 'h'},
+	    {"trace", no_argument, NULL, 't'},	     {"twice", no_argument, NULL, '2'},
+	    {"keep-going", no_argument, NULL, 'k'},  {"stop", no_argument, NULL, 'S'},
+	    {"hours", required_argument, NULL, 'H'}, {"summary", no_argument, NULL, 'm'},
+	    {"gaps", no_argument, NULL, 'g'},	     {NULL, 0, NULL, 0},
 	};
 	struct options o = {.seeds = 1000, .from = 1, .jobs = 2, .most_violations = VIOLATIONS_SHOWN};
 	int c;
@@ -288,6 +287,9 @@ int main(int argc, char **argv)
 			break;
 		case '2':
 			o.twice = true;
+			break;
+		case 'H':
+			o.hours = strtoll(optarg, NULL, 10);
 			break;
 		case 'm':
 			o.summary = true;

@@ -21,7 +21,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SIM_BUILD", "build/sim")
-FIND_SEEDS = 60000
+FIND_SEEDS = 40000
 FIND_STEP = 3000
 
 
@@ -68,11 +68,10 @@ FAULTS = [
            "\tint64_t need = verdict_period_start(q->step_until_unix_ms, q->analysis->period_ms);"),
           ("\treturn verdict_period_end(until_unix_ms, a->period_ms) + a->settle_ms;",
            "\treturn verdict_period_start(until_unix_ms, a->period_ms) + a->settle_ms;")),
-    Fault("unsettled-is-enough", 0, "metrics are believed before they have settled", "lib/core/verdict.c",
-          ("\treturn verdict_period_end(until_unix_ms, a->period_ms) + a->settle_ms;",
-           "\treturn verdict_period_end(until_unix_ms, a->period_ms) + 0 * a->settle_ms;"),
-          ("verdict_period_start(q->now_unix_ms - q->analysis->settle_ms, q->analysis->period_ms)",
-           "verdict_period_start(q->now_unix_ms, q->analysis->period_ms)")),
+    Fault("unsettled-is-enough", 0, "metrics are believed before they have settled", "lib/core/watch.c",
+          ("verdict_period_start(t->now.unix_ms - a->settle_ms, a->period_ms);",
+           "verdict_period_start(t->now.unix_ms, a->period_ms);"),
+          (".now_unix_ms = now.unix_ms,", ".now_unix_ms = now.unix_ms + spec->analysis.settle_ms,")),
     Fault("bake-by-wall-clock", 0, "bakes are counted by the wall clock", "lib/core/watch.c",
           ("\tint64_t baked = rollout_baked_ms(r, t->now.boot_ms);\n\n\tif (r->applied && r->pause == 0) {",
            "\tint64_t baked = t->now.unix_ms - r->step_from_unix_ms;\n\n\tif (r->applied && r->pause == 0) {")),

@@ -282,6 +282,16 @@ void script_draw(uint64_t seed, struct script *ret)
 	draw_deeds(&p, ret);
 }
 
+void script_stretch(struct script *s, int64_t to_ms)
+{
+	for (size_t i = 0; i < s->n_deeds; i++) {
+		if (s->deeds[i].trigger == TRIGGER_TIME)
+			s->deeds[i].at = s->deeds[i].at * (to_ms / MS_PER_MINUTE) / (s->faults_end_ms / MS_PER_MINUTE);
+	}
+	s->end_ms += to_ms - s->faults_end_ms;
+	s->faults_end_ms = to_ms;
+}
+
 /* --- texts --- */
 
 static void add_steps(const struct script_plan *p, char *out, size_t size)

@@ -125,6 +125,8 @@ struct script {
 };
 
 void script_draw(uint64_t seed, struct script *ret);
+/* The same over that long. */
+void script_stretch(struct script *s, int64_t to_ms);
 /* The plan's file. */
 void script_plan_text(const struct script_plan *p, char *out, size_t size);
 void script_print(const struct script *s, FILE *to);
