@@ -456,10 +456,16 @@ void deeds_at(struct simulation *s, struct host *h, enum deed_trigger trigger, u
 		if (d->done || d->trigger != trigger || (uint64_t)d->at != number)
 			continue;
 		d->done = true;
-		if (trigger == TRIGGER_START)
+		if (trigger == TRIGGER_START) {
 			disk_kill_at(h->process, 1 + d->a * 7 + d->b);
-		else if (d->kind != DEED_USURP && h == simulation_owner(s) && !h->draining && !h->dying)
+		} else if (d->kind == DEED_USURP) {
+			/* Not in the midst of the other one's turn, but before its next one. */
+			d->done = false;
+			d->trigger = TRIGGER_TIME;
+			d->at = s->now_ms;
+		} else if (h == simulation_owner(s) && !h->draining && !h->dying) {
 			do_to_host(s, h, d);
+		}
 	}
 }
 
