@@ -17,7 +17,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from faults import BAD, EMPTY_WORLD, GOOD, NAME, Trial, World, at_once, can_trace, figure, is_readable
+from faults import BAD, EMPTY_WORLD, GOOD, NAME, Trial, World, Worlds, at_once, can_trace, figure, is_readable
 from faults import points, sentence, side_by_side, strace, wait_long
 
 LONG = 3600
@@ -62,8 +62,7 @@ class Errors(unittest.TestCase):
     """EIO, ENOSPC and more at each call on the state."""
 
     def setUp(self):
-        self.world = World(EMPTY_WORLD)
-        self.addCleanup(self.world.close)
+        self.worlds = Worlds(self)
 
     def options(self, t, call):
         if call in (c for c, _ in WRITES):
@@ -73,7 +72,7 @@ class Errors(unittest.TestCase):
 
     def count(self, kind, call):
         """How often an unharmed run makes that call."""
-        with Trial(self.world, kind) as t:
+        with Trial(self.worlds.get(), kind) as t:
             out = os.path.join(t.folder, "calls")
             t.start(strace(*self.options(t, call), out=out))
             t.wait_end("counted")
@@ -85,7 +84,7 @@ class Errors(unittest.TestCase):
 
     def one(self, kind, call, error, n, from_there):
         what = f"{kind}, {call} {n}{'+' if from_there else ''}: {error}"
-        with Trial(self.world, kind) as t:
+        with Trial(self.worlds.get(), kind) as t:
             out = os.path.join(t.folder, "calls")
             t.start(strace(*self.options(t, call), "-e",
                            f"inject={call}:error={error}:when={n}{'+' if from_there else ''}", out=out))

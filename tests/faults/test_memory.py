@@ -17,8 +17,8 @@ import signal
 import subprocess
 import unittest
 
-from faults import ALL, BAD, BUILD, EMPTY_WORLD, GOOD, PRELOADS, Trial, World, figure, is_readable, points, sentence
-from faults import side_by_side
+from faults import ALL, BAD, BUILD, EMPTY_WORLD, GOOD, PRELOADS, Trial, World, Worlds, figure, is_readable
+from faults import points, sentence, side_by_side
 from rolloutd_case import DEADLINE, ENVIRONMENT
 
 LIBRARY = os.path.join(PRELOADS, "allocations.so")
@@ -42,15 +42,13 @@ def lines(path, word):
 
 @unittest.skipUnless(os.path.exists(LIBRARY), f"{LIBRARY} was not built")
 class Memory(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.world = World(EMPTY_WORLD)
-        cls.addClassCleanup(cls.world.close)
+    def setUp(self):
+        self.worlds = Worlds(self)
 
     def survey(self, kind):
         """Gives how many were proven; the call stacks of the others with how often they came; what was left at the end
         of an unharmed run."""
-        with Trial(self.world, kind) as t:
+        with Trial(self.worlds.get(), kind) as t:
             report = os.path.join(t.folder, "report")
             t.start(environment=preload(report, survey=1))
             t.wait_end("surveyed")
@@ -67,7 +65,7 @@ class Memory(unittest.TestCase):
             return proven, stacks, names
 
     def left_unharmed(self, kind):
-        with Trial(self.world, kind) as t:
+        with Trial(self.worlds.get(), kind) as t:
             report = os.path.join(t.folder, "report")
             t.start(environment=preload(report, at=0))
             t.wait_end()
@@ -77,7 +75,7 @@ class Memory(unittest.TestCase):
     def one(self, kind, stack, nth, from_there, frames, unharmed):
         """Gives how the process ended: 0, or that it was ended by the failure."""
         what = f"{kind}: allocation {nth} with stack {stack}{' and all after it' if from_there else ''}: {frames}"
-        with Trial(self.world, kind) as t:
+        with Trial(self.worlds.get(), kind) as t:
             report = os.path.join(t.folder, "report")
             t.start(environment=preload(report, stack=stack, nth=nth, **({"from": 1} if from_there else {})))
             t.wait_end(what)

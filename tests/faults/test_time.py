@@ -21,8 +21,8 @@ import tempfile
 import unittest
 import unittest.mock
 
-from faults import BAD, EMPTY_WORLD, GOOD, NAME, PRELOADS, Trial, World, at_once, can_trace, figure, points, sentence
-from faults import side_by_side, strace, wait_long
+from faults import BAD, EMPTY_WORLD, GOOD, NAME, PRELOADS, Trial, World, Worlds, at_once, can_trace, figure
+from faults import points, sentence, side_by_side, strace, wait_long
 
 LIBRARY = os.path.join(PRELOADS, "clock.so")
 HOUR = 3600
@@ -50,6 +50,7 @@ class Standstill(unittest.TestCase):
     def setUp(self):
         self.world = World(EMPTY_WORLD)
         self.addCleanup(self.world.close)
+        self.worlds = Worlds(self)
         self.stack = contextlib.ExitStack()
         self.addCleanup(self.stack.close)
 
@@ -95,7 +96,7 @@ class Standstill(unittest.TestCase):
     def one(self, kind, call, n):
         """Stopped as it enters that call."""
         what = f"{kind}, stopped at {call} {n}"
-        with Trial(self.world, kind) as first:
+        with Trial(self.worlds.get(), kind) as first:
             out = os.path.join(first.folder, "calls")
             first.start(strace("-e", f"trace={call}", "-e", f"inject={call}:signal=SIGSTOP:when={n}", out=out))
             wait_long(what, lambda: os.path.exists(out) and stands_still(out) or first.said_end())
@@ -107,7 +108,7 @@ class Standstill(unittest.TestCase):
                 self.assertEqual(first.d.process.returncode, 0)
                 return "not stopped"
             with contextlib.ExitStack() as stack:
-                second = Trial(self.world, kind, function=first.function)
+                second = Trial(first.world, kind, function=first.function)
                 stack.enter_context(second)
                 os.makedirs(os.path.join(first.folder, "state"), mode=0o700, exist_ok=True)
                 os.symlink(os.path.join(first.folder, "state"), os.path.join(second.folder, "state"))
