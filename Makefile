@@ -8,7 +8,7 @@ DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
 .PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench fuzz-quick fuzz-afl
-.PHONY: fuzz-long check-faults coverage model deps objects unit-programs help
+.PHONY: check-host check-power check-memory fuzz-long check-faults coverage model deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -55,6 +55,15 @@ check-host: ## the units on a booted systemd, in a container: their behaviour, t
 	@conf/deps.sh build host
 	$(again) all
 	@ROLLOUT_BUILD=$(BUILD) tests/host/run boot
+check-power: ## rollouts in a virtual machine whose power is cut at 14 instants (root, QEMU, some minutes)
+	@conf/deps.sh build host
+	$(again) all
+	@ROLLOUT_BUILD=$(BUILD) tests/host/run power
+check-memory: ## a hook beyond the unit's MemoryMax=; 4,000 rollouts through one daemon under a limit of memory (root)
+	@conf/deps.sh build host
+	$(again) all
+	@ROLLOUT_BUILD=$(BUILD) tests/host/run hungry
+	@ROLLOUT_BUILD=$(BUILD) tests/host/run soak
 
 bench-quick: ## control-plane calls a rollout; CPU of one UpdateAlias beside bare libcurl (about a minute)
 	@conf/deps.sh build bench

@@ -1,5 +1,7 @@
 """What boots: a Debian tree with systemd and the project installed in it, made once and kept below build/booted."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import platform
@@ -13,8 +15,9 @@ INSIDE = os.path.join(TOP, "tests/host/inside")
 
 # What rolloutd is linked with, what systemd needs to boot, and Python for the tests inside.
 PACKAGES = (
-    "ca-certificates", "dbus", "kmod", "libcurl4", "libjansson4", "libmicrohttpd12", "libsqlite3-0", "libssl3",
-    "libsystemd0", "libuv1", "libyaml-0-2", "passwd", "python3", "sqlite3", "systemd", "systemd-sysv", "udev",
+    "ca-certificates", "dbus", "iproute2", "kmod", "libcurl4", "libjansson4", "libmicrohttpd12", "libsqlite3-0",
+    "libssl3", "libsystemd0", "libuv1", "libyaml-0-2", "passwd", "python3", "sqlite3", "systemd", "systemd-sysv",
+    "udev",
 )
 UNITS = ("localaws.service", "host-test.service", "host-test.target")
 
@@ -85,9 +88,15 @@ def install(build):
         f.write("127.0.0.1 localhost rolloutd-test\n::1 localhost\n")
 
 
-def make(build):
+@contextlib.contextmanager
+def made(build):
+    """The tree, with that build installed, for as long as it is used: nobody else installs another one meanwhile."""
     for program in ("rolloutd", "rolloutctl", "rollout-localaws"):
         if not os.path.exists(os.path.join(build, program)):
             raise SystemExit(f"{build}/{program} is not there: build it first")
-    make_tree()
-    install(build)
+    os.makedirs(PLACE, exist_ok=True)
+    with open(os.path.join(PLACE, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_tree()
+        install(build)
+        yield

@@ -253,6 +253,22 @@ class Life(Case):
         wait_for("it to be active", active)
         self.succeeded("mended", "f-7")
 
+    def test_keys_in_the_home_of_its_user(self):
+        """Where the documentation puts keys that something else renews; /root/.aws is not looked at."""
+        dropin("credentials", None)
+        try:
+            home = f"{STATE}/.aws"
+            run("install", "-d", "-o", "rolloutd", "-g", "rolloutd", "-m", "700", home)
+            run("install", "-o", "rolloutd", "-g", "rolloutd", "-m", "600", "/etc/rolloutd/aws-credentials",
+                f"{home}/credentials")
+            systemctl("restart", "rolloutd.service")
+            drop("at-home", "f-10")
+            self.succeeded("at-home", "f-10")
+        finally:
+            shutil.rmtree(home)
+            dropin("credentials", credentials_dropin())
+            systemctl("restart", "rolloutd.service")
+
     def test_second_daemon_is_refused(self):
         write("/tmp/second.yaml", f"state_dir: {STATE}\nplans_dir: {PLANS}\nhooks_dir: {HOOKS}\n"
               "control: {socket: /tmp/second.sock}\n")
