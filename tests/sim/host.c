@@ -471,6 +471,9 @@ void host_step(struct host *h)
 		s->tally.n[TALLY_STALE_DAEMONS]++;
 		trace_note(&s->trace, s->now_ms, "stale daemon", "it stops");
 		host_end(h);
+		/* systemd starts it again; while the other one runs, it would be refused. */
+		if (!s->hosts[0].engine && !s->hosts[1].engine)
+			h->start_at_ms = s->now_ms + RESTART_AFTER_MS;
 	} else if (h->draining && engine_idle(h->engine)) {
 		trace_note(&s->trace, s->now_ms, "drained", "");
 		host_end(h);
