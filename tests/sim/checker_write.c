@@ -232,10 +232,11 @@ static void check_daemon_write(struct checker *c, struct host *h, struct asked *
 		checker_fail(c, VIOLATION_ONE_WRITER, "a write for an alias that no rollout owns");
 		return;
 	}
-	if (r->sends == 0) {
+	if (r->sends == 0)
 		r->first_send_ms = c->s->now_ms;
+	/* It starts from what it has found; and anew from there, if an operator says so before anything has landed. */
+	if (r->sends == 0 || (r->word && r->last_step < 0))
 		r->stable = owner->state.stable;
-	}
 	a->rollout = (size_t)(r - c->rollouts);
 	a->row = owner->id;
 	check_write(c, h, r, a);
