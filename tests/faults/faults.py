@@ -22,7 +22,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
 
-from rollout_case import CONFIG, Operator, World, make_plan, wait_long  # noqa: E402
+from rollout_case import CONFIG, Operator, World, make_plan, target_text, wait_long  # noqa: E402
 from rolloutd_case import DEADLINE, ROLLOUTD, SECRET, Daemon  # noqa: E402
 from service_case import at_once  # noqa: E402
 
@@ -230,6 +230,11 @@ class Trial:
     def set_to(self):
         return self.world.changes(self.function)
 
+    def holds(self):
+        """What the alias holds now, written as in `Kind`."""
+        a = self.world.admin("GET", f"functions/{self.function}")["aliases"]["prod"]
+        return target_text(a["version"], a["weights"])
+
     def changes(self):
         return [c for c in self.world.counters()["alias_changes"] if c["function"] == self.function]
 
@@ -265,8 +270,7 @@ class Trial:
         changes = self.changes()
         wanted = self.kind.wanted
         self.expect(self.set_to() == wanted, f"{what}: {self.set_to()}, not {wanted}")
-        holds = self.world.admin("GET", f"functions/{self.function}")["aliases"]["prod"]
-        self.expect((holds["version"], holds["weights"]) == (wanted[-1], {}), f"{what}: it ends at {holds}")
+        self.expect(self.holds() == wanted[-1], f"{what}: it ends at {self.holds()}")
         for earlier, later in itertools.pairwise(changes[1:]):
             if later["version"] != "1" or later["weights"]:  # the way home waits for nothing
                 apart = later["time_ms"] - earlier["time_ms"]

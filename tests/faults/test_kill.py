@@ -14,18 +14,18 @@ import re
 import signal
 import unittest
 
-from faults import BAD, GOOD, Trial, Worlds, at_once, can_trace, figure, points, side_by_side, strace
+from faults import BAD, GOOD, Trial, Worlds, at_once, can_trace, figure, points, side_by_side, strace, wait_long
 
 CALL = re.compile(r"^\d+ +([a-z_0-9]+)\(")
 
 
 class Survey:
-    """What a log of strace says: every call as (name, its number among the calls of that name); the index of the first
-    one that names the state; the calls that read the answer to an UpdateAlias."""
+    """What a log of strace says: every call as (name, its number among the calls of that name), and the index of the
+    first one that names the state."""
 
     def __init__(self, path):
-        self.calls, self.state, self.answers = [], 0, []
-        counts, sent = collections.Counter(), False
+        self.calls, self.state = [], 0
+        counts = collections.Counter()
         with open(path, encoding="utf-8", errors="replace") as f:
             for line in f:
                 found = CALL.match(line)
@@ -36,11 +36,6 @@ class Survey:
                 self.calls.append((name, counts[name]))
                 if not self.state and "/state" in line:
                     self.state = len(self.calls) - 1
-                if name == "sendto" and '"PUT /2015-03-31/functions/' in line:
-                    sent = True
-                elif sent and name == "recvfrom":
-                    self.answers.append(self.calls[-1])
-                    sent = False
 
 
 def kill_at(call):
@@ -54,19 +49,20 @@ class Kill(unittest.TestCase):
     def setUp(self):
         self.worlds = Worlds(self)
 
-    def begun(self, kind, first_kill):
-        """A trial, killed there once if asked for. As the number of polls differs, a run may end before it comes so far:
-        then another one is taken."""
-        for _ in range(5):
-            t = Trial(self.worlds.get(), kind)
-            if not first_kill or self.run_until_killed(t, first_kill):
-                return t
-            t.__exit__()
-        raise AssertionError(f"{kind} ends before {first_kill}")
+    def begun(self, kind, write):
+        """A trial; killed once, if asked for, when AWS has done that write and its answer is still to come."""
+        t = Trial(self.worlds.get(), kind)
+        if not write:
+            return t
+        t.world.fault("lost_after", "UpdateAlias", function=t.function, nth=write, connection="hang")
+        t.start()
+        wait_long(f"write {write}", lambda: t.gone() or t.holds() == kind.wanted[write])
+        self.assertEqual(t.kill(), -signal.SIGKILL)
+        return t
 
-    def survey(self, kind, first_kill=None):
+    def survey(self, kind, first_write=None):
         """A run that is only watched."""
-        with self.begun(kind, first_kill) as t:
+        with self.begun(kind, first_write) as t:
             out = os.path.join(t.folder, "calls")
             t.start(strace("-s", "64", out=out))
             t.wait_end("surveyed")
@@ -81,21 +77,21 @@ class Kill(unittest.TestCase):
         t.expect(code in (0, -signal.SIGKILL), f"{call}: ended with {code}")
         return code != 0
 
-    def one(self, kind, call, first_kill=None):
+    def one(self, kind, call, first_write=None):
         """Gives "came through", "nothing" (it had changed nothing yet) or "recovered"."""
-        what = f"{kind}, killed at {call}" + (f" after {first_kill}" if first_kill else "")
-        with self.begun(kind, first_kill) as t:
+        what = f"{kind}, killed at {call}" + (f" after write {first_write}" if first_write else "")
+        with self.begun(kind, first_write) as t:
             killed = self.run_until_killed(t, call)
-            if killed and not first_kill and t.state_hash() == "" and t.set_to() == kind.wanted[:1]:
+            if killed and not first_write and t.state_hash() == "" and t.set_to() == kind.wanted[:1]:
                 return "nothing"  # a start from nothing is what every other trial begins with
             t.recover(what)
             return "recovered" if killed else "came through"
 
-    def every_call(self, what, kind, at_most, first=None, first_kill=None):
-        s = self.survey(kind, first_kill)
+    def every_call(self, what, kind, at_most, first=None, first_write=None):
+        s = self.survey(kind, first_write)
         self.assertGreater(s.state, 0, "no call names the state: this test no longer sees what it kills")
         calls = [s.calls[n] for n in points(len(s.calls) - 1, at_most, s.state if first is None else first)]
-        done = side_by_side(self.one, [(kind, call, first_kill) for call in calls])
+        done = side_by_side(self.one, [(kind, call, first_write) for call in calls])
         killed = len(done) - done.count("came through")
         figure(what, killed)
         # Only the number of polls and of timers differs from run to run.
@@ -111,10 +107,7 @@ class Kill(unittest.TestCase):
 
     def recovery(self, kind, nth, at_most):
         """Killed with a write's answer waiting to be read, and killed again while it finds out what became of it."""
-        # The earliest of some runs, as the number of polls before it differs.
-        surveys = side_by_side(self.survey, [(kind,)] * 4)
-        self.assertTrue(all(len(s.answers) >= nth for s in surveys))
-        self.every_call("recovery kill points", kind, at_most, first_kill=min(s.answers[nth - 1] for s in surveys))
+        self.every_call("recovery kill points", kind, at_most, first_write=nth)
 
     def test_recovery_of_a_step(self):
         self.recovery(GOOD, 2, at_most=12)
