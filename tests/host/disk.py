@@ -1,7 +1,8 @@
 """A disk with a volatile cache, as an NBD server: what was written and not flushed may be lost when the power goes.
 
 A real disk answers a write once it is in its cache, and keeps it for good once a FLUSH was answered. `cut()` does what
-a power cut does to such a disk: of the writes since the last flush each is kept, lost or torn at sectors, by the seed.
+a power cut does to such a disk: of the writes since the last flush each is kept, lost or torn, by the seed. What
+a sector has is written whole or not at all, as a file system must be able to count on: ext4's own superblock is one.
 """
 
 import os
@@ -10,7 +11,7 @@ import socket
 import struct
 import threading
 
-SECTOR = 512
+SECTOR = 4096
 READ, WRITE, DISCONNECT, FLUSH = 0, 1, 2, 3
 FUA = 1 << 16
 HAS_FLAGS, SEND_FLUSH, SEND_FUA = 1, 4, 8

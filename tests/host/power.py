@@ -171,7 +171,7 @@ class Rollout:
         path = os.path.join(self.folder, "new.img")
         with open(path, "wb") as f:
             f.truncate(DISK_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-F", path], check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", str(disk.SECTOR), path], check=True, stdin=subprocess.DEVNULL)
         with open(path, "rb") as f:
             return f.read()
 

@@ -157,12 +157,14 @@ class Life(Case):
 
         caller = threading.Thread(target=call)
         caller.start()
-        for _ in range(12):
-            pid = main_pid()
-            os.kill(pid, signal.SIGKILL)
-            wait_for("the next one", lambda: main_pid() not in (0, pid) and active())
-        over.set()
-        caller.join()
+        try:
+            for _ in range(12):
+                pid = main_pid()
+                os.kill(pid, signal.SIGKILL)
+                wait_for("the next one", lambda: main_pid() not in (0, pid) and active())
+        finally:
+            over.set()
+            caller.join()
         self.same(int(show("NRestarts")) - before, 12, "each time it came back")
         self.same(show("ActiveState", "rolloutd.socket"), "active", "the socket was held open all the time")
         self.check(0 in codes, "callers were answered")
@@ -178,11 +180,13 @@ class Life(Case):
         callers = [threading.Thread(target=call) for _ in range(2)]
         for c in callers:
             c.start()
-        for _ in range(3):
-            systemctl("restart", "rolloutd.service")
-        over.set()
-        for c in callers:
-            c.join()
+        try:
+            for _ in range(3):
+                systemctl("restart", "rolloutd.service")
+        finally:
+            over.set()
+            for c in callers:
+                c.join()
         failed = [c for c in codes if c[0] != 0]
         self.check(codes and not failed, f"of {len(codes)} calls over three restarts none failed: {failed}")
 
