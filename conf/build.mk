@@ -143,8 +143,8 @@ $(BUILD)/planted/%/rollout-sim: tests/sim/planted.py $(call obj,$(SIMULATOR_SRC)
 	@mkdir -p $(@D)
 	$(Q)tests/sim/planted.py --write $* >$(@D)/planted.c
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -c -o $(@D)/planted.o $(@D)/planted.c
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(call obj,$(SIMULATOR_SRC)) $(@D)/planted.o $(LIBSIM) $(LIBROLLOUT) \
-		$(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(call obj,$(SIMULATOR_SRC)) $(@D)/planted.o \
+		$(LIBSIM) $(LIBROLLOUT) $(LIBS)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_OBJ) $(LIBDAEMON) $(LIBSIM) $(LIBROLLOUT)
 $(REPLAY_BIN): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(call obj,tests/fuzz/replay.c) $(FUZZ_OBJ) $(LIBDAEMON) \
 	$(LIBSIM) $(LIBROLLOUT)

@@ -241,9 +241,9 @@ static void block_unreadable(struct turn *t)
 }
 
 /*
- * What is taken for the past may be the present: when an old view showed a RevisionId between the two, which nobody here
- * had seen, the later one counts as the one before. Then every look shows it, and is believed in the end: should it be
- * the past after all, the next write is refused.
+ * What is taken for the past may be the present: when an old view showed a RevisionId between the two, which nobody
+ * here had seen, the later one counts as the one before. Then every look shows it, and is believed in the end: should
+ * it be the past after all, the next write is refused.
  */
 #define OLD_VIEWS_MAX 12 /* tries: some 20 seconds on the way home; AWS shows old views for less */
 

@@ -48,7 +48,8 @@ struct dispatch_call {
 struct dispatch;
 
 struct dispatch *dispatch_new(const struct engine_config *config, const struct ports *ports);
-/* Asked before each call that changes something leaves, waiting ones included; after a false nothing is sent any more. */
+/* Asked before each call that changes something leaves, waiting ones included; after a false nothing is sent any
+ * more. */
 void dispatch_set_guard(struct dispatch *d, bool (*may_change)(void *ctx), void *ctx);
 /* Answers everything that is still waiting with AWS_NO_CONNECTION "shut down"; calls in flight must have been
  * answered by the transport before. `done` should submit nothing then: it would be answered in the same way, at

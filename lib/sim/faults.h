@@ -25,7 +25,7 @@ enum fault_kind {
 	FAULT_HTML,	   /* a proxy's page with status 200; not applied */
 	FAULT_TRUNCATED,   /* applied; the answer breaks off */
 	FAULT_RESET,	   /* not applied; connection reset */
-	FAULT_STALE, /* GetAlias answers what the alias was before its last change, if that is not older than `within` */
+	FAULT_STALE,	   /* GetAlias answers what the alias was before its last change, if not older than `within` */
 	FAULT_METRICS_MISSING,
 	FAULT_METRICS_PARTIAL,
 	FAULT_METRICS_ERROR,

@@ -18,7 +18,8 @@
 struct world *world_new(uint64_t seed)
 {
 	struct world *w = mem_alloc(sizeof(*w));
-	*w = (struct world){.signatures = true, .invoke_delay = true, .signer = sigv4_signer_new(), .slice_ms = SLICE_MS};
+	*w = (struct world){
+	    .signatures = true, .invoke_delay = true, .signer = sigv4_signer_new(), .slice_ms = SLICE_MS};
 	world_file_defaults(w, seed);
 	return w;
 }

@@ -78,7 +78,8 @@ FAULTS = [
     # --- 4 failure goes home ---
     Fault("ignore-failure", 3, "a failing canary goes on", "lib/core/watch.c",
           ("\treturn v->verdict == VERDICT_FAIL ||\n", "\treturn false ||\n"),
-          ("\tif (v->verdict == VERDICT_PASS)\n\t\treturn true;", "\tif (v->verdict != VERDICT_UNDECIDED)\n\t\treturn true;")),
+          ("\tif (v->verdict == VERDICT_PASS)\n\t\treturn true;",
+           "\tif (v->verdict != VERDICT_UNDECIDED)\n\t\treturn true;")),
     Fault("restart-forgets-home", 15, "a restart forgets that a rollout is on its way home", "lib/core/step.c",
           ("\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;",
            "\tr->goal = GOAL_FORWARD;\n\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;")),
@@ -89,7 +90,8 @@ FAULTS = [
            "\t\tif (held_back(e, &o) || (o.effect.kind == EFFECT_WRITE_ALIAS && o.effect.write.home &&\n"
            "\t\t\t\t\t  e->stats.turns % 8 != 0)) {")),
     Fault("answer-before-record", 7, "a command is answered before it is on the disk", "lib/engine/commands.c",
-          ("\te->recheck_pending = true;\n\tengine_turn(e);\n\tif (answer", "\te->recheck_pending = true;\n\tif (answer")),
+          ("\te->recheck_pending = true;\n\tengine_turn(e);\n\tif (answer",
+           "\te->recheck_pending = true;\n\tif (answer")),
     # --- 5 never over another writer ---
     Fault("drop-revision", 2, "writes carry no RevisionId", "lib/engine/calls.c",
           ("\t\t\t\t  s->effect.write.revision,", '\t\t\t\t  "",')),
@@ -145,9 +147,9 @@ FAULTS = [
            "\tif (r->goal == GOAL_HOME || (alias_target_equal(&wanted, &r->live) && !r->unsure)) {")),
     # --- 9 no secret ---
     Fault("tell-secret", 1, "a secret key is logged", "lib/engine/dispatch.c",
-          ("\tstruct arena *arena cleanup(arena_free_p) = arena_new();\n\tstruct http_request request;\n\tint r = build",
+          ("\tstruct http_request request;\n\tint r = build",
            "\td->ports.log(d->ports.ctx, 7, keys.secret_access_key);\n"
-           "\tstruct arena *arena cleanup(arena_free_p) = arena_new();\n\tstruct http_request request;\n\tint r = build")),
+           "\tstruct http_request request;\n\tint r = build")),
     # --- 10 bounded ---
     Fault("retry-at-once", 297, "what failed is tried again without a pause", "lib/core/step.c",
           ("\tt->r->retry_boot_ms = t->now.boot_ms + wait;", "\tt->r->retry_boot_ms = t->now.boot_ms + 0 * wait;")),

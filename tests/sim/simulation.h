@@ -2,8 +2,8 @@
  * One seed: the production core, engine and SQLite store on a simulated host, against the simulated AWS, in one thread
  * and in virtual time. See docs/TESTING.md for what it shows.
  *
- * Who owns what: the simulation owns all. A host is one process of the daemon; there are two places for one, as a second
- * daemon may be started beside the first. Each start of a daemon opens the store on the crash disk anew.
+ * Who owns what: the simulation owns all. A host is one process of the daemon; there are two places for one, as a
+ * second daemon may be started beside the first. Each start of a daemon opens the store on the crash disk anew.
  *
  * Time: `now_ms` is the true one, from 0. A host's CLOCK_BOOTTIME is that minus when it was booted; its wall clock is
  * AWS's plus whatever it has jumped by.
