@@ -1,6 +1,6 @@
 """Marker secrets: the keys that the tests give to the daemon, and the search for them in everything that it wrote,
-sent to its users or kept. They hold '/' and '+', as real ones do, so that a form which quotes or encodes them is another
-one.
+sent to its users or kept. They hold '/' and '+', as real ones do, so that a form which quotes or encodes them is
+another one.
 
 What is searched: every answer of the control socket and of rolloutctl as it comes, and when a daemon was stopped, its
 whole folder: log, database with its journal, whatever else. The runner adds what the tests themselves printed, and
