@@ -486,7 +486,7 @@ int64_t host_next_ms(const struct host *h)
 
 	if (!h->engine)
 		return h->start_at_ms;
-	if (host_is_dead(h))
+	if (host_is_dead(h) || h->engine->fenced)
 		return h->s->now_ms;
 	if (h->wake_ms != INT64_MAX)
 		at = h->s->now_ms + h->wake_ms - boot_ms_of(h->s);
