@@ -282,7 +282,9 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 		c->lane->bucket.tokens = 0;
 	}
 	int64_t wait_ms = -1;
-	if (correct_clock(d, c, e))
+	if (c->called_back)
+		wait_ms = -1;
+	else if (correct_clock(d, c, e))
 		wait_ms = 0;
 	else if (!d->closing)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
@@ -538,6 +540,8 @@ uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call)
 bool dispatch_cancel(struct dispatch *d, uint64_t ticket)
 {
 	struct call *c = find_call(d, ticket);
+	if (c && c->place == PLACE_WIRE)
+		c->called_back = true;
 	if (!c || (c->place != PLACE_QUEUE && c->place != PLACE_BACKOFF))
 		return false;
 	if (c->place == PLACE_QUEUE)

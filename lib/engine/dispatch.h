@@ -60,7 +60,8 @@ void dispatch_free(struct dispatch *d);
  * AWS_THROTTLED naming the limit. */
 uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call);
 /* A call that waits in the queue (first try or between tries) is taken out and answered by the next dispatch_run
- * with AWS_NO_CONNECTION, code "Cancelled". One in flight goes on. Returns whether it was taken out. */
+ * with AWS_NO_CONNECTION, code "Cancelled". One in flight goes on, and is not tried again. Returns whether it was
+ * taken out. */
 bool dispatch_cancel(struct dispatch *d, uint64_t ticket);
 /* Sends what the buckets allow now, at most LIMIT_CALLS_IN_FLIGHT at a time; PRIORITY_HOME has four places of its
  * own. What `done` adds meanwhile may wait for the next round, which dispatch_next_ms then wants at once. */

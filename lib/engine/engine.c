@@ -569,6 +569,8 @@ static bool owes_rollback(const struct engine *e)
 
 static void fence(struct engine *e)
 {
+	if (e->fenced)
+		return;
 	e->fenced = true;
 	engine_log(e, LOG_ERROR, "another daemon has taken over this state: nothing is sent any more: %s",
 		   store_error_text(e->store));

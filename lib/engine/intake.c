@@ -405,6 +405,7 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 	const char *why;
 	struct item *i;
 
+	ret_text[0] = '\0';
 	if (service_find(e, name))
 		return service_retry(service_find(e, name), by, reason, ret_text);
 	if (is_live(e, name)) {

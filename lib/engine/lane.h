@@ -39,6 +39,7 @@ struct call {
 	int64_t due_ms;	  /* backing off until then */
 	size_t heap_slot; /* there */
 	struct retry_state retry;
+	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */
 	int64_t clock_offset_ms; /* added to our time for the last signature */
 	struct aws_error *error; /* ended without an answer: why; owned */

@@ -199,17 +199,21 @@ static int configure(struct sqlite_store *s)
 		    s->folder);
 	if (r)
 		return r;
-	/*
-	 * The log is cut back after a burst; a look into a row that a damaged page made up ends in an error.
-	 *
-	 * And the log begins anew: after a sync that failed, the kernel may show pages that are not on the disk and
-	 * that no later sync writes. If that was the log's header, and the process before this one left it so, a power
-	 * cut would take everything that is written behind it. A header that is written again is synced again. Where a
-	 * reader is in the way, the log stays as it is: two faults and a reader are more than is provided for.
-	 */
+	/* The log is cut back after a burst; a look into a row that a damaged page made up ends in an error. */
 	return execute(s, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 0; "
 			  "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; "
-			  "PRAGMA cell_size_check = ON; PRAGMA wal_checkpoint(TRUNCATE)");
+			  "PRAGMA cell_size_check = ON");
+}
+
+/*
+ * The log begins anew. After a sync that failed, the kernel may show pages that are not on the disk and that no later
+ * sync writes. If that was the log's header, and the process before this one left it so, a power cut would take
+ * everything that is written behind it. A header that is written again is synced again. Where a reader is in the way,
+ * the log stays as it is: two faults and a reader are more than is provided for.
+ */
+static int begin_log(struct sqlite_store *s)
+{
+	return execute(s, "PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 /*
@@ -283,6 +287,8 @@ static int open_owned(struct sqlite_store *s)
 		r = configure(s);
 	if (!r && version > 0)
 		r = inspect(s, boot_id);
+	if (!r)
+		r = begin_log(s);
 	if (!r)
 		r = take_over(s, version, boot_id);
 	if (!r && !s->platform->prepares_late) {

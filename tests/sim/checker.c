@@ -112,6 +112,8 @@ static void must_go_home(struct checker *c, struct checked_rollout *r, bool dura
 {
 	if (r->must_go_home && (r->home_durable || !durable))
 		return;
+	if (!r->must_go_home)
+		r->must_ms = c->s->now_ms;
 	r->must_go_home = true;
 	r->home_durable = durable;
 	(void)text_copy(r->home_reason, sizeof(r->home_reason), reason);
@@ -146,7 +148,8 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 		return;
 	r->words_before =
 	    (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 | (unsigned)r->ended << 3;
-	r->word = r->word || command == COMMAND_ROLLBACK || command == COMMAND_RESUME;
+	r->word = r->word || (command == COMMAND_ROLLBACK && !r->ended) || command == COMMAND_RESUME;
+	r->paused = r->paused && command == COMMAND_PAUSE;
 	r->by_hand = r->by_hand || command == COMMAND_PROMOTE || command == COMMAND_PROMOTE_FULL;
 	r->full = r->full || command == COMMAND_PROMOTE_FULL;
 	if (command == COMMAND_ROLLBACK)
@@ -167,6 +170,8 @@ void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum 
 		r->by_hand = r->words_before & 2;
 		r->full = r->words_before & 4;
 		r->ended = r->words_before & 8;
+	} else if (command == COMMAND_PAUSE) {
+		r->paused = true;
 	} else if (command == COMMAND_ROLLBACK && !r->ended) {
 		must_go_home(c, r, true, "an operator rolled it back");
 	}
@@ -207,7 +212,7 @@ static int64_t read_through(const struct checker *c, const struct checked_rollou
 }
 
 /* Does what the daemon has been told say that the canary fails, by the plan's own words? */
-static void told_to_fail(struct checker *c, struct checked_rollout *r, const struct item *i, int64_t now_unix_ms)
+static void told_to_fail(struct checker *c, struct checked_rollout *r, int64_t now_unix_ms)
 {
 	const struct script_plan *p = r->plan;
 	int64_t through = read_through(c, r), settled = now_unix_ms - p->settle_ms;
@@ -215,7 +220,7 @@ static void told_to_fail(struct checker *c, struct checked_rollout *r, const str
 	    .alias = p->alias,
 	    .version = p->version,
 	    .period_ms = p->period_ms,
-	    .from_unix_ms = floor_to(i->state.first_traffic_unix_ms, p->period_ms),
+	    .from_unix_ms = floor_to(r->first_unix_ms, p->period_ms),
 	    .until_unix_ms = floor_to(settled < through ? settled : through, p->period_ms),
 	};
 	struct evidence_counts all = evidence_count(c->evidence, &w, true);
@@ -242,10 +247,10 @@ void checker_delivered(struct checker *c, struct host *h, const struct delivery 
 
 		/* With all traffic on it, what counts is the alias's own series, which others have had before. */
 		if (!r || !watched || r->plan->failure_pauses || i->state.stable == i->state.canary ||
-		    i->state.promoted_unix_ms != 0)
+		    i->state.promoted_unix_ms != 0 || r->first_unix_ms == 0)
 			continue;
 		c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
-		told_to_fail(c, r, i, host_now(h).unix_ms);
+		told_to_fail(c, r, host_now(h).unix_ms);
 	}
 }
 
@@ -277,7 +282,25 @@ static void committed(struct checker *c)
 		c->rollouts[i].home_durable = c->rollouts[i].home_durable || c->rollouts[i].must_go_home;
 }
 
+#define HOME_WITHIN_MS	    (100 * MS_PER_SECOND) /* a call may take ten seconds to say nothing, and back off */
 #define INTENTS_WAITING_MAX 1000
+
+/* 4: once nothing is in its way, the way home is asked for soon. */
+static void check_home_soon(struct checker *c, const struct host *h)
+{
+	for (const struct item *i = h->engine->first; i; i = i->next) {
+		struct checked_rollout *r = i->unreadable ? NULL : checker_rollout(c, i);
+		int64_t from_ms = c->s->script->faults_end_ms;
+
+		if (!r || !r->must_go_home)
+			continue;
+		from_ms = r->must_ms > from_ms ? r->must_ms : from_ms;
+		if (!r->ended && !r->went_home && i->state.phase != PHASE_BLOCKED &&
+		    c->s->now_ms > from_ms + HOME_WITHIN_MS)
+			checker_fail(c, VIOLATION_HOME, "%s#%llu does not ask for the way home, though %s",
+				     script_names[r->name], (unsigned long long)r->attempt, r->home_reason);
+	}
+}
 
 void checker_turned(struct checker *c, struct host *h)
 {
@@ -286,6 +309,8 @@ void checker_turned(struct checker *c, struct host *h)
 	if (e->fenced || h->dying)
 		return;
 	check_owners(c, h);
+	if (c->s->quiet)
+		check_home_soon(c, h);
 	c->s->tally.n[TALLY_CHECK_BOUNDED]++;
 	if (e->n_intents > INTENTS_WAITING_MAX)
 		checker_fail(c, VIOLATION_BOUNDED, "%zu intents wait for the disk", e->n_intents);
@@ -364,6 +389,24 @@ static void tally_end(struct checker *c, enum rollout_phase end)
 	c->s->tally.n[item]++;
 }
 
+/* A success by itself comes after the last bake, which was judged. */
+static void check_last_bake(struct checker *c, const struct checked_rollout *r)
+{
+	const struct script_plan *p = r->plan;
+	int64_t baked_ms = c->s->now_ms - r->landed_ms;
+
+	if (r->by_hand || r->last_step != (int)p->n_steps || p->final_bake_ms == 0)
+		return;
+	c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
+	if (baked_ms < p->final_bake_ms)
+		checker_fail(c, VIOLATION_EVIDENCE, "%s succeeded %lld ms after its promotion, not %lld",
+			     script_names[r->name], (long long)baked_ms, (long long)p->final_bake_ms);
+	else if (!c->s->script->clock_jumps && evidence_complete_through(c->evidence, p->alias, 0, p->period_ms, 0,
+									 false) < r->landed_unix_ms + p->final_bake_ms)
+		checker_fail(c, VIOLATION_EVIDENCE, "%s succeeded, and nobody has told it how its last bake went",
+			     script_names[r->name]);
+}
+
 /* What the alias must hold once a rollout has ended so. */
 static void check_end(struct checker *c, const struct checked_rollout *r, enum rollout_phase end, const char *text)
 {
@@ -382,6 +425,8 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 	else if (end != PHASE_SUCCEEDED && a->holds.version != r->stable)
 		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias does not hold version %llu",
 			     script_names[r->name], text, (unsigned long long)r->stable);
+	if (end == PHASE_SUCCEEDED)
+		check_last_bake(c, r);
 	if (end == PHASE_SUCCEEDED && r->must_go_home && r->home_durable)
 		checker_fail(c, VIOLATION_HOME, "%s succeeded, though %s", script_names[r->name], r->home_reason);
 }
@@ -395,6 +440,8 @@ static void take_phase(struct checker *c, struct checked_rollout *r, enum rollou
 
 	if (phase == r->phase)
 		return;
+	if (r->phase == PHASE_BLOCKED)
+		r->must_ms = c->s->now_ms; /* it is let go only now */
 	r->phase = phase;
 	if (ended && !r->ended) {
 		check_end(c, r, phase, text);

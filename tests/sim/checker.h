@@ -76,6 +76,9 @@ struct checked_rollout {
 	bool word;	       /* an operator's resume, rollback or retry since the last write of a human */
 	bool by_hand;	       /* an operator's promote since the last weight landed */
 	bool full;	       /* … --full, at any time */
+	bool paused;	       /* by an operator */
+	bool landed;	       /* any of its writes */
+	int64_t must_ms;       /* since when it must go home */
 	bool ended;
 	enum rollout_phase phase; /* as it was last published */
 	int last_step;		  /* of the plan, that landed: -1 none, n_steps: the promotion */

@@ -104,6 +104,9 @@ static void check_advance(struct checker *c, const struct checked_rollout *r, co
 	struct evidence_counts told = evidence_count(c->evidence, &w, false);
 
 	c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
+	if (p->approve[step - 1])
+		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu goes on from step %d, which nobody has approved",
+			     script_names[r->name], (unsigned long long)r->attempt, step);
 	if (a->sent_ms - r->landed_ms < bake_ms)
 		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu: step %d baked %lld ms instead of %lld",
 			     script_names[r->name], (unsigned long long)r->attempt, step,
@@ -137,6 +140,12 @@ static void check_forward(struct checker *c, const struct checked_rollout *r, co
 	if (r->went_home)
 		checker_fail(c, VIOLATION_HOME, "%s#%llu asks for step %d after it had asked for the way home",
 			     script_names[r->name], (unsigned long long)r->attempt, step + 1);
+	if (r->paused)
+		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu asks for step %d while an operator has paused it",
+			     script_names[r->name], (unsigned long long)r->attempt, step + 1);
+	if (r->plan->manual && r->sends == 0 && !r->by_hand && !r->full)
+		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu begins, though nobody has started it", script_names[r->name],
+			     (unsigned long long)r->attempt);
 	if (r->full || step == r->last_step || step == 0)
 		return;
 	if (step != r->last_step + 1)
@@ -169,7 +178,17 @@ static void check_foreign(struct checker *c, const struct checked_rollout *r, co
 		checker_fail(c, VIOLATION_FOREIGN, "a write without a RevisionId");
 		return;
 	}
-	if (!at->there || at->writer != WRITER_HUMAN || strcmp(at->revision, a->revision) != 0)
+	if (!at->there || strcmp(at->revision, a->revision) != 0)
+		return;
+	if (r->sends == 0 && at->holds.weight_bp > 0 && !r->word)
+		checker_fail(c, VIOLATION_FOREIGN, "%s#%llu begins over weights that it has not asked for",
+			     script_names[r->name], (unsigned long long)r->attempt);
+	if (at->writer == WRITER_DAEMON && &c->rollouts[at->by] != r && r->sends > 0 &&
+	    r->first_send_ms < at->changed_ms && !was_asked_by(c, r, &at->holds))
+		checker_fail(c, VIOLATION_FOREIGN, "%s#%llu writes over what %s#%llu has left", script_names[r->name],
+			     (unsigned long long)r->attempt, script_names[c->rollouts[at->by].name],
+			     (unsigned long long)c->rollouts[at->by].attempt);
+	if (at->writer != WRITER_HUMAN)
 		return;
 	if (r->sends == 0 || r->first_send_ms > at->changed_ms || r->word || alias_target_equal(&at->holds, &a->target))
 		return;
@@ -314,6 +333,14 @@ static void rollout_landed(struct checker *c, struct checked_rollout *r, const s
 	int step = step_of(r, &a->target);
 
 	c->s->tally.n[TALLY_LANDED]++;
+	/* What it takes for the stable version is what the alias held. */
+	if (!r->landed && !r->word && c->aliases[a->alias].holds.version != r->stable)
+		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu takes version %llu for the stable one; the alias held %llu",
+			     script_names[r->name], (unsigned long long)r->attempt, (unsigned long long)r->stable,
+			     (unsigned long long)c->aliases[a->alias].holds.version);
+	r->landed = true;
+	if (r->first_unix_ms == 0 && step != STEP_HOME)
+		r->first_unix_ms = host_now(&c->s->hosts[c->s->owner]).unix_ms;
 	if (a->given_up)
 		c->s->tally.n[TALLY_LANDED_LATE]++;
 	if (r->ended)

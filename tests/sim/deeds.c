@@ -10,9 +10,10 @@
 #include "plan/diag.h"
 #include "tests/sim/simulation.h"
 
-#define FUNCTION_PATH "/2015-03-31/functions/" SCRIPT_FUNCTION
-#define DRAIN_MS      (15 * MS_PER_SECOND)
-#define NEVER_DOWN_MS (30 * MS_PER_SECOND) /* how long a seed's daemon may be away once it is quiet */
+#define FUNCTION_PATH	 "/2015-03-31/functions/" SCRIPT_FUNCTION
+#define COMMAND_AFTER_MS 20 /* after a write has left */
+#define DRAIN_MS	 (15 * MS_PER_SECOND)
+#define NEVER_DOWN_MS	 (30 * MS_PER_SECOND) /* how long a seed's daemon may be away once it is quiet */
 
 struct host *simulation_owner(struct simulation *s)
 {
@@ -457,12 +458,12 @@ void deeds_at(struct simulation *s, struct host *h, enum deed_trigger trigger, u
 			continue;
 		d->done = true;
 		if (trigger == TRIGGER_START) {
-			disk_kill_at(h->process, 1 + d->a * 7 + d->b);
-		} else if (d->kind == DEED_USURP) {
-			/* Not in the midst of the other one's turn, but before its next one. */
+			disk_kill_at(h->process, d->a);
+		} else if (d->kind == DEED_USURP || d->kind == DEED_COMMAND) {
+			/* Not in the midst of the daemon's turn, but soon. */
 			d->done = false;
 			d->trigger = TRIGGER_TIME;
-			d->at = s->now_ms;
+			d->at = s->now_ms + (d->kind == DEED_COMMAND ? COMMAND_AFTER_MS : 0);
 		} else if (h == simulation_owner(s) && !h->draining && !h->dying) {
 			do_to_host(s, h, d);
 		}

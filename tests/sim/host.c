@@ -76,11 +76,19 @@ static void note_request(struct simulation *s, const struct http_request *r, con
 	trace_bytes(&s->trace, reply->response.body ? reply->response.body : "", reply->response.body_len);
 }
 
-static int64_t due_ms(const struct simulation *s, const struct world_reply *reply, int64_t timeout_ms)
+/* Most answers come at once; some take so long that a lot may happen in between. */
+static int64_t draw_latency_ms(struct simulation *s)
+{
+	uint64_t kind = prng_below(&s->chance, 8);
+
+	return 1 + (int64_t)prng_below(&s->chance, kind == 0 ? 4000 : kind == 1 ? 150 : 1);
+}
+
+static int64_t due_ms(struct simulation *s, const struct world_reply *reply, int64_t timeout_ms)
 {
 	if (reply->fate == WORLD_SILENCE || reply->delay_ms > timeout_ms)
 		return s->now_ms + timeout_ms;
-	return s->now_ms + 1 + reply->delay_ms;
+	return s->now_ms + draw_latency_ms(s) + reply->delay_ms;
 }
 
 static void ask_aws(struct host *h, const struct http_request *request, int64_t timeout_ms, struct flight *f)

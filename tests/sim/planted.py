@@ -136,7 +136,7 @@ FAULTS = [
     Fault("no-sync", 2, "commits are not synced", "lib/store/sqlite.c",
           ('"PRAGMA synchronous = FULL; ', '"PRAGMA synchronous = OFF; ')),
     Fault("keep-log", 171, "was a bug: the log goes on behind a header that may be in the cache alone",
-          "lib/store/sqlite.c", ("; PRAGMA wal_checkpoint(TRUNCATE)", "")),
+          "lib/store/sqlite.c", ('"PRAGMA wal_checkpoint(TRUNCATE)"', '""')),
     # --- 8 the end is clean ---
     Fault("home-seems-enough", 1350, "home is not written when it seems to be home, though a write is still under way",
           "lib/core/traffic.c",

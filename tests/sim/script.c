@@ -193,6 +193,7 @@ static void fill_deed(struct prng *p, struct script *s, struct deed *d)
 		d->b = (unsigned)below(p, COMMAND_ROLLBACK + 1);
 		if (chance(p, 30))
 			d->b = COMMAND_ROLLBACK;
+		around_a_write(p, d);
 		break;
 	case DEED_RETRY:
 		d->a = (unsigned)below(p, SCRIPT_NAMES);
@@ -211,6 +212,7 @@ static void fill_deed(struct prng *p, struct script *s, struct deed *d)
 		if (d->kind == DEED_KILL && chance(p, 20)) {
 			d->trigger = TRIGGER_START;
 			d->at = 2 + (int64_t)below(p, 3);
+			d->a = 1 + (unsigned)below(p, 60); /* operation of the disk */
 		}
 		break;
 	case DEED_STOP:

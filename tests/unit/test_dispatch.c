@@ -420,6 +420,26 @@ static void keys_and_endpoints_that_fail_end_the_call_unsent(void **state)
 	dispatch_rig_free(w);
 }
 
+/* One that is on the wire comes back once, and is not sent again: what was called back must not leave a second time. */
+static void a_call_on_the_wire_that_is_called_back_is_not_tried_again(void **state)
+{
+	(void)state;
+	static const int statuses[] = {429, 503, 200};
+	for (int i = 0; i < 3; i++) {
+		struct dispatch_rig *w = dispatch_rig_new(10);
+		struct probe p = {0};
+		dispatch_rig_submit(w, &p, 'a', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+		dispatch_run(w->d);
+		assert_false(dispatch_cancel(w->d, p.ticket));
+		dispatch_rig_answer_status(w, 0, statuses[i], NULL, NULL);
+		assert_int_equal(p.done, 1);
+		assert_int_equal(p.status, statuses[i] == 200 ? 200 : 0);
+		dispatch_rig_run_until(w, w->now.boot_ms + 60000);
+		assert_int_equal(w->n_sent, 1);
+		dispatch_rig_free(w);
+	}
+}
+
 static void waiting_calls_can_be_cancelled(void **state)
 {
 	(void)state;
@@ -428,7 +448,6 @@ static void waiting_calls_can_be_cancelled(void **state)
 	for (int i = 0; i < 4; i++)
 		dispatch_rig_submit(w, &p[i], (char)('a' + i), OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
-	assert_false(dispatch_cancel(w->d, p[0].ticket)); /* on the wire */
 	assert_true(dispatch_cancel(w->d, p[1].ticket));
 	assert_false(dispatch_cancel(w->d, p[1].ticket)); /* only once */
 	assert_int_equal(p[1].done, 0);
@@ -761,6 +780,7 @@ int main(void)
 	    cmocka_unit_test(a_rollback_is_tried_without_end_and_says_so),
 	    cmocka_unit_test(the_budget_ends_retries),
 	    cmocka_unit_test(keys_and_endpoints_that_fail_end_the_call_unsent),
+	    cmocka_unit_test(a_call_on_the_wire_that_is_called_back_is_not_tried_again),
 	    cmocka_unit_test(waiting_calls_can_be_cancelled),
 	    cmocka_unit_test(a_retry_goes_before_what_came_later),
 	    cmocka_unit_test(a_run_within_done_does_nothing),
