@@ -555,6 +555,7 @@ void deeds_calm(struct simulation *s)
 	s->region_out_until_ms = s->keys_out_until_ms = s->disk_full_until_ms = 0;
 	simulation_put_fates(s);
 	disk_heal(s->disk);
+	disk_crash_at(s->disk, 0);
 	disk_set_capacity(s->disk, UINT64_MAX);
 	for (unsigned i = 0; i < SCRIPT_ALIASES; i++) {
 		if (s->alias_back_ms[i] != INT64_MAX)
@@ -564,6 +565,8 @@ void deeds_calm(struct simulation *s)
 		struct host *h = &s->hosts[i];
 
 		h->stopped_until_ms = 0;
+		if (h->engine)
+			disk_kill_at(h->process, 0);
 		if (!h->engine && h->start_at_ms != INT64_MAX)
 			h->start_at_ms = earlier(h->start_at_ms, s->now_ms + NEVER_DOWN_MS);
 	}
