@@ -60,6 +60,9 @@ CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 LDFLAGS_MODE := -fsanitize=address,undefined
 else ifneq ($(filter debug debug-%,$(MODE)),)
 CFLAGS_MODE := -O0
+else ifneq ($(filter sim sim-%,$(MODE)),)
+# Many seeds, and nobody to be defended against.
+CFLAGS_MODE := -O2 -fno-plt
 else ifneq ($(filter fuzz,$(MODE)),)
 CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_MODE := -fsanitize=fuzzer,address,undefined

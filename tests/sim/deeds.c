@@ -572,6 +572,17 @@ void deeds_calm(struct simulation *s)
 	}
 }
 
+bool deeds_all_ended(const struct simulation *s)
+{
+	const struct host *h = &s->hosts[s->owner];
+
+	for (size_t i = 0; i < SCRIPT_ALIASES; i++) {
+		if (s->alias_back_ms[i] != INT64_MAX)
+			return false;
+	}
+	return h->engine && host_runs(h) && !h->draining && h->n_flights == 0 && !h->engine->first;
+}
+
 void deeds_resolve(struct simulation *s)
 {
 	struct host *h = listening(s);

@@ -47,7 +47,7 @@ static void draw_versions(struct prng *p, struct script *s)
 static void draw_world(struct prng *p, struct script *s)
 {
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
-		s->rps[i] = (unsigned)PICK(p, 0, 2, 10, 10, 30);
+		s->rps[i] = (unsigned)PICK(p, 0, 2, 10, 10, 20);
 	s->metrics_delay_ms = PICK(p, SECONDS(10), SECONDS(30), SECONDS(60));
 	s->metrics_jitter_ms = chance(p, 30) ? PICK(p, SECONDS(20), MINUTES(2)) : 0;
 	s->late_percent = chance(p, 30) ? (unsigned)PICK(p, 5, 30) : 0;
@@ -248,9 +248,9 @@ static void draw_deeds(struct prng *p, struct script *s)
 		unsigned percent; /* of the seeds that have it */
 		unsigned most;
 	} kinds[] = {
-	    {DEED_PLAN, 100, 6},      {DEED_COMMAND, 50, 5},	{DEED_RETRY, 15, 2},	   {DEED_HUMAN_WRITE, 15, 2},
+	    {DEED_PLAN, 100, 4},      {DEED_COMMAND, 50, 5},	{DEED_RETRY, 15, 2},	   {DEED_HUMAN_WRITE, 15, 2},
 	    {DEED_HUMAN_HOME, 8, 1},  {DEED_HUMAN_SAME, 10, 2}, {DEED_HUMAN_DELETE, 4, 1}, {DEED_HUMAN_PUBLISH, 5, 1},
-	    {DEED_KILL, 35, 5},	      {DEED_POWER_CUT, 30, 4},	{DEED_REBOOT, 12, 2},	   {DEED_RESTART, 12, 2},
+	    {DEED_KILL, 35, 4},	      {DEED_POWER_CUT, 30, 3},	{DEED_REBOOT, 12, 2},	   {DEED_RESTART, 12, 2},
 	    {DEED_STOP, 12, 2},	      {DEED_CLOCK, 10, 2},	{DEED_SECOND, 8, 1},	   {DEED_USURP, 8, 1},
 	    {DEED_DISK_ERROR, 20, 3}, {DEED_DISK_FULL, 10, 1},	{DEED_REGION_OUT, 12, 2},  {DEED_KEYS_OUT, 8, 1},
 	};
@@ -265,6 +265,32 @@ static void draw_deeds(struct prng *p, struct script *s)
 	add_deed(s, DEED_PLAN, SECONDS(1))->a = (unsigned)below(p, s->n_plans);
 }
 
+/* Nothing goes wrong, there is traffic, and the version is good: the rollout must succeed, and in time. */
+static void draw_calm(struct prng *p, struct script *s)
+{
+	struct script_plan *plan = &s->plans[0];
+
+	draw_plan(p, s);
+	plan->version = 2;
+	plan->manual = plan->pre_hook = plan->post_hook = false;
+	plan->metric_min_invocations = 1;
+	plan->no_data = SCRIPT_HOLD;
+	s->calm = true;
+	s->rps[0] = s->rps[1] = 20;
+	s->metrics_delay_ms = SECONDS(10);
+	s->metrics_jitter_ms = 0;
+	s->late_percent = 0;
+	s->faults_end_ms = MINUTES(2) + plan->final_bake_ms + plan->every_ms + plan->settle_ms + 2 * plan->period_ms;
+	for (unsigned i = 0; i < plan->n_steps; i++) {
+		plan->weight_percent[i] += 20; /* or a short step would see no request at all */
+		plan->approve[i] = false;
+		plan->min_invocations[i] = 0;
+		s->faults_end_ms += plan->bake_ms[i] + plan->every_ms + plan->settle_ms + 2 * plan->period_ms;
+	}
+	s->end_ms = s->faults_end_ms + MINUTES(12);
+	(void)add_deed(s, DEED_PLAN, SECONDS(1));
+}
+
 void script_draw(uint64_t seed, struct script *ret)
 {
 	struct prng p;
@@ -272,11 +298,15 @@ void script_draw(uint64_t seed, struct script *ret)
 
 	prng_init(&p, seed);
 	*ret = (struct script){.seed = seed};
-	ret->slowness = chance(&p, 8) ? 10 : 1;
+	ret->slowness = chance(&p, 10) ? 10 : 1;
 	ret->faults_end_ms =
 	    ret->slowness > 1 ? MINUTES(370) : PICK(&p, MINUTES(5), MINUTES(10), MINUTES(20), MINUTES(30));
 	ret->end_ms = ret->faults_end_ms + MINUTES(12);
 	draw_world(&p, ret);
+	if (chance(&p, 4)) {
+		draw_calm(&p, ret);
+		return;
+	}
 	n = 1 + below(&p, 5);
 	while (n-- > 0)
 		draw_plan(&p, ret);

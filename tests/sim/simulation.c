@@ -178,8 +178,10 @@ void simulation_run(struct simulator *simulator, const struct script *script, FI
 	struct simulation *s = begin(simulator, script, to);
 
 	run_until(s, script->faults_end_ms);
+	if (script->calm && s->checker.violation.kind == VIOLATION_NONE && s->tally.n[TALLY_ENDED_SUCCEEDED] == 0)
+		checker_fail(&s->checker, VIOLATION_LIVENESS, "nothing went wrong, and the rollout has not succeeded");
 	deeds_calm(s);
-	while (s->checker.violation.kind == VIOLATION_NONE && s->now_ms < script->end_ms) {
+	while (s->checker.violation.kind == VIOLATION_NONE && s->now_ms < script->end_ms && !deeds_all_ended(s)) {
 		run_until(s, s->now_ms + RESOLVE_MS);
 		deeds_resolve(s);
 	}

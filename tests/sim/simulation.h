@@ -114,6 +114,8 @@ int64_t deeds_next_ms(const struct simulation *s);
 void deeds_at(struct simulation *s, struct host *h, enum deed_trigger trigger, uint64_t number);
 /* An operator who resolves what is left over, so that everything can end. */
 void deeds_resolve(struct simulation *s);
+/* A daemon runs, and nothing is left to do for it. */
+bool deeds_all_ended(const struct simulation *s);
 /* Everything works again. */
 void deeds_calm(struct simulation *s);
 /* One request of somebody else to the simulated AWS; whether it answered with 2xx. */
