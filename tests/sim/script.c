@@ -282,7 +282,7 @@ static void draw_calm(struct prng *p, struct script *s)
 	s->late_percent = 0;
 	s->faults_end_ms = MINUTES(2) + plan->final_bake_ms + plan->every_ms + plan->settle_ms + 2 * plan->period_ms;
 	for (unsigned i = 0; i < plan->n_steps; i++) {
-		plan->weight_percent[i] += 20; /* or a short step would see no request at all */
+		plan->weight_percent[i] = 20 + 18 * i; /* with less a short step may see no request at all */
 		plan->approve[i] = false;
 		plan->min_invocations[i] = 0;
 		s->faults_end_ms += plan->bake_ms[i] + plan->every_ms + plan->settle_ms + 2 * plan->period_ms;
