@@ -324,6 +324,8 @@ void checker_crashed(struct checker *c)
 	for (size_t i = 0; i < c->n_rollouts; i++) {
 		c->rollouts[i].must_go_home = c->rollouts[i].must_go_home && c->rollouts[i].home_durable;
 		c->rollouts[i].home_asked = false;
+		/* A way home that left while the disk failed is forgotten; if it was lost, too, the record counts. */
+		c->rollouts[i].went_home = c->rollouts[i].went_home && c->rollouts[i].home_recorded;
 	}
 }
 

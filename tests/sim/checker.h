@@ -67,10 +67,11 @@ struct checked_rollout {
 	uint64_t stable;
 	unsigned sends;
 	int64_t first_send_ms;
-	bool went_home;	   /* a write of the way home was sent */
-	bool must_go_home; /* since a command, a newer plan or a failure that it has been told of */
-	bool home_asked;   /* the way home is on record, and has not left yet */
-	bool home_durable; /* … and that this is so survives a crash */
+	bool went_home;	    /* a write of the way home was sent */
+	bool home_recorded; /* … and was on record */
+	bool must_go_home;  /* since a command, a newer plan or a failure that it has been told of */
+	bool home_asked;    /* the way home is on record, and has not left yet */
+	bool home_durable;  /* … and that this is so survives a crash */
 	char home_reason[LIMIT_REASON];
 	unsigned words_before; /* word, by_hand, full and ended before the command that is under way, a bit each */
 	bool word;	       /* an operator's resume, rollback or retry since the last write of a human */

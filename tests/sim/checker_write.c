@@ -210,10 +210,13 @@ static void check_write(struct checker *c, struct host *h, struct checked_rollou
 	if (step == STEP_UNKNOWN)
 		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu asks for %s, which its plan does not", script_names[r->name],
 			     (unsigned long long)r->attempt, text);
-	else if (a->home)
-		r->went_home = true, r->home_asked = false;
-	else
+	else if (!a->home)
 		check_forward(c, r, a, step);
+	if (a->home) {
+		r->went_home = true;
+		r->home_recorded = r->home_recorded || !a->unrecorded;
+		r->home_asked = false;
+	}
 	if (r->ended)
 		checker_fail(c, VIOLATION_END, "%s#%llu has ended and asks for %s", script_names[r->name],
 			     (unsigned long long)r->attempt, text);
