@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/cryptomem.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "daemon/check.h"
@@ -39,42 +39,11 @@ static const char usage[] =
     "\n"
     "rolloutctl talks to a running rolloutd. See rolloutd(8) and rolloutd.yaml(5).\n";
 
-/*
- * Out of memory ends the process at once, whoever asked for it. Libraries would hand the failure up, and some do not
- * survive that: OpenSSL 3.0 dereferences NULL when its first digest cannot be set up. SQLite is left as it is: it
- * undoes the transaction, which is tried again.
- */
+/* Jansson's; OpenSSL's and libcurl's are the same. SQLite is left as it is: it undoes the transaction, which is tried
+ * again. */
 static void *allocate(size_t size)
 {
 	return mem_realloc(NULL, size);
-}
-
-static void *allocate_for_crypto(size_t size, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return mem_realloc(NULL, size);
-}
-
-static void *reallocate_for_crypto(void *old, size_t size, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return mem_realloc(old, size);
-}
-
-static void free_for_crypto(void *p, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	free(p);
-}
-
-/* Before anything of OpenSSL's is used. Where it is too late for that, it keeps its own way. */
-static void take_over_allocations(void)
-{
-	json_set_alloc_funcs(allocate, free);
-	(void)CRYPTO_set_mem_functions(allocate_for_crypto, reallocate_for_crypto, free_for_crypto);
 }
 
 /* No dump of this process's memory, which has keys in it; no file readable by others; no log of TLS keys. */
@@ -173,7 +142,8 @@ int main(int argc, char **argv)
 	int done = parse_options(argc, argv, &options);
 	if (done)
 		return done - 1;
-	take_over_allocations();
+	json_set_alloc_funcs(allocate, free);
+	cryptomem_take_over();
 	int r = harden();
 	if (r == 0)
 		r = ignore_broken_pipes();

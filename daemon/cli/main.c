@@ -1,10 +1,13 @@
 /* rolloutctl: reads the command line, runs one command, ends with its exit code. */
+#include <jansson.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cryptomem.h"
+#include "base/mem.h"
 #include "command.h"
 #include "option.h"
 
@@ -83,10 +86,18 @@ static int run(struct cli *cli)
 	return rc;
 }
 
+/* Out of memory ends the program with a sentence, whoever asked for it. */
+static void *allocate(size_t size)
+{
+	return mem_realloc(NULL, size);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {.timeout_ms = -1};
 
+	json_set_alloc_funcs(allocate, free);
+	cryptomem_take_over();
 	setlocale(LC_CTYPE, "");
 	screen_probe(&cli.screen, STDOUT_FILENO);
 	if (option_parse(&cli, argc - 1, argv + 1) != 0)

@@ -314,6 +314,14 @@ static int sqlite_check_owner(struct store *store)
 	return r;
 }
 
+static void sqlite_abort(struct store *store)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	/* After some faults SQLite has rolled back by itself. Otherwise this only drops pages of the cache. */
+	if (!sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 static int sqlite_begin(struct store *store)
 {
 	struct sqlite_store *s = sqlite_of(store);
@@ -325,6 +333,10 @@ static int sqlite_begin(struct store *store)
 		    "%s was removed or replaced while rolloutd was running: put it back, or restart rolloutd; "
 		    "nothing was recorded",
 		    s->path);
+	/* The end of the last one may have failed for want of memory. */
+	sqlite_abort(store);
+	if (!sqlite3_get_autocommit(s->db))
+		return fail_system(s, ENOMEM);
 	struct sqlite_query q = sqlite_query_start(s, ST_BEGIN);
 	int r = sqlite_query_run(&q);
 	if (r)
@@ -339,14 +351,6 @@ static int sqlite_commit(struct store *store)
 {
 	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_COMMIT);
 	return sqlite_query_run(&q);
-}
-
-static void sqlite_abort(struct store *store)
-{
-	struct sqlite_store *s = sqlite_of(store);
-	/* After some faults SQLite has rolled back by itself. Otherwise this only drops pages of the cache. */
-	if (!sqlite3_get_autocommit(s->db))
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 static bool spend_reserve(struct sqlite_store *s)

@@ -306,7 +306,9 @@ def side_by_side(one, arguments, at_a_time=AT_A_TIME):
         concurrent.futures.wait(futures)
     failures = [f.exception() for f in futures if f.exception()]
     if failures:
-        raise AssertionError(f"{len(failures)} of {len(futures)} failed; the first:\n{failures[0]}") from failures[0]
+        heads = "\n".join(str(f).splitlines()[0][:400] if str(f) else repr(f) for f in failures[:30])
+        raise AssertionError(f"{len(failures)} of {len(futures)} failed:\n{heads}\nThe first:\n{failures[0]}"
+                             ) from failures[0]
     return [f.result() for f in futures]
 
 

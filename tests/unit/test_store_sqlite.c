@@ -1,5 +1,6 @@
 /* The SQLite store as a file: ownership, crashes, full disks, damage. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -827,6 +828,40 @@ static void test_crash_in_the_same_boot(void **state)
 	store_close(open_store());
 }
 
+/* --- no memory --- */
+
+static sqlite3_mem_methods memory;
+static bool no_memory;
+
+static void *allocate(int size)
+{
+	return no_memory ? NULL : memory.xMalloc(size);
+}
+
+static void prepare_memory(void)
+{
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory), SQLITE_OK);
+	sqlite3_mem_methods mine = memory;
+	mine.xMalloc = allocate;
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &mine), SQLITE_OK);
+}
+
+/* Even the undoing of a transaction needs memory. When there was none for that, the next one begins all the same. */
+static void test_abort_without_memory(void **state)
+{
+	(void)state;
+	struct store *s = open_store();
+	insert_rollout(s);
+	assert_int_equal(try_step(s, 1, "one"), 0);
+	assert_int_equal(store_begin(s), 0);
+	no_memory = true;
+	store_abort(s);
+	no_memory = false;
+	assert_int_equal(try_step(s, 2, "two"), 0);
+	assert_int_equal(read_totals(s).events, 2);
+	store_close(s);
+}
+
 #define in_folder(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
@@ -853,6 +888,8 @@ int main(void)
 	    in_folder(test_damaged_by_power_cut),
 	    in_folder(test_power_cut_without_damage),
 	    in_folder(test_crash_in_the_same_boot),
+	    in_folder(test_abort_without_memory),
 	};
+	prepare_memory();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
