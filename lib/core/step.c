@@ -279,12 +279,12 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 		  const struct rollout_event *event, struct rollout_effects *ret, enum rollout_answer *ret_answer,
 		  char *ret_text)
 {
+	ret->len = 0;
 	struct turn t = {spec, r, samples, event, ret, event->now};
 
 	require(event->kind <= EVENT_RELEASED);
 	require(event->now.boot_ms >= 0);
 	require(rollout_fits(spec, r));
-	ret->len = 0;
 	take_event(&t, ret_answer, ret_text);
 	turn_proceed(&t);
 	if (rollout_ended(r))
