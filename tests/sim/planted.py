@@ -135,8 +135,6 @@ FAULTS = [
            "\tif (r->wait == WAIT_WRITE)\n\t\tr->unsure = true;")),
     Fault("no-sync", 3, "commits are not synced", "lib/store/sqlite.c",
           ('"PRAGMA synchronous = FULL; ', '"PRAGMA synchronous = OFF; ')),
-    Fault("keep-log", 171, "was a bug: the log goes on behind a header that may be in the cache alone",
-          "lib/store/sqlite.c", ('"PRAGMA wal_checkpoint(TRUNCATE)"', '""')),
     # --- 8 the end is clean ---
     Fault("home-seems-enough", 2150, "home is not written when it seems to be home, though a write is still under way",
           "lib/core/traffic.c",
