@@ -9,8 +9,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <uv.h>
 
 #include "base/cryptomem.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "daemon/check.h"
@@ -39,8 +41,8 @@ static const char usage[] =
     "\n"
     "rolloutctl talks to a running rolloutd. See rolloutd(8) and rolloutd.yaml(5).\n";
 
-/* Jansson's; OpenSSL's and libcurl's are the same. SQLite is left as it is: it undoes the transaction, which is tried
- * again. */
+/* Jansson's and libuv's; OpenSSL's and libcurl's are the same. SQLite is left as it is: it undoes the transaction,
+ * which is tried again. */
 static void *allocate(size_t size)
 {
 	return mem_realloc(NULL, size);
@@ -144,6 +146,7 @@ int main(int argc, char **argv)
 		return done - 1;
 	json_set_alloc_funcs(allocate, free);
 	cryptomem_take_over();
+	require(uv_replace_allocator(allocate, mem_realloc, mem_array, free) == 0); /* fails for a NULL only */
 	int r = harden();
 	if (r == 0)
 		r = ignore_broken_pipes();
