@@ -11,7 +11,7 @@ LOCALAWS_SRC := $(wildcard daemon/localaws/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_HELPER_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 # The simulator's parts that unit tests look at by themselves.
-SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c
+SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c tests/sim/image.c
 SIMULATOR_SRC := $(wildcard tests/sim/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
 FAULT_SRC := $(wildcard tests/fault/*.c)
@@ -56,7 +56,9 @@ CFLAGS_BASE := -std=gnu17 -g $(WARN) -fno-common -fvisibility=hidden
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
 ifneq ($(filter asan asan-%,$(MODE)),)
-CFLAGS_MODE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# Simulated seeds are many: what can be quick there is.
+CFLAGS_MODE := $(if $(filter asan-sim,$(MODE)),-O2,-O1) -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
 LDFLAGS_MODE := -fsanitize=address,undefined
 else ifneq ($(filter debug debug-%,$(MODE)),)
 CFLAGS_MODE := -O0

@@ -219,7 +219,7 @@ static enum rollout_answer take_rollback(struct answer *a)
 		r->take_over = true;
 		r->look = true;
 	}
-	traffic_go_home(a->t, reason, r->first_traffic_unix_ms != 0 && !r->superseded);
+	traffic_go_home(a->t, reason, (r->first_traffic_unix_ms != 0 || traffic_may_come(a->t)) && !r->superseded);
 	if (rollout_ended(r))
 		return answer_with(a, ANSWER_DONE, "ended; no traffic had been moved");
 	return answer_with(a, ANSWER_DONE, "sends all traffic to version %llu", (unsigned long long)r->stable);

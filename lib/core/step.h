@@ -33,6 +33,8 @@ void turn_end(struct turn *t, enum rollout_phase phase, const char *reason);
 
 /* traffic.c */
 struct alias_target traffic_wanted(const struct rollout_spec *spec, const struct rollout *r);
+/* Whether a step forward was asked for of which nobody knows yet what became of it. */
+bool traffic_may_come(const struct turn *t);
 void traffic_look(struct turn *t); /* asks for the alias */
 void traffic_looked(struct turn *t);
 void traffic_write(struct turn *t); /* asks for the wanted target, or finds that it holds already */

@@ -51,6 +51,15 @@ static bool is_asked(const struct turn *t, const struct alias_target *target)
 	return false;
 }
 
+bool traffic_may_come(const struct turn *t)
+{
+	for (uint32_t i = 0; i <= t->spec->n_steps; i++) {
+		if (asked_test(t->r, i))
+			return true;
+	}
+	return false;
+}
+
 static void ask(struct turn *t)
 {
 	uint32_t bit = t->r->goal == GOAL_HOME ? ASKED_HOME : t->r->step;

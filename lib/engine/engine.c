@@ -328,28 +328,6 @@ static void take_effect(struct item *i, const struct rollout_effect *effect, con
 	}
 }
 
-static void remember_left(struct item *i)
-{
-	struct left_alias *l = &i->engine->left[i->engine->n_left++ % LEFT_ALIASES];
-
-	free(l->alias_key);
-	l->alias_key = mem_strdup(i->alias_key);
-	(void)text_copy(l->old_revision, sizeof(l->old_revision), i->state.old_revision);
-}
-
-static const char *old_revision_of(const struct engine *e, const char *alias_key)
-{
-	size_t oldest = e->n_left > LEFT_ALIASES ? e->n_left - LEFT_ALIASES : 0;
-
-	for (size_t n = e->n_left; n-- > oldest;) {
-		const struct left_alias *l = &e->left[n % LEFT_ALIASES];
-
-		if (strcmp(l->alias_key, alias_key) == 0)
-			return l->old_revision;
-	}
-	return NULL;
-}
-
 static void update_ownership(struct item *i)
 {
 	struct engine *e = i->engine;
@@ -359,7 +337,7 @@ static void update_ownership(struct item *i)
 		strmap_put(&e->by_alias, i->alias_key, i);
 	} else if (!rollout_owns_alias(&i->state) && owner == i) {
 		strmap_put(&e->by_alias, i->alias_key, NULL);
-		remember_left(i);
+		left_remember(i);
 	}
 }
 
@@ -428,7 +406,7 @@ static void start(struct item *i)
 {
 	struct rollout_event event = {.kind = EVENT_START};
 
-	event.start.old_revision = old_revision_of(i->engine, i->alias_key);
+	event.start.old_revision = left_old_revision(i->engine, i->alias_key);
 	engine_event(i, &event, NULL, NULL);
 }
 
@@ -740,6 +718,8 @@ static int load(struct engine *e)
 	int r = store_each_source(e->store, load_source, e);
 
 	if (r == 0)
+		left_load(e);
+	if (r == 0)
 		r = store_each_live(e->store, load_rollout, e);
 	for (struct item *i = e->first; i && r == 0; i = i->next)
 		r = resume(e, i);
@@ -793,8 +773,7 @@ void engine_free(struct engine *e)
 	free_texts(&e->source_of);
 	strmap_deinit(&e->by_name);
 	strmap_deinit(&e->by_alias);
-	for (size_t n = 0; n < LEFT_ALIASES; n++)
-		free(e->left[n].alias_key);
+	left_deinit(e);
 	free(e->heap);
 	free(e->outbox);
 	free(e->after);

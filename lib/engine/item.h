@@ -182,6 +182,12 @@ void calls_send(struct engine *e, const struct outgoing *o);
 void poll_add(struct item *i, uint64_t seq, int64_t from_unix_ms, int64_t through_unix_ms);
 void poll_flush(struct engine *e);
 
+/* left.c */
+void left_remember(struct item *i);					      /* its rollout leaves its alias */
+const char *left_old_revision(const struct engine *e, const char *alias_key); /* NULL: not known; borrowed */
+void left_load(struct engine *e);					      /* from the records, at the start */
+void left_deinit(struct engine *e);
+
 /* record.c */
 struct buf;
 #define BOOT_ID_SIZE 40

@@ -13,21 +13,41 @@ struct batch {
 	struct stat throttles[2];
 	struct stat duration[2];
 	struct cells cells;
+	/* The last request, as often as it came in a row: counted when another one comes. */
+	struct request_result last;
+	bool last_late;
+	uint64_t times;
 };
+
+static void batch_count(struct batch *b)
+{
+	const struct request_result *r = &b->last;
+	bool late = b->last_late;
+	if (!b->times || r->refused)
+		return;
+	if (r->throttled) {
+		stat_add(&b->throttles[late], 1, b->times);
+		return;
+	}
+	stat_add(&b->invocations[late], 1, b->times);
+	stat_add(&b->errors[late], r->failed ? 1 : 0, b->times);
+	stat_add(&b->throttles[late], 0, b->times);
+	stat_add(&b->duration[late], r->duration_ms, b->times);
+	cells_add(&b->cells, r->duration_ms, b->times);
+}
 
 static void batch_add(struct batch *b, const struct request_result *r, bool late)
 {
-	if (r->refused)
-		return;
-	if (r->throttled) {
-		stat_add(&b->throttles[late], 1, 1);
+	const struct request_result *l = &b->last;
+	if (b->times && l->refused == r->refused && l->throttled == r->throttled && l->failed == r->failed &&
+	    l->duration_ms == r->duration_ms && b->last_late == late) {
+		b->times++;
 		return;
 	}
-	stat_add(&b->invocations[late], 1, 1);
-	stat_add(&b->errors[late], r->failed ? 1 : 0, 1);
-	stat_add(&b->throttles[late], 0, 1);
-	stat_add(&b->duration[late], r->duration_ms, 1);
-	cells_add(&b->cells, r->duration_ms, 1);
+	batch_count(b);
+	b->last = *r;
+	b->last_late = late;
+	b->times = 1;
 }
 
 static void record_one(struct metrics *m, struct series **slot, const char *name, const char *unit,
@@ -174,6 +194,7 @@ void traffic_invoke(struct world *w, struct function *f, struct alias *alias, st
 		user_set_add(&f->users, *user);
 	struct batch b = {0};
 	batch_add(&b, ret, draw_late(w, &w->invoke));
+	batch_count(&b);
 	record_dimensions(w, f, alias, v, w->now_ms, &b);
 	cells_deinit(&b.cells);
 }
@@ -229,6 +250,7 @@ static void traffic_slice(struct world *w, struct traffic *t, int64_t start_ms)
 		batch_add(&batches[v != versions[0]], &r, draw_late(w, &t->prng));
 	}
 	for (size_t i = 0; i < array_len(batches); i++) {
+		batch_count(&batches[i]);
 		if (versions[i])
 			record_dimensions(w, f, a, versions[i], start_ms, &batches[i]);
 		cells_deinit(&batches[i].cells);

@@ -99,8 +99,12 @@ struct checked_rollout *checker_rollout(struct checker *c, const struct item *i)
 			return NULL;
 		}
 		r = &c->rollouts[c->n_rollouts++];
-		*r = (struct checked_rollout){
-		    .name = name, .attempt = i->attempt, .plan = plan, .last_step = -1, .phase = PHASE_PENDING};
+		*r = (struct checked_rollout){.name = name,
+					      .attempt = i->attempt,
+					      .plan = plan,
+					      .born_ms = c->s->now_ms,
+					      .last_step = -1,
+					      .phase = PHASE_PENDING};
 	}
 	r->row = i->id;
 	return r;
@@ -108,7 +112,7 @@ struct checked_rollout *checker_rollout(struct checker *c, const struct item *i)
 
 /* --- what others do --- */
 
-static void must_go_home(struct checker *c, struct checked_rollout *r, bool durable, const char *reason)
+void checker_must_go_home(struct checker *c, struct checked_rollout *r, bool durable, const char *reason)
 {
 	if (r->must_go_home && (r->home_durable || !durable))
 		return;
@@ -132,7 +136,7 @@ void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool s
 		struct checked_rollout *older = &c->rollouts[i];
 
 		if (older->name == name && older->attempt < r->attempt && !older->ended)
-			must_go_home(c, older, true, "a newer plan has taken its place");
+			checker_must_go_home(c, older, true, "a newer plan has taken its place");
 	}
 }
 
@@ -146,10 +150,14 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 	r = find(c, name, attempt);
 	if (!r)
 		return;
-	r->words_before =
-	    (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 | (unsigned)r->ended << 3;
+	r->words_before = (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 |
+			  (unsigned)r->ended << 3 | (unsigned)r->must_pause << 4 | (unsigned)r->pardoned << 5;
 	r->word = r->word || (command == COMMAND_ROLLBACK && !r->ended) || command == COMMAND_RESUME;
 	r->paused = r->paused && command == COMMAND_PAUSE;
+	if (command != COMMAND_PAUSE) {
+		r->must_pause = false;
+		r->pardoned = true;
+	}
 	r->by_hand = r->by_hand || command == COMMAND_PROMOTE || command == COMMAND_PROMOTE_FULL;
 	r->full = r->full || command == COMMAND_PROMOTE_FULL;
 	if (command == COMMAND_ROLLBACK)
@@ -170,11 +178,29 @@ void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum 
 		r->by_hand = r->words_before & 2;
 		r->full = r->words_before & 4;
 		r->ended = r->words_before & 8;
+		r->must_pause = r->words_before & 16;
+		r->pardoned = r->words_before & 32;
+	} else if (command == COMMAND_RESUME && r->words_before & 16 && r->pause_durable && r->phase != PHASE_BLOCKED) {
+		checker_fail(c, VIOLATION_HOME, "%s#%llu was let go on, though it has been told that its canary fails",
+			     script_names[name], (unsigned long long)attempt);
 	} else if (command == COMMAND_PAUSE) {
 		r->paused = true;
 	} else if (command == COMMAND_ROLLBACK && !r->ended) {
-		must_go_home(c, r, true, "an operator rolled it back");
+		r->failed = true;
+		checker_must_go_home(c, r, true, "an operator rolled it back");
 	}
+}
+
+void checker_retried(struct checker *c, unsigned name)
+{
+	const struct checked_rollout *newest = NULL;
+
+	for (size_t i = 0; i < c->n_rollouts; i++) {
+		if (c->rollouts[i].name == name && (!newest || c->rollouts[i].attempt > newest->attempt))
+			newest = &c->rollouts[i];
+	}
+	if (newest)
+		checker_lift_quarantine(c, newest);
 }
 
 void checker_human(struct checker *c, unsigned alias)
@@ -182,6 +208,7 @@ void checker_human(struct checker *c, unsigned alias)
 	struct checked_alias *a = &c->aliases[alias];
 
 	a->touched = true;
+	a->touched_ms = c->s->now_ms;
 	a->before_human = a->holds;
 	for (size_t i = 0; i < c->n_rollouts; i++) {
 		if (c->rollouts[i].plan->alias == alias)
@@ -231,10 +258,15 @@ static void told_to_fail(struct checker *c, struct checked_rollout *r, int64_t n
 
 	if (!in_all && !evidence_period_exceeds(c->evidence, &w, p->max_rate_percent, p->metric_min_invocations))
 		return;
+	if (p->failure_pauses) {
+		r->must_pause = !r->pardoned;
+		return;
+	}
+	r->failed = true;
 	(void)snprintf(reason, sizeof(reason), "it has been told that its canary fails (%llu of %llu%s)",
 		       (unsigned long long)all.errors, (unsigned long long)all.invocations,
 		       in_all ? "" : ", and more in one period");
-	must_go_home(c, r, false, reason);
+	checker_must_go_home(c, r, false, reason);
 }
 
 void checker_delivered(struct checker *c, struct host *h, const struct delivery *d)
@@ -246,8 +278,8 @@ void checker_delivered(struct checker *c, struct host *h, const struct delivery 
 			       !rollout_ended(&i->state) && i->state.phase != PHASE_BLOCKED && i->state.poll_pending;
 
 		/* With all traffic on it, what counts is the alias's own series, which others have had before. */
-		if (!r || !watched || r->plan->failure_pauses || i->state.stable == i->state.canary ||
-		    i->state.promoted_unix_ms != 0 || r->first_unix_ms == 0)
+		if (!r || !watched || i->state.stable == i->state.canary || i->state.promoted_unix_ms != 0 ||
+		    r->first_unix_ms == 0)
 			continue;
 		c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
 		told_to_fail(c, r, host_now(h).unix_ms);
@@ -265,6 +297,10 @@ static void check_owners(struct checker *c, const struct host *h)
 
 		if (!r || !rollout_owns_alias(&i->state))
 			continue;
+		if (r->must_pause && i->state.goal == GOAL_FORWARD && i->state.pause == 0 &&
+		    i->state.phase != PHASE_BLOCKED)
+			checker_fail(c, VIOLATION_HOME, "%s#%llu is not paused, though it has been told that it fails",
+				     i->name, (unsigned long long)i->attempt);
 		if (owners[r->plan->alias])
 			checker_fail(c, VIOLATION_ONE_WRITER, "%s#%llu and %s#%llu are under way on the same alias",
 				     i->name, (unsigned long long)i->attempt, owners[r->plan->alias]->name,
@@ -278,8 +314,12 @@ static void check_owners(struct checker *c, const struct host *h)
 static void committed(struct checker *c)
 {
 	evidence_durable(c->evidence);
-	for (size_t i = 0; i < c->n_rollouts; i++)
-		c->rollouts[i].home_durable = c->rollouts[i].home_durable || c->rollouts[i].must_go_home;
+	for (size_t i = 0; i < c->n_rollouts; i++) {
+		struct checked_rollout *r = &c->rollouts[i];
+
+		r->home_durable = r->home_durable || r->must_go_home;
+		r->pause_durable = r->pause_durable || r->must_pause;
+	}
 }
 
 #define HOME_WITHIN_MS	    (100 * MS_PER_SECOND) /* a call may take ten seconds to say nothing, and back off */
@@ -322,10 +362,13 @@ void checker_crashed(struct checker *c)
 {
 	evidence_crash(c->evidence);
 	for (size_t i = 0; i < c->n_rollouts; i++) {
-		c->rollouts[i].must_go_home = c->rollouts[i].must_go_home && c->rollouts[i].home_durable;
-		c->rollouts[i].home_asked = false;
+		struct checked_rollout *r = &c->rollouts[i];
+
+		r->must_go_home = r->must_go_home && r->home_durable;
+		r->must_pause = r->must_pause && r->pause_durable;
+		r->home_asked = false;
 		/* A way home that left while the disk failed is forgotten; if it was lost, too, the record counts. */
-		c->rollouts[i].went_home = c->rollouts[i].went_home && c->rollouts[i].home_recorded;
+		r->went_home = r->went_home && r->home_recorded;
 	}
 }
 
@@ -409,6 +452,22 @@ static void check_last_bake(struct checker *c, const struct checked_rollout *r)
 			     script_names[r->name]);
 }
 
+#define SEEN_WITHIN_MS MS_PER_MINUTE /* what is done to the alias during the last look may pass unseen */
+
+/* Before a success the alias is looked at: nobody had put it on something else. */
+static void check_last_look(struct checker *c, const struct checked_rollout *r)
+{
+	const struct checked_alias *a = &c->aliases[r->plan->alias];
+	const struct alias_target canary = {.version = r->plan->version};
+	int64_t since_ms = c->s->now_ms - SEEN_WITHIN_MS;
+
+	/* A daemon that was stopped ends with what it had read before. */
+	if (a->writer == WRITER_HUMAN && !alias_target_equal(&a->holds, &canary) && a->changed_ms < since_ms &&
+	    c->s->hosts[c->s->owner].stopped_until_ms < since_ms)
+		checker_fail(c, VIOLATION_END, "%s succeeded, and somebody had put the alias on something else",
+			     script_names[r->name]);
+}
+
 /* What the alias must hold once a rollout has ended so. */
 static void check_end(struct checker *c, const struct checked_rollout *r, enum rollout_phase end, const char *text)
 {
@@ -416,9 +475,15 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 	struct alias_target canary = {.version = r->plan->version};
 
 	c->s->tally.n[TALLY_CHECK_END]++;
+	if (end == PHASE_SUCCEEDED && r->landed && !r->must_go_home)
+		check_last_look(c, r);
+	if (end == PHASE_SUCCEEDED && r->landed)
+		checker_hooks_agreed(c, r, true);
+	if (end == PHASE_ROLLED_BACK)
+		checker_quarantine(c, r);
 	if (!a->there || a->writer != WRITER_DAEMON || &c->rollouts[a->by] != r)
 		return; /* somebody's doing since, or it never wrote */
-	if (a->odd || a->holds.weight_bp != 0)
+	if (a->holds.weight_bp != 0)
 		checker_fail(c, VIOLATION_END, "%s ended (%s) and the alias holds two versions", script_names[r->name],
 			     text);
 	else if (end == PHASE_SUCCEEDED && !alias_target_equal(&a->holds, &canary))
@@ -453,7 +518,9 @@ static void take_phase(struct checker *c, struct checked_rollout *r, enum rollou
 	if (phase != PHASE_BLOCKED)
 		return;
 	c->s->tally.n[TALLY_BLOCKED]++;
-	if (!a->touched && !c->unrecorded_home)
+	bool somebody = a->touched && (a->writer == WRITER_HUMAN || a->touched_ms >= r->born_ms);
+
+	if (!somebody && !c->unrecorded_home)
 		checker_fail(c, VIOLATION_FOREIGN, "%s is blocked though nobody else wrote: %.300s",
 			     script_names[r->name], text);
 }
@@ -498,7 +565,7 @@ void checker_finish(struct checker *c, struct host *h)
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++) {
 		const struct checked_alias *a = &c->aliases[i];
 
-		if (a->there && a->writer == WRITER_DAEMON && (a->odd || a->holds.weight_bp != 0))
+		if (a->there && a->writer == WRITER_DAEMON && a->holds.weight_bp != 0)
 			checker_fail(c, VIOLATION_END, "in the end the alias %s holds two versions", script_aliases[i]);
 	}
 }

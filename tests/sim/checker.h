@@ -54,7 +54,6 @@ struct asked {
 	uint64_t row;  /* the rollout's row in the store, and the intent's number: what a crash must not take */
 	uint64_t seq;
 	bool unrecorded; /* sent without an intent, which only the way home may be */
-	unsigned landed;
 };
 
 /* One attempt of a plan. */
@@ -64,11 +63,18 @@ struct checked_rollout {
 	const struct script_plan *plan;
 	bool accepted; /* the daemon has said so: it must never be lost */
 	uint64_t row;  /* in the store; 0: not known */
+	int64_t born_ms;
 	uint64_t stable;
 	unsigned sends;
 	int64_t first_send_ms;
 	bool went_home;	    /* a write of the way home was sent */
 	bool home_recorded; /* … and was on record */
+	bool pre_agreed;    /* its hook before the traffic has */
+	bool post_agreed;   /* … and the one after it */
+	bool failed;	    /* by its counts, by its last hook, or an operator gave it up */
+	bool must_pause;    /* it has been told that it fails, and its plan says to pause then */
+	bool pause_durable; /* … and that this is so survives a crash */
+	bool pardoned;	    /* an operator has let it go on */
 	bool must_go_home;  /* since a command, a newer plan or a failure that it has been told of */
 	bool home_asked;    /* the way home is on record, and has not left yet */
 	bool home_durable;  /* … and that this is so survives a crash */
@@ -91,13 +97,13 @@ struct checked_rollout {
 struct checked_alias {
 	bool there;
 	struct alias_target holds;
-	bool odd;
 	char revision[REVISION_SIZE];
 	enum writer writer;
 	size_t by; /* index of the rollout, of a daemon's write */
 	int64_t changed_ms;
 	struct alias_target before_human; /* what it held when a human wrote */
 	bool touched;			  /* a human has written, deleted or made it, ever */
+	int64_t touched_ms;		  /* … and when last */
 };
 
 struct evidence;
@@ -113,6 +119,7 @@ struct checker {
 	size_t n_rollouts;
 	struct checked_alias aliases[SCRIPT_ALIASES];
 	struct evidence *evidence;
+	bool quarantined[SCRIPT_ALIASES][SCRIPT_VERSIONS + 1];
 	int64_t minute;	      /* the one that calls are counted in */
 	unsigned calls;	      /* in it */
 	bool unrecorded_home; /* a way home left without a record, as the disk failed: a crash may forget it */
@@ -140,6 +147,12 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 /* … and the daemon has answered so. */
 void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum rollout_command command,
 		       enum engine_answer answer);
+/* An operator wants the newest attempt of that name once more, which has ended. */
+void checker_retried(struct checker *c, unsigned name);
+/* A hook is started with that input: gives the index of the rollout and which hook it is, for … */
+size_t checker_hook_starts(struct checker *c, const char *input, bool *ret_pre);
+/* … the moment in which the daemon is told how it ended. */
+void checker_hook_ended(struct checker *c, size_t rollout, bool pre, const struct exec_result *result);
 void checker_published(struct checker *c, struct host *h, const struct store_event *e);
 /* The engine's turn is over. */
 void checker_turned(struct checker *c, struct host *h);

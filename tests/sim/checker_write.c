@@ -130,10 +130,36 @@ static void check_advance(struct checker *c, const struct checked_rollout *r, co
 			     (unsigned long long)told.invocations, p->metric_min_invocations);
 }
 
+/* In a write that has left; but for that one. */
+static bool was_asked_by(const struct checker *c, const struct checked_rollout *r, const struct alias_target *t,
+			 const struct asked *but)
+{
+	size_t from = c->n_asked > CHECKER_ASKED ? c->n_asked - CHECKER_ASKED : 0;
+
+	for (size_t i = from; i < c->n_asked; i++) {
+		const struct asked *a = &c->asked[i % CHECKER_ASKED];
+
+		if (a != but && a->writer == WRITER_DAEMON && &c->rollouts[a->rollout] == r &&
+		    alias_target_equal(&a->target, t))
+			return true;
+	}
+	return false;
+}
+
 /* 3, 4 and 7: a forward write. */
-static void check_forward(struct checker *c, const struct checked_rollout *r, const struct asked *a, int step)
+static void check_forward(struct checker *c, const struct host *h, const struct checked_rollout *r,
+			  const struct asked *a, int step)
 {
 	c->s->tally.n[TALLY_CHECK_HOME]++;
+	checker_hooks_agreed(c, r, false);
+	checker_not_quarantined(c, r);
+	/* What was tried before is tried again. */
+	if (h->draining && !was_asked_by(c, r, &a->target, a))
+		checker_fail(c, VIOLATION_ONE_WRITER, "%s#%llu asks for step %d while its daemon shuts down",
+			     script_names[r->name], (unsigned long long)r->attempt, step + 1);
+	if (r->must_pause)
+		checker_fail(c, VIOLATION_HOME, "%s#%llu asks for step %d; it fails, and its plan says to pause then",
+			     script_names[r->name], (unsigned long long)r->attempt, step + 1);
 	if (r->must_go_home)
 		checker_fail(c, VIOLATION_HOME, "%s#%llu asks for step %d, though %s", script_names[r->name],
 			     (unsigned long long)r->attempt, step + 1, r->home_reason);
@@ -155,17 +181,12 @@ static void check_forward(struct checker *c, const struct checked_rollout *r, co
 		check_advance(c, r, a, step);
 }
 
-static bool was_asked_by(const struct checker *c, const struct checked_rollout *r, const struct alias_target *t)
+/* What it is about to ask for may be on record, though it was killed before that left: it cannot tell who did it. */
+static bool may_have_asked(const struct checked_rollout *r, const struct alias_target *t)
 {
-	size_t from = c->n_asked > CHECKER_ASKED ? c->n_asked - CHECKER_ASKED : 0;
+	int step = step_of(r, t);
 
-	for (size_t i = from; i < c->n_asked; i++) {
-		const struct asked *a = &c->asked[i % CHECKER_ASKED];
-
-		if (a->writer == WRITER_DAEMON && &c->rollouts[a->rollout] == r && alias_target_equal(&a->target, t))
-			return true;
-	}
-	return false;
+	return step >= 0 && step <= r->last_step + 1;
 }
 
 /* 5: it would land on what a human has written, and nobody has said that it may. */
@@ -184,7 +205,7 @@ static void check_foreign(struct checker *c, const struct checked_rollout *r, co
 		checker_fail(c, VIOLATION_FOREIGN, "%s#%llu begins over weights that it has not asked for",
 			     script_names[r->name], (unsigned long long)r->attempt);
 	if (at->writer == WRITER_DAEMON && &c->rollouts[at->by] != r && r->sends > 0 &&
-	    r->first_send_ms < at->changed_ms && !was_asked_by(c, r, &at->holds))
+	    r->first_send_ms < at->changed_ms && !was_asked_by(c, r, &at->holds, NULL))
 		checker_fail(c, VIOLATION_FOREIGN, "%s#%llu writes over what %s#%llu has left", script_names[r->name],
 			     (unsigned long long)r->attempt, script_names[c->rollouts[at->by].name],
 			     (unsigned long long)c->rollouts[at->by].attempt);
@@ -192,7 +213,8 @@ static void check_foreign(struct checker *c, const struct checked_rollout *r, co
 		return;
 	if (r->sends == 0 || r->first_send_ms > at->changed_ms || r->word || alias_target_equal(&at->holds, &a->target))
 		return;
-	if (!alias_target_equal(&at->holds, &at->before_human) && !was_asked_by(c, r, &at->holds))
+	if (!alias_target_equal(&at->holds, &at->before_human) && !was_asked_by(c, r, &at->holds, NULL) &&
+	    !may_have_asked(r, &at->holds))
 		checker_fail(c, VIOLATION_FOREIGN, "%s#%llu writes over what a human has written",
 			     script_names[r->name], (unsigned long long)r->attempt);
 }
@@ -211,7 +233,7 @@ static void check_write(struct checker *c, struct host *h, struct checked_rollou
 		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu asks for %s, which its plan does not", script_names[r->name],
 			     (unsigned long long)r->attempt, text);
 	else if (!a->home)
-		check_forward(c, r, a, step);
+		check_forward(c, h, r, a, step);
 	if (a->home) {
 		r->went_home = true;
 		r->home_recorded = r->home_recorded || !a->unrecorded;
@@ -390,8 +412,6 @@ static void alias_changed(struct checker *c, unsigned alias, const struct checke
 		a->by = by->rollout;
 		rollout_landed(c, &c->rollouts[by->rollout], by);
 	}
-	if (by)
-		by->landed++;
 }
 
 void checker_look(struct checker *c)

@@ -90,6 +90,9 @@ void simulation_put_fates(struct simulation *s)
 		len = add_fate(text, sizeof(text), len, &f);
 	}
 	(void)snprintf(text + len, sizeof(text) - len, "]");
+	if (len == 1 && !s->fates_put)
+		return; /* none, as before */
+	s->fates_put = len > 1;
 	if (!deeds_call_aws(s, "PUT", "/_localaws/faults", text))
 		checker_fail(&s->checker, VIOLATION_LIVENESS, "the simulation's own request was refused: %.200s", text);
 }
@@ -127,9 +130,12 @@ static void drop_plan(struct simulation *s, struct host *h, unsigned index)
 	checker_plan_taken(&s->checker, h, p->name, result == INTAKE_SUPERSEDES);
 }
 
-/* The folder is read at each start, and a file when it changes. */
+/* A file is read when it changes, and the folder at the start; here not at each, as what it has is the same mostly. */
 static void read_folder(struct simulation *s, struct host *h)
 {
+	if (!s->unread && prng_below(&s->chance, 3) != 0)
+		return;
+	s->unread = false;
 	for (unsigned i = 0; i < SCRIPT_NAMES; i++) {
 		if (s->files[i] != 0 && !host_is_dead(h))
 			drop_plan(s, h, s->files[i] - 1);
@@ -181,6 +187,9 @@ static void retry(struct simulation *s, struct host *h, unsigned name)
 
 	trace_note(&s->trace, s->now_ms, "retry", text);
 	s->tally.n[TALLY_COMMANDS]++;
+	if (answer != ENGINE_DONE && answer != ENGINE_UNAVAILABLE)
+		return;
+	checker_retried(&s->checker, name);
 	if (answer == ENGINE_DONE && !host_is_dead(h))
 		checker_plan_taken(&s->checker, h, name, false);
 }
@@ -237,7 +246,7 @@ static void human(struct simulation *s, const struct deed *d)
 	switch (d->kind) {
 	case DEED_HUMAN_WRITE:
 		if (d->c != 0 && d->c != d->b)
-			t = (struct alias_target){d->b, d->c, 3000};
+			t = (struct alias_target){d->b, d->c, 3050}; /* of no step: those are in whole percent */
 		break;
 	case DEED_HUMAN_HOME:
 		t = (struct alias_target){.version = a->holds.version};
@@ -363,22 +372,23 @@ static void cut_region(struct simulation *s, const struct deed *d)
 
 /* --- running them --- */
 
-/* What needs a daemon that listens. False: there is none now. */
-static bool talk(struct simulation *s, const struct deed *d)
+/* What needs a daemon that listens; a file waits for its start. */
+static void talk(struct simulation *s, const struct deed *d)
 {
 	struct host *h = listening(s);
 
 	if (d->kind == DEED_PLAN)
 		s->files[s->script->plans[d->a].name] = d->a + 1;
-	if (!h)
-		return d->kind == DEED_PLAN; /* it is read at the start */
+	if (!h) {
+		s->unread = s->unread || d->kind == DEED_PLAN;
+		return;
+	}
 	if (d->kind == DEED_PLAN)
 		drop_plan(s, h, d->a);
 	else if (d->kind == DEED_COMMAND)
 		command(s, h, d->a, (enum rollout_command)d->b);
 	else
 		retry(s, h, d->a);
-	return true;
 }
 
 static void do_to_host(struct simulation *s, struct host *h, const struct deed *d)
@@ -412,7 +422,7 @@ static void run(struct simulation *s, const struct deed *d)
 	case DEED_PLAN:
 	case DEED_COMMAND:
 	case DEED_RETRY:
-		(void)talk(s, d);
+		talk(s, d);
 		break;
 	case DEED_HUMAN_WRITE:
 	case DEED_HUMAN_HOME:
@@ -564,7 +574,7 @@ void deeds_calm(struct simulation *s)
 	for (size_t i = 0; i < HOSTS; i++) {
 		struct host *h = &s->hosts[i];
 
-		h->stopped_until_ms = 0;
+		h->stopped_until_ms = earlier(h->stopped_until_ms, s->now_ms);
 		if (h->engine)
 			disk_kill_at(h->process, 0);
 		if (!h->engine && h->start_at_ms != INT64_MAX)

@@ -10,88 +10,6 @@
 #define SECTOR 512u
 #define BLOCK  UINT64_C(4096)
 
-/* --- images --- */
-
-static void image_reserve(struct disk_image *i, size_t need)
-{
-	if (i->cap >= need)
-		return;
-	size_t cap = i->cap ? i->cap * 2 : BLOCK;
-	while (cap < need)
-		cap *= 2;
-	i->bytes = mem_realloc(i->bytes, cap);
-	i->cap = cap;
-}
-
-static void image_resize(struct disk_image *i, uint64_t size)
-{
-	if (i->len > size)
-		i->len = (size_t)size;
-	i->size = size;
-}
-
-/* Within its size. */
-static void image_put(struct disk_image *i, uint64_t offset, const char *bytes, size_t len)
-{
-	if (len == 0)
-		return;
-	size_t end = (size_t)offset + len;
-	require(end <= i->size);
-	image_reserve(i, end);
-	if (offset > i->len)
-		memset(i->bytes + i->len, 0, (size_t)offset - i->len);
-	memcpy(i->bytes + offset, bytes, len);
-	if (end > i->len)
-		i->len = end;
-}
-
-/* Gives how many bytes there were; the rest is not written. */
-static size_t image_get(const struct disk_image *i, uint64_t offset, char *ret_bytes, size_t len)
-{
-	if (offset >= i->size)
-		return 0;
-	if (len > i->size - offset)
-		len = (size_t)(i->size - offset);
-	size_t held = offset < i->len ? i->len - (size_t)offset : 0;
-	if (held > len)
-		held = len;
-	if (held > 0)
-		memcpy(ret_bytes, i->bytes + offset, held);
-	memset(ret_bytes + held, 0, len - held);
-	return len;
-}
-
-static void image_copy(struct disk_image *to, const struct disk_image *from)
-{
-	image_reserve(to, from->len);
-	if (from->len > 0)
-		memcpy(to->bytes, from->bytes, from->len);
-	to->len = from->len;
-	to->size = from->size;
-}
-
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 32;
-	x *= UINT64_C(0xd6e8feb86659fd93);
-	x ^= x >> 32;
-	x *= UINT64_C(0xd6e8feb86659fd93);
-	return x ^ x >> 32;
-}
-
-/* Zeros count nothing, whether they are held or not. */
-static uint64_t image_hash(const struct disk_image *i)
-{
-	uint64_t hash = mix(i->size + 1);
-	for (size_t at = 0; at < i->len; at += sizeof(uint64_t)) {
-		uint64_t word = 0;
-		memcpy(&word, i->bytes + at, i->len - at < sizeof(word) ? i->len - at : sizeof(word));
-		if (word)
-			hash += mix(word ^ mix(at + 1));
-	}
-	return hash;
-}
-
 /* --- files --- */
 
 static struct disk_node *node_new(struct disk *d, const char *name)
@@ -106,8 +24,8 @@ static struct disk_node *node_new(struct disk *d, const char *name)
 static void node_free(struct disk_node *n)
 {
 	free(n->name);
-	free(n->now.bytes);
-	free(n->durable.bytes);
+	image_deinit(&n->now);
+	image_deinit(&n->durable);
 	free(n->writes);
 	free(n->log);
 	free(n);
@@ -214,11 +132,7 @@ static void make_safe(struct disk *d, struct disk_node *n)
 	commit_changes_of(d, n);
 	for (size_t i = 0; i < n->n_writes; i++) {
 		const struct disk_write *w = &n->writes[i];
-		size_t end = (size_t)w->offset + w->len;
-		if (end > n->now.len)
-			end = n->now.len;
-		if (end > w->offset)
-			image_put(&n->durable, w->offset, n->now.bytes + w->offset, end - (size_t)w->offset);
+		image_take(&n->durable, &n->now, w->offset, w->len);
 	}
 	forget_writes(n);
 }
@@ -749,11 +663,19 @@ uint64_t disk_hash(const struct disk *d)
 			continue;
 		uint64_t of_name = 0;
 		for (const char *c = n->name; *c; c++)
-			of_name = mix(of_name ^ (unsigned char)*c);
+			of_name = image_mix(of_name ^ (unsigned char)*c);
 		/* A sum: the order in which files were made means nothing. */
-		hash += mix(of_name ^ image_hash(&n->durable));
+		hash += image_mix(of_name ^ image_hash(&n->durable));
 	}
 	return hash;
+}
+
+bool disk_contains(const struct disk *d, const char *text)
+{
+	for (const struct disk_node *n = d->nodes; n; n = n->next)
+		if (image_contains(&n->now, text) || image_contains(&n->durable, text))
+			return true;
+	return false;
 }
 
 uint64_t disk_size(const struct disk *d, const char *path)

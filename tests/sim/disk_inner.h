@@ -5,14 +5,7 @@
 
 #include "base/prng.h"
 #include "tests/sim/disk.h"
-
-/* A file's bytes. Those beyond `len` are zeros, which need no memory: a reserve of megabytes costs none. */
-struct disk_image {
-	char *bytes;
-	size_t len;
-	size_t cap;
-	uint64_t size; /* >= len */
-};
+#include "tests/sim/image.h"
 
 /* A write that is not safe yet. Its bytes stand in the node's log: a later write may have changed them in `now`. */
 struct disk_write {
@@ -37,8 +30,8 @@ struct disk_node {
 	bool named_durably; /* so it will be after a power cut */
 	unsigned refs;	    /* of open files, locks and changes */
 	unsigned opened;    /* by processes, dead ones as well */
-	struct disk_image now;
-	struct disk_image durable;
+	struct image now;
+	struct image durable;
 	struct disk_write *writes;
 	size_t n_writes;
 	size_t cap_writes;

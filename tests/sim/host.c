@@ -10,6 +10,7 @@
 
 #define BOOT_MS		 5000 /* CLOCK_BOOTTIME when a daemon is started first */
 #define RESTART_AFTER_MS (2 * MS_PER_SECOND)
+#define RETRY_AFTER_MS	 MS_PER_MINUTE /* at most, when it does not start */
 
 /* --- time --- */
 
@@ -215,6 +216,7 @@ static void port_run_hook(void *ctx, const char *program, const char *input, int
 		return;
 	h->s->tally.n[TALLY_HOOKS]++;
 	checker_no_secret(&h->s->checker, "a hook's input", input);
+	run->rollout = checker_hook_starts(&h->s->checker, input, &run->pre);
 	trace_note(&h->s->trace, h->s->now_ms, "hook", program);
 }
 
@@ -333,7 +335,7 @@ static void count_death(struct simulation *s)
 	s->kills = now->kills;
 }
 
-/* What did not start is tried again, as systemd does. */
+/* What did not start is tried again, as systemd does, and each time later. */
 static bool refused(struct host *h, const char *why)
 {
 	bool dead = disk_process_is_dead(h->process);
@@ -343,7 +345,10 @@ static bool refused(struct host *h, const char *why)
 		h->s->tally.n[TALLY_KILLS_IN_RECOVERY]++;
 	else
 		h->s->tally.n[TALLY_OPEN_FAILURES]++;
-	h->start_at_ms = h->s->now_ms + RESTART_AFTER_MS;
+	h->refused_ms = h->refused_ms == 0 || h->s->quiet ? RESTART_AFTER_MS : 2 * h->refused_ms;
+	if (h->refused_ms > RETRY_AFTER_MS)
+		h->refused_ms = RETRY_AFTER_MS;
+	h->start_at_ms = h->s->now_ms + h->refused_ms;
 	if (dead) {
 		count_death(h->s);
 		checker_crashed(&h->s->checker);
@@ -401,6 +406,7 @@ bool host_start(struct host *h)
 		return r;
 	}
 	h->counted = (struct engine_stats){0};
+	h->refused_ms = 0;
 	h->wake_ms = boot_ms_of(s);
 	s->owner = (unsigned)(h - s->hosts);
 	trace_note(&s->trace, s->now_ms, "start", "");
@@ -443,6 +449,9 @@ static void answer_due(struct host *h)
 			struct hook_run run = h->hooks[i];
 
 			h->hooks[i] = h->hooks[--h->n_hooks];
+			/* What a daemon is told whose state another one has, counts for nothing. */
+			if (h == &h->s->hosts[h->s->owner])
+				checker_hook_ended(&h->s->checker, run.rollout, run.pre, &run.result);
 			run.cb(run.arg, &run.result);
 		}
 	}

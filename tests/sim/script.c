@@ -47,7 +47,7 @@ static void draw_versions(struct prng *p, struct script *s)
 static void draw_world(struct prng *p, struct script *s)
 {
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
-		s->rps[i] = (unsigned)PICK(p, 0, 2, 10, 10, 20);
+		s->rps[i] = (unsigned)(s->slowness > 1 ? PICK(p, 0, 1, 2, 5, 10) : PICK(p, 0, 2, 10, 10, 20));
 	s->metrics_delay_ms = PICK(p, SECONDS(10), SECONDS(30), SECONDS(60));
 	s->metrics_jitter_ms = chance(p, 30) ? PICK(p, SECONDS(20), MINUTES(2)) : 0;
 	s->late_percent = chance(p, 30) ? (unsigned)PICK(p, 5, 30) : 0;
@@ -248,9 +248,9 @@ static void draw_deeds(struct prng *p, struct script *s)
 		unsigned percent; /* of the seeds that have it */
 		unsigned most;
 	} kinds[] = {
-	    {DEED_PLAN, 100, 4},      {DEED_COMMAND, 50, 5},	{DEED_RETRY, 15, 2},	   {DEED_HUMAN_WRITE, 15, 2},
+	    {DEED_PLAN, 80, 2},	      {DEED_COMMAND, 50, 3},	{DEED_RETRY, 15, 2},	   {DEED_HUMAN_WRITE, 15, 2},
 	    {DEED_HUMAN_HOME, 8, 1},  {DEED_HUMAN_SAME, 10, 2}, {DEED_HUMAN_DELETE, 4, 1}, {DEED_HUMAN_PUBLISH, 5, 1},
-	    {DEED_KILL, 35, 4},	      {DEED_POWER_CUT, 30, 3},	{DEED_REBOOT, 12, 2},	   {DEED_RESTART, 12, 2},
+	    {DEED_KILL, 35, 3},	      {DEED_POWER_CUT, 30, 2},	{DEED_REBOOT, 12, 2},	   {DEED_RESTART, 12, 2},
 	    {DEED_STOP, 12, 2},	      {DEED_CLOCK, 10, 2},	{DEED_SECOND, 8, 1},	   {DEED_USURP, 8, 1},
 	    {DEED_DISK_ERROR, 20, 3}, {DEED_DISK_FULL, 10, 1},	{DEED_REGION_OUT, 12, 2},  {DEED_KEYS_OUT, 8, 1},
 	};
@@ -291,6 +291,20 @@ static void draw_calm(struct prng *p, struct script *s)
 	(void)add_deed(s, DEED_PLAN, SECONDS(1));
 }
 
+/* Nothing goes wrong, but nobody comes: what the plan says about that must come, and in time. */
+static void draw_silence(struct prng *p, struct script *s)
+{
+	struct script_plan *plan = &s->plans[0];
+
+	s->silent = true;
+	s->rps[0] = s->rps[1] = 0;
+	plan->no_data = chance(p, 50) ? SCRIPT_HOLD : SCRIPT_ROLLBACK;
+	plan->by_clock = false;
+	plan->hold_limit_ms = MINUTES(10) * s->slowness;
+	s->faults_end_ms += plan->hold_limit_ms + 2 * plan->every_ms;
+	s->end_ms = s->faults_end_ms + MINUTES(12);
+}
+
 void script_draw(uint64_t seed, struct script *ret)
 {
 	struct prng p;
@@ -300,14 +314,16 @@ void script_draw(uint64_t seed, struct script *ret)
 	*ret = (struct script){.seed = seed};
 	ret->slowness = chance(&p, 10) ? 10 : 1;
 	ret->faults_end_ms =
-	    ret->slowness > 1 ? MINUTES(370) : PICK(&p, MINUTES(5), MINUTES(10), MINUTES(20), MINUTES(30));
+	    ret->slowness > 1 ? MINUTES(430) : PICK(&p, MINUTES(5), MINUTES(5), MINUTES(10), MINUTES(20));
 	ret->end_ms = ret->faults_end_ms + MINUTES(12);
 	draw_world(&p, ret);
 	if (chance(&p, 4)) {
 		draw_calm(&p, ret);
+		if (chance(&p, 30))
+			draw_silence(&p, ret);
 		return;
 	}
-	n = 1 + below(&p, 5);
+	n = 1 + below(&p, 4);
 	while (n-- > 0)
 		draw_plan(&p, ret);
 	draw_fates(&p, ret);

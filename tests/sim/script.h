@@ -121,7 +121,8 @@ struct script {
 	unsigned hook_trouble_percent;
 	bool fresh_disk;  /* the daemon makes its state; otherwise an empty one is there */
 	bool mark;	  /* the configuration's `mark` */
-	bool calm;	  /* nothing goes wrong: its one rollout succeeds before faults_end_ms */
+	bool calm;	  /* nothing goes wrong: its one rollout has its end before faults_end_ms … */
+	bool silent;	  /* … which is not success, as there is no traffic */
 	bool clock_jumps; /* the wall clock is not to be compared with what happened before */
 };
 

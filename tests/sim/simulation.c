@@ -100,7 +100,6 @@ static void count_disk(struct simulation *s)
 
 static void end(struct simulation *s, struct outcome *ret)
 {
-
 	count_disk(s);
 	trace_number(&s->trace, disk_hash(s->disk));
 	s->tally.n[TALLY_SEEDS] = 1;
@@ -173,13 +172,30 @@ void simulator_deinit(struct simulator *s)
 	s->template = NULL;
 }
 
+/* It had all the time that its plan asks for, and nothing was in its way. */
+static void check_calm(struct simulation *s)
+{
+	const struct script_plan *p = &s->script->plans[0];
+	const struct host *h = simulation_owner(s);
+	bool rolls_back = p->no_data == SCRIPT_ROLLBACK ? !p->failure_pauses : p->hold_limit_rolls_back;
+
+	if (s->checker.violation.kind != VIOLATION_NONE)
+		return;
+	if (!s->script->silent && s->tally.n[TALLY_ENDED_SUCCEEDED] == 0)
+		checker_fail(&s->checker, VIOLATION_LIVENESS, "nothing went wrong, and the rollout has not succeeded");
+	if (s->script->silent && rolls_back && s->tally.n[TALLY_ENDED_ROLLED_BACK] == 0)
+		checker_fail(&s->checker, VIOLATION_HOME, "nobody came, and the rollout has not gone back");
+	if (s->script->silent && !rolls_back && (!h || !h->engine->first || h->engine->first->state.pause == 0))
+		checker_fail(&s->checker, VIOLATION_HOME, "nobody came, and the rollout has not paused");
+}
+
 void simulation_run(struct simulator *simulator, const struct script *script, FILE *to, struct outcome *ret)
 {
 	struct simulation *s = begin(simulator, script, to);
 
 	run_until(s, script->faults_end_ms);
-	if (script->calm && s->checker.violation.kind == VIOLATION_NONE && s->tally.n[TALLY_ENDED_SUCCEEDED] == 0)
-		checker_fail(&s->checker, VIOLATION_LIVENESS, "nothing went wrong, and the rollout has not succeeded");
+	if (script->calm)
+		check_calm(s);
 	deeds_calm(s);
 	while (s->checker.violation.kind == VIOLATION_NONE && s->now_ms < script->end_ms && !deeds_all_ended(s)) {
 		run_until(s, s->now_ms + RESOLVE_MS);
@@ -190,5 +206,7 @@ void simulation_run(struct simulator *simulator, const struct script *script, FI
 		checker_fail(&s->checker, VIOLATION_LIVENESS, "no daemon runs in the end");
 	if (s->checker.violation.kind == VIOLATION_NONE)
 		checker_finish(&s->checker, simulation_owner(s));
+	if (disk_contains(s->disk, SECRET_MARKER))
+		checker_fail(&s->checker, VIOLATION_SECRET, "a secret is in the store's files");
 	end(s, ret);
 }

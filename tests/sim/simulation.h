@@ -41,6 +41,8 @@ struct hook_run {
 	void *arg;
 	int64_t due_ms;
 	struct exec_result result;
+	size_t rollout; /* the checker's */
+	bool pre;
 };
 
 struct host {
@@ -52,6 +54,7 @@ struct host {
 	int64_t stopped_until_ms;
 	int64_t start_after_ms; /* once it has died; 0: as systemd does it */
 	int64_t start_at_ms;	/* it is started (again) then; INT64_MAX: not at all */
+	int64_t refused_ms;	/* how long it waits before the next try; 0: the last one was not refused */
 	bool dying;		/* killed while it was computing: nothing that it does reaches anybody */
 	bool draining;
 	uint64_t starts;
@@ -68,6 +71,8 @@ struct simulation {
 	struct prng chance; /* for what is not in the script: jitter, hooks' ends, torn writes */
 	int64_t now_ms;
 	int64_t booted_ms;
+	bool fates_put; /* AWS has some */
+	bool unread;	/* files changed while nobody read them */
 	int64_t wall_jump_ms;
 	uint64_t boots;
 	uint64_t crashes, kills; /* of the disk, that were seen */
