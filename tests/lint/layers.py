@@ -3,7 +3,7 @@
 
     base <- core <- chain <- {plan, aws, store, control} <- engine <- sim
 
-The four in the middle do not include each other. daemon may include any of lib but sim; daemon/cli and
+The four in the middle do not include each other; credentials stand on aws, below engine. daemon may include any of lib but sim; daemon/cli and
 daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is no clock, no environment, no socket, no
 log and no library but those that a folder is there to wrap.
 """
@@ -21,6 +21,7 @@ BELOW = {
     "chain": {"base", "core", "chain"},
     "plan": {"base", "core", "chain", "plan"},
     "aws": {"base", "core", "chain", "aws"},
+    "credentials": {"base", "core", "chain", "aws", "credentials"},
     "store": {"base", "core", "store"},
     "control": {"base", "core", "chain", "control"},
     "engine": {"base", "core", "chain", "plan", "aws", "store", "control", "engine"},
@@ -38,8 +39,9 @@ LIBRARY = {
     r"syslog\.h|err\.h|assert\.h": set(),
     r"sqlite3\.h": {"store"},
     r"yaml\.h": {"plan"},
-    r"openssl/.*": {"base", "aws", "sim"},
-    r"jansson\.h": {"aws", "store", "control", "engine", "sim"},
+    r"expat\.h": {"credentials"},
+    r"openssl/.*": {"base", "aws", "credentials", "sim"},
+    r"jansson\.h": {"aws", "credentials", "store", "control", "engine", "sim"},
 }
 
 # Functions that lib must not call, and the files that are their one interface.
