@@ -50,7 +50,6 @@ struct found {
 	const char *token;
 };
 
-/* `names` are what the user calls the three. Empty counts as absent, as in every SDK. */
 static int take_found(const struct found *f, const char *const names[static 3], struct aws_credentials *ret,
 		      char *ret_error, size_t size)
 {
@@ -80,6 +79,13 @@ static int take_found(const struct found *f, const char *const names[static 3], 
 	    .expires_unix_ms = LATER_THAN_ALWAYS,
 	};
 	return CREDENTIALS_FOUND;
+}
+
+int credentials_from_texts(const char *const names[static 3], const char *const values[static 3],
+			   struct aws_credentials *ret, char *ret_error, size_t error_size)
+{
+	const struct found f = {.key_id = values[0], .secret = values[1], .token = values[2]};
+	return take_found(&f, names, ret, ret_error, error_size);
 }
 
 /* --- environment --- */

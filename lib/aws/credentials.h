@@ -14,6 +14,10 @@ enum credentials_result {
 	CREDENTIALS_BROKEN = 2, /* it has some, but unusable: an error, not silently passed over */
 };
 
+/* Key id, secret and session token as texts; `names` are what the user calls the three. Empty and NULL count as absent.
+ * The error shows none of them. The keys never expire. */
+must_use int credentials_from_texts(const char *const names[static 3], const char *const values[static 3],
+				    struct aws_credentials *ret, char *ret_error, size_t error_size);
 /* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION. */
 must_use int credentials_from_env(credentials_lookup lookup, void *ctx, struct aws_credentials *ret, char *ret_error,
 				  size_t error_size);

@@ -19,6 +19,7 @@ static const struct {
     [AWS_CLOUDWATCH] = {"cloudwatch", "monitoring", "monitoring", "AWS_ENDPOINT_URL_CLOUDWATCH"},
     [AWS_APIGATEWAY] = {"apigateway", "apigateway", "apigateway", "AWS_ENDPOINT_URL_API_GATEWAY"},
     [AWS_STS] = {"sts", "sts", "sts", "AWS_ENDPOINT_URL_STS"},
+    [AWS_SSO] = {"sso", "awsssoportal", "portal.sso", "AWS_ENDPOINT_URL_SSO"},
 };
 
 static const struct partition {

@@ -5,7 +5,7 @@
 
 #include "aws/credentials.h"
 
-enum aws_service { AWS_LAMBDA, AWS_CLOUDWATCH, AWS_APIGATEWAY, AWS_STS, AWS_N_SERVICES };
+enum aws_service { AWS_LAMBDA, AWS_CLOUDWATCH, AWS_APIGATEWAY, AWS_STS, AWS_SSO, AWS_N_SERVICES };
 
 struct aws_endpoint {
 	char scheme[8];

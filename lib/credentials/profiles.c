@@ -1,9 +1,12 @@
 #include "credentials/profiles.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/strmap.h"
 #include "base/text.h"
 #include "credentials/ini.h"
@@ -68,6 +71,73 @@ int profiles_parse(const struct profiles_text files[static PROFILES_N_FILES], st
 		add_section(p, ini_section(config, i));
 	*ret = p;
 	return 0;
+}
+
+/* --- from the files --- */
+
+static const struct {
+	const char *variable;
+	const char *standard;
+} places[PROFILES_N_FILES] = {
+    [PROFILES_CREDENTIALS] = {"AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"},
+    [PROFILES_CONFIG] = {"AWS_CONFIG_FILE", "~/.aws/config"},
+};
+
+struct loaded {
+	char *path;
+	char *text;
+	size_t len;
+};
+
+static void unload(struct loaded (*list)[PROFILES_N_FILES])
+{
+	struct loaded *files = *list;
+	for (size_t i = 0; i < PROFILES_N_FILES; i++) {
+		free(files[i].path);
+		if (files[i].text)
+			secret_wipe(files[i].text, files[i].len);
+		free(files[i].text);
+	}
+}
+
+/* "~/" stands for $HOME. *ret_absent: why there is no file. Returns 0, or 1 with the error. */
+static int load(enum profiles_file file, credentials_lookup lookup, void *lookup_ctx, profiles_read read,
+		void *read_ctx, struct loaded *out, const char **ret_absent, char *ret_error, size_t size)
+{
+	const char *given = filled(lookup(lookup_ctx, places[file].variable));
+	const char *path = given ? given : places[file].standard;
+	const char *home = filled(lookup(lookup_ctx, "HOME"));
+	if (text_starts_with(path, "~/") && !home) {
+		out->path = mem_strdup(path);
+		*ret_absent = "cannot be found, as HOME is not set";
+		return 0;
+	}
+	out->path = text_starts_with(path, "~/") ? mem_printf("%s%s", home, path + 1) : mem_strdup(path);
+	int r = read(read_ctx, out->path, LIMIT_CREDENTIALS_FILE, &out->text, &out->len);
+	*ret_absent = "does not exist";
+	if (r == 0 || r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	snprintf(ret_error, size, "%s %s", out->path,
+		 r == -EFBIG	? "is larger than 256 KiB, which no such file is"
+		 : r == -EACCES ? "may not be read by this user: check its owner and mode"
+		 : r == -EINVAL ? "is not a regular file"
+				: strerror(-r));
+	return 1;
+}
+
+int profiles_load(credentials_lookup lookup, void *lookup_ctx, profiles_read read, void *read_ctx,
+		  struct profiles **ret, char *ret_error, size_t error_size)
+{
+	struct loaded files[PROFILES_N_FILES] cleanup(unload) = {0};
+	struct profiles_text texts[PROFILES_N_FILES] = {0};
+	for (enum profiles_file i = 0; i < PROFILES_N_FILES; i++) {
+		if (load(i, lookup, lookup_ctx, read, read_ctx, &files[i], &texts[i].absent, ret_error, error_size))
+			return 1;
+		texts[i].path = files[i].path;
+		texts[i].text = files[i].text;
+		texts[i].len = files[i].len;
+	}
+	return profiles_parse(texts, ret, ret_error, error_size);
 }
 
 void profiles_free(struct profiles *p)

@@ -8,9 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "aws/credentials.h"
 #include "base/macros.h"
 
 struct profiles;
+
+/* Reads a file whole, as file_read() does: 0, or a negative errno. */
+typedef int (*profiles_read)(void *ctx, const char *path, size_t max, char **ret_data, size_t *ret_len);
 
 enum profiles_file {
 	PROFILES_CREDENTIALS,
@@ -28,6 +32,12 @@ struct profiles_text {
 /* Returns 0; or 1 with a sentence that names the file and the line. Both files may be absent. */
 must_use int profiles_parse(const struct profiles_text files[static PROFILES_N_FILES], struct profiles **ret,
 			    char *ret_error, size_t error_size);
+/*
+ * Reads AWS_SHARED_CREDENTIALS_FILE (or ~/.aws/credentials) and AWS_CONFIG_FILE (or ~/.aws/config). A file that does not
+ * exist is no error; one that cannot be read is.
+ */
+must_use int profiles_load(credentials_lookup lookup, void *lookup_ctx, profiles_read read, void *read_ctx,
+			   struct profiles **ret, char *ret_error, size_t error_size);
 void profiles_free(struct profiles *p); /* wipes; NULL is fine */
 
 bool profiles_has(const struct profiles *p, const char *profile);
