@@ -19,6 +19,7 @@ packages() {
 		build libsqlite3-dev        pkg-config --exists sqlite3
 		build libsystemd-dev        pkg-config --exists libsystemd
 		build libmicrohttpd-dev     pkg-config --exists libmicrohttpd
+		build libexpat1-dev         pkg-config --exists expat
 		check gcc                   command -v gcc
 		check python3               test -x /usr/bin/python3
 		check clang                 command -v clang

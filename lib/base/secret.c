@@ -16,3 +16,8 @@ void secret_free(char *s)
 	secret_wipe(s, strlen(s));
 	free(s);
 }
+
+void secret_free_p(char **slot)
+{
+	secret_free(*slot);
+}

@@ -20,6 +20,7 @@
 #define DURATION_MIN_S	900
 #define DURATION_MAX_S	43200
 #define SHA1_BYTES	20
+#define VALUE_MAX	2048
 #define TIMEOUT_MAX_S	60
 #define TRIES_MAX	10
 
@@ -53,6 +54,14 @@ static struct source *new_source(enum source_kind kind)
 	struct source *s = mem_alloc(sizeof(*s));
 	s->kind = kind;
 	return s;
+}
+
+/* What goes into requests. AWS's own limits are lower. */
+static int check_length(const struct resolver *r, const char *what, const char *value)
+{
+	if (!value || strlen(value) <= VALUE_MAX)
+		return FOUND;
+	return broken(r, "%s is longer than %d characters, which none is", what, VALUE_MAX);
 }
 
 /* --- keys --- */
@@ -117,6 +126,9 @@ static int from_web_identity(const struct resolver *r, const char *profile, bool
 	if (!values[1])
 		return broken(r, "%s: profile \"%s\" has web_identity_token_file but no role_arn: give it one",
 			      profiles_path_of(r->profiles, profile, names[0][1]), profile);
+	if (check_length(r, "the ARN of the web identity's role", values[1]) ||
+	    check_length(r, "the web identity's role session name", values[2]))
+		return BROKEN;
 	*ret = new_source(SOURCE_WEB_IDENTITY);
 	(*ret)->token_file = mem_strdup(values[0]);
 	(*ret)->role_arn = mem_strdup(values[1]);
@@ -169,7 +181,7 @@ static int from_sso(const struct resolver *r, const char *profile, struct source
 			      "[sso-session %s]",
 			      profiles_path(r->profiles, PROFILES_CONFIG), profile, session, session);
 	for (size_t i = 0; i < array_len(keys); i++)
-		if (sso_value(r, profile, session, keys[i], &values[i]))
+		if (sso_value(r, profile, session, keys[i], &values[i]) || check_length(r, keys[i], values[i]))
 			return BROKEN;
 	if (!home)
 		return broken(r, "profile \"%s\" is for SSO, whose token is in ~/.aws/sso/cache, but HOME is not set",
@@ -413,6 +425,9 @@ static int take_role_options(const struct resolver *r, const char *profile, stru
 		return broken(r, "%s: profile \"%s\": duration_seconds is no number from %d to %d",
 			      profiles_path_of(r->profiles, profile, "duration_seconds"), profile, DURATION_MIN_S,
 			      DURATION_MAX_S);
+	if (check_length(r, "role_session_name", name) || check_length(r, "role_arn", s->role_arn) ||
+	    check_length(r, "external_id", get(r, profile, "external_id")))
+		return BROKEN;
 	s->session_name = mem_strdup(name ? name : SOURCE_SESSION_NAME);
 	s->external_id = mem_strdup(get(r, profile, "external_id"));
 	s->duration_s = (unsigned)seconds;
