@@ -1,21 +1,31 @@
 /*
- * The AWS identities that plans may name, and their keys. Keys are read from the environment or from the shared
- * credentials file, kept for a minute, and read again: so keys that somebody else renews in the file are picked up.
+ * The AWS identities that plans may name, and their keys: a provider (credentials/provider.h) for each, made when it is
+ * first asked for. The AWS files are read again once a minute, so that what somebody changes in them is picked up; what
+ * they say is compared, and a provider whose source is the same stays as it is.
  */
 #pragma once
 
-#include "aws/credentials.h"
 #include "base/clock.h"
+#include "credentials/provider.h"
 #include "daemon/config.h"
 
 struct accounts;
 
-struct accounts *accounts_new(const struct config *config); /* borrows it */
-void accounts_free(struct accounts *a);			    /* wipes; NULL is fine */
+/* Borrows the configuration. `region`: for accounts that have none of their own; NULL: as source.h says. */
+struct accounts *accounts_new(const struct config *config, const char *region);
+void accounts_free(struct accounts *a); /* wipes; NULL is fine */
+/* Before any keys are asked for. `settled`: see provider_new(). */
+void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg), void *arg);
 
 bool accounts_known(const struct accounts *a, const char *name);
 const char *accounts_region(const struct accounts *a, const char *name); /* NULL: none of its own */
-/* Returns 0 and a copy for the caller to deinit; or 1 with a sentence that names what was tried. */
-must_use int accounts_credentials(struct accounts *a, struct instant now, const char *name, struct aws_credentials *ret,
-				  char *ret_error, size_t error_size);
-void accounts_forget(struct accounts *a); /* the next use reads all keys anew */
+/* An enum provider_result. PROVIDER_FOUND gives a copy for the caller to deinit, PROVIDER_BROKEN a sentence that names
+ * the source. */
+must_use int accounts_credentials(struct accounts *a, const char *name, struct aws_credentials *ret, char *ret_error,
+				  size_t error_size);
+void accounts_look(struct accounts *a);	  /* from time to time: keys that end soon are fetched anew */
+void accounts_forget(struct accounts *a); /* the next use reads and fetches all keys anew */
+
+/* Without any secret: where the keys are from, until when they are good, what went wrong last. False: there is no such
+ * account. The strings are good until the account is next used. */
+bool accounts_describe(struct accounts *a, const char *name, struct provider_status *ret);

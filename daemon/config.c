@@ -21,13 +21,15 @@ enum kind {
 	KIND_GROUP,
 	KIND_REGION,
 	KIND_PROFILE,
+	KIND_ROLE,
+	KIND_EXTERNAL_ID,
+	KIND_SESSION,
 	KIND_BOOL,
 	KIND_RATE,
 	KIND_COUNT,
 	KIND_CHOICE,
 	KIND_SECTION,
 	KIND_ACCOUNTS,
-	KIND_LATER, /* known, and refused by name */
 };
 
 struct choice {
@@ -103,8 +105,9 @@ static const struct key config_keys[] = {
 static const struct key account_keys[] = {
     {"profile", KIND_PROFILE, IN(profile)},
     {"region", KIND_REGION, IN(region)},
-    {.name = "role_arn", .kind = KIND_LATER},
-    {.name = "external_id", .kind = KIND_LATER},
+    {"role_arn", KIND_ROLE, IN(role_arn)},
+    {"external_id", KIND_EXTERNAL_ID, IN(external_id)},
+    {"session_name", KIND_SESSION, IN(session_name)},
     {.name = NULL},
 };
 
@@ -146,12 +149,27 @@ static bool made_of(const char *s, size_t max, const char *more)
 	return true;
 }
 
-static void take_name(struct reader *r, const struct node *n, const char *more, const char *expected, char **slot)
+static void take_text(struct reader *r, const struct node *n, size_t max, const char *more, const char *expected,
+		      char **slot)
 {
-	if (!made_of(n->text, 64, more))
+	if (!made_of(n->text, max, more))
 		wrong(r, n, "'%s': expected %s", n->key, expected);
 	else
 		set_text(slot, mem_strdup(n->text));
+}
+
+static void take_name(struct reader *r, const struct node *n, const char *more, const char *expected, char **slot)
+{
+	take_text(r, n, 64, more, expected, slot);
+}
+
+/* Its partition and its path are whatever they are: STS judges them. */
+static void take_role(struct reader *r, const struct node *n, char **slot)
+{
+	if (!text_starts_with(n->text, "arn:") || !strstr(n->text, ":role/"))
+		wrong(r, n, "'%s': expected a role's ARN such as arn:aws:iam::123456789012:role/rolloutd", n->key);
+	else
+		take_text(r, n, 2048, ":/_+=,.@-", "a role's ARN, of letters, digits and :/_+=,.@-", slot);
 }
 
 static void take_bool(struct reader *r, const struct node *n, bool *slot)
@@ -203,6 +221,15 @@ static void take_choice(struct reader *r, const struct node *n, const struct cho
 
 static void take_mapping(struct reader *r, const struct node *n, const struct key *keys, void *base);
 
+/* What is said of a role that is not there was meant for something. */
+static void check_role(struct reader *r, const struct node *n, const struct config_account *a)
+{
+	if (!a->role_arn && (a->external_id || a->session_name))
+		diags_add(r->diags, DIAG_ERROR, n->key_line, n->key_column,
+			  "account '%s' has '%s' but no 'role_arn' that it is for", a->name,
+			  a->external_id ? "external_id" : "session_name");
+}
+
 static void take_account(struct reader *r, const struct node *n)
 {
 	if (!text_is_name(n->key, LIMIT_NAME)) {
@@ -212,14 +239,17 @@ static void take_account(struct reader *r, const struct node *n)
 	}
 	struct config_account *a = &r->config->accounts[r->config->n_accounts++];
 	a->name = mem_strdup(n->key);
+	size_t errors = r->diags->errors;
 	if (!node_is_null(n))
 		take_mapping(r, n, account_keys, a);
+	if (r->diags->errors == errors)
+		check_role(r, n, a);
 }
 
 static void take_accounts(struct reader *r, const struct node *n)
 {
 	if (n->kind != NODE_MAPPING) {
-		wrong(r, n, "'accounts': expected a mapping of names to {profile, region}");
+		wrong(r, n, "'accounts': expected a mapping of names to {profile, region, role_arn}");
 		return;
 	}
 	r->config->accounts = mem_array(n->n_children, sizeof(r->config->accounts[0]));
@@ -246,6 +276,15 @@ static void take_scalar(struct reader *r, const struct node *n, const struct key
 	case KIND_PROFILE:
 		take_name(r, n, "_-.+=,@/ ", "the name of a profile in the AWS credentials file", slot);
 		break;
+	case KIND_ROLE:
+		take_role(r, n, slot);
+		break;
+	case KIND_EXTERNAL_ID:
+		take_text(r, n, 1224, "_+=,.@:/-", "an external id, of letters, digits and _+=,.@:/-", slot);
+		break;
+	case KIND_SESSION:
+		take_name(r, n, "_+=,.@-", "the name of a session, of letters, digits and _+=,.@-", slot);
+		break;
 	case KIND_BOOL:
 		take_bool(r, n, slot);
 		break;
@@ -260,7 +299,6 @@ static void take_scalar(struct reader *r, const struct node *n, const struct key
 		break;
 	case KIND_SECTION:
 	case KIND_ACCOUNTS:
-	case KIND_LATER:
 		break;
 	}
 }
@@ -268,10 +306,7 @@ static void take_scalar(struct reader *r, const struct node *n, const struct key
 /* A key without a value keeps its default. */
 static void take_value(struct reader *r, const struct node *n, const struct key *key, void *base)
 {
-	if (key->kind == KIND_LATER)
-		diags_add(r->diags, DIAG_ERROR, n->key_line, n->key_column,
-			  "'%s' is not supported by this version: give the account's own keys by 'profile'", n->key);
-	else if (node_is_null(n))
+	if (node_is_null(n))
 		return;
 	else if (key->kind == KIND_SECTION)
 		take_mapping(r, n, key->keys, base);
@@ -399,6 +434,9 @@ void config_free(struct config *c)
 		free(c->accounts[i].name);
 		free(c->accounts[i].profile);
 		free(c->accounts[i].region);
+		free(c->accounts[i].role_arn);
+		free(c->accounts[i].external_id);
+		free(c->accounts[i].session_name);
 	}
 	free(c->accounts);
 	free(c->plans_dir);

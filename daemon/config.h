@@ -16,8 +16,11 @@
 
 struct config_account {
 	char *name;
-	char *profile; /* NULL: the environment, then the profile that the SDKs would take */
-	char *region;  /* NULL: none of its own */
+	char *profile;	    /* NULL: the environment, then the profile that the SDKs would take */
+	char *region;	    /* NULL: none of its own */
+	char *role_arn;	    /* to assume with those keys; NULL: none */
+	char *external_id;  /* of the role; NULL: none */
+	char *session_name; /* of the role; NULL: rolloutd */
 };
 
 struct config {

@@ -100,6 +100,7 @@ static void finish(struct daemon *d)
 	watchfile_close(d->watchfile);
 	d->watchfile = NULL;
 	hooks_close(d->ports.hooks);
+	programs_close(d->ports.programs);
 	artifacts_close(d->ports.artifacts);
 	if (d->ports.transport)
 		transport_abort(d->ports.transport);
@@ -240,6 +241,7 @@ static void look_cb(uv_timer_t *timer)
 	look_at_status(d, &s);
 	if (d->draining)
 		return;
+	accounts_look(d->accounts);
 	/* What a new start loaded, a service that ended, …: cheaper to ask than to be told. */
 	watchfile_list(d->watchfile);
 	if (!owns_state(d))
@@ -472,6 +474,8 @@ static int start_engine(struct daemon *d)
 	d->ports.published_ctx = d;
 	d->ports.artifacts = artifacts_new(&d->loop, d->config->plans_dir);
 	d->ports.hooks = hooks_new(&d->loop, d->config->hooks_dir);
+	d->ports.programs = programs_new(&d->loop);
+	ports_connect_accounts(&d->ports);
 	ports_fill(&d->ports, &ports);
 	if (engine_new(&config, &ports, d->store, &d->engine) != 0)
 		return fail(d, "the rollouts cannot be loaded: %s", store_error_text(d->store));
@@ -587,7 +591,7 @@ static int start_handles(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	d->accounts = accounts_new(d->config);
+	d->accounts = accounts_new(d->config, d->config->region);
 	if (start_store(d) < 0 || start_clocks(d) < 0 || start_transport(d) < 0 || start_engine(d) < 0 ||
 	    start_dropin(d) < 0 || start_server(d) < 0 || start_handles(d) < 0)
 		return -1;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "daemon/check.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
@@ -46,6 +48,14 @@ static const char usage[] =
 static void *allocate(size_t size)
 {
 	return mem_realloc(NULL, size);
+}
+
+/* Keys come in JSON, too, and jansson keeps copies of what it reads. */
+static void free_wiped(void *p)
+{
+	if (p)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
 }
 
 /* No dump of this process's memory, which has keys in it; no file readable by others; no log of TLS keys. */
@@ -144,7 +154,7 @@ int main(int argc, char **argv)
 	int done = parse_options(argc, argv, &options);
 	if (done)
 		return done - 1;
-	json_set_alloc_funcs(allocate, free);
+	json_set_alloc_funcs(allocate, free_wiped);
 	cryptomem_take_over();
 	require(uv_replace_allocator(allocate, mem_realloc, mem_array, free) == 0); /* fails for a NULL only */
 	int r = harden();

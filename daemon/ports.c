@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 static int64_t read_clock_ms(clockid_t clock)
@@ -78,7 +79,7 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 			    size_t error_size)
 {
 	struct daemon_ports *p = ctx;
-	return accounts_credentials(p->accounts, ports_now(), account, ret, ret_error, error_size);
+	return accounts_credentials(p->accounts, account, ret, ret_error, error_size);
 }
 
 static const char *look_up(void *ctx, const char *name)
@@ -192,4 +193,45 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	    .published = port_published,
 	    .log = port_log,
 	};
+}
+
+/* --- for the accounts: what comes back asks for a turn of the engine, when something has become of it --- */
+
+static void port_send_secret(void *ctx, const struct http_request *request, int64_t timeout_ms, bool metadata,
+			     transport_cb cb, void *arg)
+{
+	struct daemon_ports *p = ctx;
+	transport_send_secret(p->transport, request, timeout_ms, metadata, cb, arg);
+}
+
+static void port_run_program(void *ctx, char *const *words, int64_t timeout_ms, provider_ran_cb cb, void *arg)
+{
+	struct daemon_ports *p = ctx;
+	programs_run(p->programs, words, timeout_ms, cb, arg);
+}
+
+static int port_read_file(void *ctx, const char *path, size_t max, char **ret_data, size_t *ret_len)
+{
+	(void)ctx;
+	return file_read(path, max, ret_data, ret_len);
+}
+
+static void keys_settled(void *arg)
+{
+	struct daemon_ports *p = arg;
+	turn_want(p->turn);
+}
+
+void ports_connect_accounts(struct daemon_ports *p)
+{
+	const struct provider_ports ports = {
+	    .ctx = p,
+	    .now = port_now,
+	    .entropy = port_entropy,
+	    .send = port_send_secret,
+	    .run = port_run_program,
+	    .read_file = port_read_file,
+	    .endpoint = port_endpoint,
+	};
+	accounts_connect(p->accounts, &ports, keys_settled, p);
 }

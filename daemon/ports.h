@@ -9,6 +9,7 @@
 #include "daemon/io/turn.h"
 #include "daemon/io/waker.h"
 #include "daemon/log.h"
+#include "daemon/program.h"
 #include "engine/ports.h"
 
 /* All are borrowed; to be filled before the engine is made. */
@@ -19,6 +20,7 @@ struct daemon_ports {
 	struct turn *turn;
 	struct artifacts *artifacts;
 	struct hooks *hooks;
+	struct programs *programs;
 	struct log *log;
 	struct prng prng;
 	void *published_ctx;
@@ -29,3 +31,5 @@ struct instant ports_now(void);
 /* Seeds the generator. Returns 0 or a negative errno. */
 must_use int ports_init(struct daemon_ports *p);
 void ports_fill(struct daemon_ports *p, struct ports *ret);
+/* Gives the accounts what they fetch keys with. */
+void ports_connect_accounts(struct daemon_ports *p);

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "credentials/place.h"
 
 #define CONNECT_TIMEOUT_MS 5000L
 /* As many as can be in flight: with fewer, a full load would open and close a connection for each call beyond it. */
@@ -41,6 +42,8 @@ struct transfer {
 	unsigned sent;	 /* how often the request went out */
 	bool once;	 /* it must not go out twice */
 	bool plain;	 /* http: to this machine only */
+	bool metadata;	 /* or to a metadata service */
+	bool secret;	 /* the bodies are wiped */
 	bool astray;	 /* plain http was about to leave this machine */
 	bool unsendable; /* libcurl would not take it */
 	bool too_large;
@@ -159,7 +162,7 @@ static int prereq_cb(void *arg, char *remote_ip, char *local_ip, int remote_port
 	(void)local_ip;
 	(void)remote_port;
 	(void)local_port;
-	if (x->plain && !is_loopback(remote_ip)) {
+	if (x->plain && !is_loopback(remote_ip) && !(x->metadata && place_is_metadata(remote_ip))) {
 		x->astray = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
@@ -239,7 +242,7 @@ static void free_transfer(struct transfer *x)
 	free_headers(x);
 	buf_deinit(&x->url);
 	buf_wipe(&x->request_body);
-	buf_deinit(&x->body);
+	buf_wipe(&x->body);
 	arena_free(x->arena);
 	free(x);
 }
@@ -263,6 +266,10 @@ static void recycle_transfer(struct transport *t, struct transfer *x)
 	free_headers(x);
 	arena_free(x->arena);
 	x->arena = NULL;
+	if (x->secret) {
+		buf_wipe(&x->body);
+		buf_wipe(&x->request_body);
+	}
 	if (x->body.cap > BUFFER_KEPT)
 		buf_deinit(&x->body);
 	if (x->request_body.cap > BUFFER_KEPT)
@@ -318,7 +325,7 @@ static void set_request(struct transfer *x, const struct http_request *r, int64_
 	SET(x, CURLOPT_CUSTOMREQUEST, NULL);
 	SET(x, CURLOPT_URL, buf_text(&x->url));
 	/* NULL: by the environment. A proxy is another machine, and would read what is not encrypted. */
-	SET(x, CURLOPT_PROXY, x->plain ? "" : NULL);
+	SET(x, CURLOPT_PROXY, x->plain || x->metadata ? "" : NULL);
 	SET(x, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1)); /* 0 would mean: for ever */
 	if (!get || r->body_len > 0) {
 		SET(x, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request_body.len);
@@ -335,7 +342,7 @@ static void set_request(struct transfer *x, const struct http_request *r, int64_
 static void mask(char *bytes, size_t len, const char *secret, size_t secret_len)
 {
 	char *at;
-	while (secret_len >= SECRET_MIN && (at = memmem(bytes, len, secret, secret_len))) {
+	while (secret_len >= SECRET_MIN && len >= secret_len && (at = memmem(bytes, len, secret, secret_len))) {
 		memset(at, '*', secret_len);
 		len -= (size_t)(at - bytes) + secret_len;
 		bytes = at + secret_len;
@@ -346,11 +353,16 @@ static void mask(char *bytes, size_t len, const char *secret, size_t secret_len)
  * no secret, and helps whoever has to find out what is wrong with it. */
 static const char *secret_of(const char *line)
 {
-	static const char token[] = "X-Amz-Security-Token: ", signature[] = "Authorization: ";
-	if (strncasecmp(line, token, sizeof(token) - 1) == 0)
-		return line + sizeof(token) - 1;
+	static const char *const tokens[] = {
+	    "X-Amz-Security-Token: ", "X-Amz-Sso_Bearer_Token: ", "X-Aws-Ec2-Metadata-Token: "};
+	static const char signature[] = "Authorization: ";
+	for (size_t i = 0; i < array_len(tokens); i++)
+		if (strncasecmp(line, tokens[i], strlen(tokens[i])) == 0)
+			return line + strlen(tokens[i]);
 	const char *at = strncasecmp(line, signature, sizeof(signature) - 1) == 0 ? strstr(line, "Signature=") : NULL;
-	return at ? at + strlen("Signature=") : "";
+	if (at)
+		return at + strlen("Signature=");
+	return strncasecmp(line, signature, sizeof(signature) - 1) == 0 ? line + sizeof(signature) - 1 : "";
 }
 
 /* An answer that repeats its request, as a proxy's page or a signature error does, would carry the session's token
@@ -372,7 +384,7 @@ static void describe_failure(const struct transfer *x, CURLcode code, char *out,
 {
 	const char *text = x->error[0] ? x->error : curl_easy_strerror(code);
 	if (x->too_large)
-		snprintf(out, size, "the answer is larger than %d bytes", LIMIT_AWS_RESPONSE_BYTES);
+		snprintf(out, size, "the answer is larger than %zu bytes", x->body.max);
 	else if (x->astray)
 		snprintf(out, size,
 			 "plain http goes to the loopback only, and this name leads to another machine: use https");
@@ -622,10 +634,9 @@ int transport_new(uv_loop_t *loop, const struct transport_config *config, struct
 	return 0;
 }
 
-void transport_send(struct transport *t, const struct http_request *request, int64_t timeout_ms, transport_cb cb,
-		    void *arg)
+static void submit(struct transport *t, struct transfer *x, const struct http_request *request, int64_t timeout_ms,
+		   transport_cb cb, void *arg)
 {
-	struct transfer *x = take_transfer(t);
 	x->cb = cb;
 	x->arg = arg;
 	x->sent = 0;
@@ -633,6 +644,8 @@ void transport_send(struct transport *t, const struct http_request *request, int
 	x->response = (struct http_response){0};
 	x->arena = arena_new();
 	x->error[0] = '\0';
+	x->body.max = x->secret ? LIMIT_KEYS_ANSWER : LIMIT_AWS_RESPONSE_BYTES;
+	x->body.secret = x->request_body.secret = x->secret;
 	buf_reset(&x->body);
 	set_request(x, request, timeout_ms);
 	list_push(&t->flying, x);
@@ -641,6 +654,23 @@ void transport_send(struct transport *t, const struct http_request *request, int
 		return;
 	x->unsendable = true;
 	require(uv_timer_start(&t->later, later_cb, 0, 0) == 0);
+}
+
+void transport_send(struct transport *t, const struct http_request *request, int64_t timeout_ms, transport_cb cb,
+		    void *arg)
+{
+	struct transfer *x = take_transfer(t);
+	x->secret = x->metadata = false;
+	submit(t, x, request, timeout_ms, cb, arg);
+}
+
+void transport_send_secret(struct transport *t, const struct http_request *request, int64_t timeout_ms, bool metadata,
+			   transport_cb cb, void *arg)
+{
+	struct transfer *x = take_transfer(t);
+	x->secret = true;
+	x->metadata = metadata;
+	submit(t, x, request, timeout_ms, cb, arg);
 }
 
 size_t transport_in_flight(const struct transport *t)

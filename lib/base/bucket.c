@@ -44,3 +44,8 @@ int64_t bucket_wait_ms(const struct bucket *b, int64_t now_ms)
 	/* Rounded up, unless the fraction is nothing but rounding of the division. */
 	return (wait_ms - (double)whole_ms) * b->rate / 1000.0 > 1.0 - WHOLE_TOKEN ? whole_ms + 1 : whole_ms;
 }
+
+void bucket_give_back(struct bucket *b)
+{
+	b->tokens = b->tokens + 1 < b->burst ? b->tokens + 1 : b->burst;
+}

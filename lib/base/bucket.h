@@ -16,4 +16,5 @@ struct bucket {
 
 void bucket_init(struct bucket *b, double rate, double burst, int64_t now_ms); /* starts full */
 bool bucket_take(struct bucket *b, int64_t now_ms);			       /* one token, if there is one */
+void bucket_give_back(struct bucket *b);				       /* one that was taken for nothing */
 int64_t bucket_wait_ms(const struct bucket *b, int64_t now_ms);		       /* until one token is there; 0: now */

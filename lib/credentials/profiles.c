@@ -114,13 +114,13 @@ static int load(enum profiles_file file, credentials_lookup lookup, void *lookup
 	}
 	out->path = text_starts_with(path, "~/") ? mem_printf("%s%s", home, path + 1) : mem_strdup(path);
 	int r = read(read_ctx, out->path, LIMIT_CREDENTIALS_FILE, &out->text, &out->len);
-	*ret_absent = "does not exist";
-	if (r == 0 || r == -ENOENT || r == -ENOTDIR)
+	/* For the SDK a folder or /dev/null is no file, too. */
+	*ret_absent = r == -EINVAL ? "is not a regular file" : "does not exist";
+	if (r == 0 || r == -ENOENT || r == -ENOTDIR || r == -EINVAL)
 		return 0;
 	snprintf(ret_error, size, "%s %s", out->path,
 		 r == -EFBIG	? "is larger than 256 KiB, which no such file is"
 		 : r == -EACCES ? "may not be read by this user: check its owner and mode"
-		 : r == -EINVAL ? "is not a regular file"
 				: strerror(-r));
 	return 1;
 }

@@ -29,6 +29,11 @@
 #define ALARMS_RPS_MAX	    5
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
 
+#define KEYS_PENDING	     2 /* of ports.credentials */
+#define KEYLESS_PAUSE_MIN_MS 20
+#define KEYLESS_PAUSE_MAX_MS MS_PER_SECOND
+#define KEYLESS_MAX_MS	     (90 * MS_PER_SECOND) /* more than any source may take */
+
 static const struct {
 	enum aws_service service;
 	enum lane_kind lane;
@@ -369,6 +374,25 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
 }
 
+/*
+ * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its token nor one of its
+ * tries. The pauses grow with the time that it has waited, so that those who have only just come do not wait long.
+ */
+static void wait_for_keys(struct dispatch *d, struct call *c)
+{
+	int64_t now_ms = now_of(d).boot_ms;
+	bucket_give_back(&c->lane->bucket);
+	if (c->keyless_since_ms == 0)
+		c->keyless_since_ms = now_ms;
+	int64_t waited_ms = now_ms - c->keyless_since_ms;
+	if (waited_ms >= KEYLESS_MAX_MS) {
+		end_call(d, c, AWS_CREDENTIALS, "Credentials", "its AWS keys were not there after a minute and a half");
+		return;
+	}
+	int64_t pause_ms = waited_ms < KEYLESS_PAUSE_MIN_MS ? KEYLESS_PAUSE_MIN_MS : waited_ms;
+	back_off(d, c, now_ms + (pause_ms < KEYLESS_PAUSE_MAX_MS ? pause_ms : KEYLESS_PAUSE_MAX_MS));
+}
+
 static void send_call(struct dispatch *d, struct call *c)
 {
 	struct aws_endpoint endpoint;
@@ -379,7 +403,13 @@ static void send_call(struct dispatch *d, struct call *c)
 		end_call(d, c, AWS_INVALID, "Endpoint", problem);
 		return;
 	}
-	if (d->ports.credentials(d->ports.ctx, c->lane->account, &keys, problem, sizeof(problem))) {
+	int result = d->ports.credentials(d->ports.ctx, c->lane->account, &keys, problem, sizeof(problem));
+	if (result == KEYS_PENDING) {
+		wait_for_keys(d, c);
+		return;
+	}
+	c->keyless_since_ms = 0;
+	if (result) {
 		end_call(d, c, AWS_CREDENTIALS, "Credentials", problem);
 		return;
 	}

@@ -36,8 +36,9 @@ struct call {
 	enum call_place place;
 	struct call *prev; /* in a queue or the list of ended ones */
 	struct call *next;
-	int64_t due_ms;	  /* backing off until then */
-	size_t heap_slot; /* there */
+	int64_t due_ms;		  /* backing off until then */
+	size_t heap_slot;	  /* there */
+	int64_t keyless_since_ms; /* it has waited for keys since then; 0: it has not */
 	struct retry_state retry;
 	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */

@@ -41,7 +41,8 @@ struct ports {
 	void (*wake_at)(void *ctx, int64_t boot_ms);
 	/* The request is copied or sent before it returns. */
 	void (*send)(void *ctx, const struct http_request *request, int64_t timeout_ms, transport_cb cb, void *arg);
-	/* Keys of an account; 0, or 1 with a sentence that names what was tried. The caller deinits *ret. */
+	/* Keys of an account; 0, or 1 with a sentence that names what was tried, or 2: they are being fetched, ask
+	 * again. The caller deinits *ret. */
 	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			   size_t error_size);
 	/* Endpoint of a service; 0, or 1 with a sentence. */

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_SESSION_TOKEN": TOKEN,
     "HOME": "/nonexistent",
+    "AWS_EC2_METADATA_DISABLED": "true",
 }
 
 

@@ -35,9 +35,10 @@ static int fake_credentials(void *ctx, const char *account, struct aws_credentia
 			    size_t error_size)
 {
 	struct dispatch_rig *w = ctx;
+	w->keys_asked++;
 	if (w->credentials_fail) {
 		snprintf(ret_error, error_size, "no keys for %s", account);
-		return 1;
+		return w->credentials_fail;
 	}
 	*ret = (struct aws_credentials){
 	    .access_key_id = mem_printf("AKID-%s", account),

@@ -31,7 +31,8 @@ struct dispatch_rig {
 	uint64_t entropy;
 	struct sent sent[MANY + 100];
 	size_t n_sent;
-	int credentials_fail;
+	int credentials_fail; /* 1: there are none; 2: they are being fetched */
+	unsigned keys_asked;
 	int endpoint_fail;
 	char logged[1024];
 	struct dispatch *d;

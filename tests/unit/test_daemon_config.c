@@ -145,15 +145,41 @@ static void test_all_errors_at_once_with_their_place(void **state)
 	    "f:11:12: error: 'state_dir' is empty: expected a path\n");
 }
 
-static void test_what_comes_later_is_refused_by_name(void **state)
+static void test_roles_of_accounts(void **state)
 {
 	(void)state;
-	char *got = complaints("accounts:\n"
-			       "  prod: {role_arn: \"arn:aws:iam::111122223333:role/x\", external_id: y}\n"
-			       "  Prod!: {}\n");
-	assert_non_null(strstr(got, "f:2:10: error: 'role_arn' is not supported by this version"));
-	assert_non_null(strstr(got, "'external_id' is not supported by this version"));
-	assert_non_null(strstr(got, "f:3:3: error: an account's name: expected [a-z0-9-]"));
+	struct diags diags;
+	struct config *c = parse("accounts:\n"
+				 "  prod: {role_arn: \"arn:aws-cn:iam::111122223333:role/a/b\", external_id: y:/1,\n"
+				 "         session_name: me@host, profile: ops}\n"
+				 "  bare: {role_arn: \"arn:aws:iam::111122223333:role/x\"}\n",
+				 &diags);
+	assert_non_null(c);
+	const struct config_account *prod = config_find_account(c, "prod"), *bare = config_find_account(c, "bare");
+	assert_string_equal(prod->role_arn, "arn:aws-cn:iam::111122223333:role/a/b");
+	assert_string_equal(prod->external_id, "y:/1");
+	assert_string_equal(prod->session_name, "me@host");
+	assert_string_equal(prod->profile, "ops");
+	assert_null(bare->external_id);
+	assert_null(bare->session_name);
+	config_free(c);
+	diags_deinit(&diags);
+
+	char *got =
+	    complaints("accounts:\n"
+		       "  a: {role_arn: \"arn:aws:iam::111122223333:user/x\"}\n"
+		       "  b: {role_arn: \"arn:aws:iam::1:role/x y\"}\n"
+		       "  c: {external_id: y}\n"
+		       "  d: {session_name: y}\n"
+		       "  e: {role_arn: \"arn:aws:iam::1:role/x\", external_id: \"a b\", session_name: \"a/b\"}\n"
+		       "  Prod!: {}\n");
+	assert_non_null(strstr(got, "f:2:17: error: 'role_arn': expected a role's ARN such as"));
+	assert_non_null(strstr(got, "f:3:17: error: 'role_arn': expected a role's ARN, of letters"));
+	assert_non_null(strstr(got, "f:4:3: error: account 'c' has 'external_id' but no 'role_arn'"));
+	assert_non_null(strstr(got, "f:5:3: error: account 'd' has 'session_name' but no 'role_arn'"));
+	assert_non_null(strstr(got, "'external_id': expected an external id"));
+	assert_non_null(strstr(got, "'session_name': expected the name of a session"));
+	assert_non_null(strstr(got, "f:7:3: error: an account's name: expected [a-z0-9-]"));
 	free(got);
 }
 
@@ -319,7 +345,7 @@ int main(void)
 	    cmocka_unit_test(test_nothing_gives_defaults),
 	    cmocka_unit_test(test_every_key_is_taken),
 	    cmocka_unit_test(test_all_errors_at_once_with_their_place),
-	    cmocka_unit_test(test_what_comes_later_is_refused_by_name),
+	    cmocka_unit_test(test_roles_of_accounts),
 	    cmocka_unit_test(test_no_shape_of_document_breaks_it),
 	    cmocka_unit_test(test_a_file_that_cannot_be_read_is_named),
 	    cmocka_unit_test(test_a_file_that_everybody_can_write_is_refused),

@@ -3,6 +3,7 @@
  * is told truly: a request that may have been applied is never called unsent, and never sent twice.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -474,6 +475,15 @@ static void test_plain_http_stays_on_this_machine(void **state)
 	assert_int_equal(prereq_cb(&x, there6, here, 80, 1), CURL_PREREQFUNC_ABORT);
 	assert_true(x.astray);
 	assert_int_equal(x.sent, 2); /* what was broken off was not sent */
+	/* Whoever fetches keys there may ask the metadata services; and nobody else. */
+	char service[] = "169.254.169.254", near_it[] = "169.254.169.253";
+	x.metadata = true;
+	assert_int_equal(prereq_cb(&x, there6, here, 80, 1), CURL_PREREQFUNC_OK);
+	assert_int_equal(prereq_cb(&x, service, here, 80, 1), CURL_PREREQFUNC_OK);
+	assert_int_equal(prereq_cb(&x, near_it, here, 80, 1), CURL_PREREQFUNC_ABORT);
+	assert_int_equal(prereq_cb(&x, there, here, 80, 1), CURL_PREREQFUNC_ABORT);
+	x.metadata = false;
+	assert_int_equal(prereq_cb(&x, service, here, 80, 1), CURL_PREREQFUNC_ABORT);
 	x.plain = false;
 	assert_int_equal(prereq_cb(&x, there, here, 443, 1), CURL_PREREQFUNC_OK);
 
@@ -482,6 +492,38 @@ static void test_plain_http_stays_on_this_machine(void **state)
 	send_one(r, "PUT", "x");
 	assert_int_equal(r->result, TRANSPORT_ANSWERED);
 	unsetenv("http_proxy");
+}
+
+/* What fetches keys takes no more than keys, wipes both bodies, and asks no proxy for metadata, whatever the scheme. */
+static void test_what_fetches_keys(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "POST", "Token=SECRET-SECRET-SECRET");
+	r->result = -1;
+	transport_send_secret(r->transport, &request, 5000, false, answer_cb, r);
+	struct transfer *x = r->transport->flying;
+	assert_int_equal(x->body.max, LIMIT_KEYS_ANSWER);
+	while ((int)r->result == -1)
+		uv_run(&r->loop, UV_RUN_ONCE);
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+	assert_ptr_equal(r->transport->pool, x);
+	assert_null(x->body.data);
+	assert_null(x->request_body.data);
+
+	setenv("https_proxy", "http://127.0.0.1:1", 1);
+	request.scheme = "https";
+	r->manner = CLOSE_HEARD;
+	r->result = -1;
+	transport_send_secret(r->transport, &request, 5000, true, answer_cb, r);
+	while ((int)r->result == -1)
+		uv_run(&r->loop, UV_RUN_ONCE);
+	unsetenv("https_proxy");
+	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+	assert_null(strstr(r->error, "127.0.0.1 port 1"));
+	/* And the next one in the same place is as ever. */
+	r->manner = 0;
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
 }
 
 /* A proxy, whatever its name is looked up to, is asked for https only. */
@@ -717,6 +759,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+	signal(SIGPIPE, SIG_IGN); /* the server writes on when the client has gone */
 	const struct CMUnitTest tests[] = {
 	    with_rig(test_a_get_as_it_was_built),
 	    with_rig(test_a_put_as_it_was_built),
@@ -731,6 +774,7 @@ int main(void)
 	    with_rig(test_a_flood_is_cut_off),
 	    with_rig(test_a_drip_is_timed_out),
 	    with_rig(test_plain_http_stays_on_this_machine),
+	    with_rig(test_what_fetches_keys),
 	    with_rig(test_https_goes_through_the_proxy),
 	    with_rig(test_secrets_that_come_back_are_masked),
 	    with_rig(test_no_token_is_left_in_freed_memory),

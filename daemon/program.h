@@ -1,0 +1,22 @@
+/*
+ * Runs the programs that give AWS keys (credential_process): no shell, the daemon's own environment, nothing on their
+ * standard input, an end after their time. Their output goes to whoever asked and is wiped; of what they complain, the
+ * end is kept for people, with everything masked that could be a key.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "credentials/provider.h"
+
+struct programs;
+
+struct programs *programs_new(uv_loop_t *loop);
+/* As provider_ports.run. */
+void programs_run(struct programs *s, char *const *words, int64_t timeout_ms, provider_ran_cb cb, void *arg);
+/* Kills what runs and answers everybody at once; freed by the loop's next turns. No program may be run any more. NULL is
+ * fine. */
+void programs_close(struct programs *s);
+
+/* Stars in place of each run of 16 or more characters that keys are made of, if it has a digit and a capital. */
+void program_mask(char *text);

@@ -1,0 +1,178 @@
+/* credential_process is run for real. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+/* The daemon is a program and no library: its parts are compiled into the test. */
+#include "daemon/program.c"
+
+#define GUARD_MS 20000 /* a test that waits for so long has failed */
+
+struct outcome {
+	unsigned answers;
+	char problem[128];
+	int status;
+	char text[256];
+	size_t len;
+	char complaint[512];
+};
+
+struct rig {
+	uv_loop_t loop;
+	uv_timer_t guard;
+	bool late;
+	struct programs *programs;
+	struct outcome o;
+};
+
+static void guard_cb(uv_timer_t *timer)
+{
+	((struct rig *)timer->data)->late = true;
+}
+
+static int rig_setup(void **state)
+{
+	struct rig *r = mem_alloc(sizeof(*r));
+	if (uv_loop_init(&r->loop) != 0)
+		return -1;
+	uv_timer_init(&r->loop, &r->guard);
+	r->guard.data = r;
+	uv_timer_start(&r->guard, guard_cb, GUARD_MS, 0);
+	uv_unref((uv_handle_t *)&r->guard);
+	r->programs = programs_new(&r->loop);
+	*state = r;
+	return 0;
+}
+
+static int rig_teardown(void **state)
+{
+	struct rig *r = *state;
+	programs_close(r->programs);
+	uv_close((uv_handle_t *)&r->guard, NULL);
+	while (uv_run(&r->loop, UV_RUN_DEFAULT) != 0)
+		;
+	int rc = uv_loop_close(&r->loop);
+	/* No zombie is left. */
+	if (waitpid(-1, NULL, WNOHANG) != -1)
+		rc = -1;
+	free(r);
+	return rc;
+}
+
+static void ended(void *arg, const struct provider_output *p)
+{
+	struct outcome *o = arg;
+	o->answers++;
+	o->status = p->status;
+	o->len = p->len;
+	snprintf(o->problem, sizeof(o->problem), "%s", p->problem ? p->problem : "");
+	snprintf(o->text, sizeof(o->text), "%s", p->text);
+	snprintf(o->complaint, sizeof(o->complaint), "%s", p->complaint);
+}
+
+static void run(struct rig *r, int64_t timeout_ms, char *const *words)
+{
+	r->o = (struct outcome){0};
+	programs_run(r->programs, words, timeout_ms, ended, &r->o);
+	assert_int_equal(r->o.answers, 0);
+	while (r->o.answers == 0 && !r->late)
+		uv_run(&r->loop, UV_RUN_ONCE);
+	assert_int_equal(r->o.answers, 1);
+}
+
+#define sh(r, timeout_ms, text) run(r, timeout_ms, (char *[]){(char *)"sh", (char *)"-c", (char *)(text), NULL})
+
+static void output_complaint_and_status(void **state)
+{
+	struct rig *r = *state;
+	run(r, 10000, (char *[]){(char *)"printf", (char *)"%s|", (char *)"a b", (char *)"$HOME;", NULL});
+	assert_string_equal(r->o.problem, "");
+	assert_int_equal(r->o.status, 0);
+	assert_string_equal(r->o.text, "a b|$HOME;|");
+	assert_string_equal(r->o.complaint, "");
+	sh(r, 10000, "echo out; echo 'no \033 such'  >&2; echo account >&2; exit 3");
+	assert_int_equal(r->o.status, 3);
+	assert_string_equal(r->o.text, "out\n");
+	assert_string_equal(r->o.complaint, "no ? such account");
+	sh(r, 10000, "kill -9 $$");
+	assert_int_equal(r->o.status, 128 + 9);
+	/* Its input is empty, and its environment the daemon's. */
+	setenv("ROLLOUT_TEST_MARK", "mine", 1);
+	sh(r, 10000, "cat; printf %s \"$ROLLOUT_TEST_MARK\"");
+	assert_string_equal(r->o.text, "mine");
+}
+
+static void programs_that_cannot_be_run(void **state)
+{
+	struct rig *r = *state;
+	run(r, 10000, (char *[]){(char *)"/nonexistent/keys", NULL});
+	assert_string_equal(r->o.problem, "cannot be run: there is no such program");
+	run(r, 10000, (char *[]){(char *)"/etc/passwd", NULL});
+	assert_string_equal(r->o.problem, "cannot be run: it may not be executed by this user");
+}
+
+static void programs_that_do_too_much(void **state)
+{
+	struct rig *r = *state;
+	sh(r, 100, "sleep 1000");
+	assert_string_equal(r->o.problem, "did not end in its time of a minute");
+	sh(r, 10000, "yes");
+	assert_string_equal(r->o.problem, "wrote more than 64 KiB, which no keys are");
+	sh(r, 10000, "yes no such account | head -c 100000 >&2; exit 1");
+	assert_int_equal(r->o.status, 1);
+	assert_true(strlen(r->o.complaint) <= COMPLAINT_MAX && strlen(r->o.complaint) > COMPLAINT_MAX / 2);
+	/* What it leaves running does not keep it from being over. */
+	sh(r, 10000, "sleep 1000 & echo done");
+	assert_string_equal(r->o.text, "done\n");
+}
+
+static void a_stop_answers_everybody(void **state)
+{
+	struct rig *r = *state;
+	struct outcome waiting = {0}, running = {0};
+	programs_run(r->programs, (char *[]){(char *)"sleep", (char *)"1000", NULL}, 10000, ended, &running);
+	for (int i = 0; i < 3; i++)
+		uv_run(&r->loop, UV_RUN_NOWAIT);
+	programs_run(r->programs, (char *[]){(char *)"sleep", (char *)"1000", NULL}, 10000, ended, &waiting);
+	programs_close(take_ptr(r->programs));
+	assert_int_equal(waiting.answers, 1);
+	assert_int_equal(running.answers, 1);
+	assert_string_equal(running.problem, "was broken off: the daemon stops");
+}
+
+static void what_could_be_a_key_is_masked(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+	    {"key wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY!", "key ****************************************!"},
+	    {"AKIAIOSFODNN7EXAMPLE and", "******************** and"},
+	    {"an-ordinary-sentence-of-words 12345678901234567890",
+	     "an-ordinary-sentence-of-words 12345678901234567890"},
+	    {"", ""},
+	    {"Short1", "Short1"},
+	};
+	for (size_t i = 0; i < array_len(cases); i++) {
+		char *text = mem_strdup(cases[i][0]);
+		program_mask(text);
+		assert_string_equal(text, cases[i][1]);
+		free(text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(output_complaint_and_status, rig_setup, rig_teardown),
+	    cmocka_unit_test_setup_teardown(programs_that_cannot_be_run, rig_setup, rig_teardown),
+	    cmocka_unit_test_setup_teardown(programs_that_do_too_much, rig_setup, rig_teardown),
+	    cmocka_unit_test_setup_teardown(a_stop_answers_everybody, rig_setup, rig_teardown),
+	    cmocka_unit_test(what_could_be_a_key_is_masked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
