@@ -14,12 +14,13 @@ UNIT_HELPER_SRC := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 SIMULATOR_LIB_SRC := tests/sim/disk.c tests/sim/disk_vfs.c tests/sim/image.c
 SIMULATOR_SRC := $(wildcard tests/sim/*.c)
 BENCH_SRC := $(wildcard tests/bench/*.c)
+TOOL_SRC := $(wildcard tests/tools/*.c)
 FAULT_SRC := $(wildcard tests/fault/*.c)
 PRELOAD_SRC := $(wildcard tests/faults/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELPER_SRC := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
 ALL_SRC := $(LIB_SRC) $(SIM_SRC) $(DAEMON_SRC) $(CLI_SRC) $(LOCALAWS_SRC) $(UNIT_SRC) $(UNIT_HELPER_SRC) $(BENCH_SRC) \
-	$(SIMULATOR_SRC) $(FAULT_SRC) $(PRELOAD_SRC)
+	$(SIMULATOR_SRC) $(FAULT_SRC) $(PRELOAD_SRC) $(TOOL_SRC)
 FORMAT_SRC = $(ALL_SRC) $(FUZZ_SRC) $(FUZZ_HELPER_SRC) $(wildcard lib/*/*.h daemon/*.h daemon/*/*.h tests/*/*.h)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -29,6 +30,8 @@ LIBDAEMON := $(BUILD)/libdaemon.a
 PROGRAMS := $(BUILD)/rolloutd $(BUILD)/rolloutctl $(BUILD)/rollout-localaws
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+# Parts of the daemon by themselves, for end-to-end tests.
+TOOL_BIN := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOL_SRC))
 # rolloutd with a part of it broken on purpose, for tests that must see it.
 FAULT_BIN := $(patsubst tests/fault/%.c,$(BUILD)/fault/%/rolloutd,$(FAULT_SRC))
 # What the programs are loaded with, to make their allocations fail or their clocks jump.
@@ -102,7 +105,7 @@ $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@echo $(ALL_SRC) | cmp -s - $@ || echo $(ALL_SRC) >$@
 FORCE:
-.PHONY: FORCE core-decisions lint-now bench-programs fault-programs fuzz-programs replay-programs hammer simulator
+.PHONY: FORCE core-decisions lint-now bench-programs fault-programs fuzz-programs replay-programs hammer simulator tools
 
 # --- rules ---
 
@@ -116,6 +119,7 @@ unit-programs: $(UNIT_BIN)
 bench-programs: $(BENCH_BIN)
 fault-programs: $(FAULT_BIN) $(PRELOAD_LIB)
 hammer: $(HAMMER)
+tools: $(TOOL_BIN)
 simulator: $(SIMULATOR)
 fuzz-programs: $(FUZZ_BIN)
 replay-programs: $(REPLAY_BIN)
@@ -130,6 +134,7 @@ UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
 $(BUILD)/tests/test_sim_disk $(BUILD)/tests/test_store_crash: $(call obj,$(SIMULATOR_LIB_SRC))
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
+$(TOOL_BIN): $(BUILD)/tools/%: $(BUILD)/tests/tools/%.o $(LIBDAEMON) $(LIBROLLOUT)
 # Before the library, so that what it has of the same names is not taken.
 $(PRELOAD_LIB): $(BUILD)/faults/%.so: tests/faults/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -162,7 +167,7 @@ $(LIBROLLOUT) $(LIBSIM) $(LIBDAEMON): $(BUILD)/sources
 $(PROGRAMS): $(BUILD)/sources
 	$(say) LD $@
 	$(link)
-$(UNIT_BIN) $(BENCH_BIN) $(FAULT_BIN) $(FUZZ_BIN) $(REPLAY_BIN) $(SIMULATOR): $(BUILD)/sources
+$(UNIT_BIN) $(BENCH_BIN) $(TOOL_BIN) $(FAULT_BIN) $(FUZZ_BIN) $(REPLAY_BIN) $(SIMULATOR): $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(link) $(if $(filter $(UNIT_BIN),$@),-lcmocka)
