@@ -1,6 +1,6 @@
 /*
- * AWS keys from the environment and from the shared credentials file, meaning what they mean to the AWS SDKs.
- * The environment is handed in (`lookup`), so nothing here calls getenv().
+ * AWS keys as texts, and from the environment, meaning what they mean to the AWS SDKs. The environment is handed in
+ * (`lookup`), so nothing here calls getenv(). The other sources are credentials/.
  */
 #pragma once
 
@@ -21,14 +21,3 @@ must_use int credentials_from_texts(const char *const names[static 3], const cha
 /* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION. */
 must_use int credentials_from_env(credentials_lookup lookup, void *ctx, struct aws_credentials *ret, char *ret_error,
 				  size_t error_size);
-/* One profile of a credentials file's text. */
-must_use int credentials_from_file_text(const char *text, size_t len, const char *profile, struct aws_credentials *ret,
-					char *ret_error, size_t error_size);
-/*
- * The chain as far as it goes: an explicitly named profile (from rolloutd.yaml; NULL: none) skips the environment;
- * else environment, then the shared credentials file (AWS_SHARED_CREDENTIALS_FILE, or $HOME/.aws/credentials) with
- * AWS_PROFILE or "default". ret_source (64 bytes) says where they came from, without any secret. The error names the
- * sources that were tried.
- */
-must_use int credentials_resolve(credentials_lookup lookup, void *ctx, const char *profile, struct aws_credentials *ret,
-				 char *ret_source, char *ret_error, size_t error_size);

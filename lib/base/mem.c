@@ -68,15 +68,19 @@ char *mem_strndup(const char *s, size_t len)
 	return copy;
 }
 
+/* Measured first: vasprintf() would leave parts of the text, which may be a secret, in buffers that it grew out of. */
 char *mem_printf(const char *fmt, ...)
 {
-	va_list args;
+	va_list args, again;
 	va_start(args, fmt);
-	char *text = NULL;
-	int len = vasprintf(&text, fmt, args);
+	va_copy(again, args);
+	int len = vsnprintf(NULL, 0, fmt, args);
 	va_end(args);
 	if (len < 0)
 		mem_exhausted();
+	char *text = mem_alloc((size_t)len + 1);
+	(void)vsnprintf(text, (size_t)len + 1, fmt, again); /* as long as it was before */
+	va_end(again);
 	return text;
 }
 

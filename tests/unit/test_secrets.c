@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <malloc.h>
 
@@ -54,9 +53,6 @@ static void *look_and_realloc(void *block, size_t size)
 #include "base/buf.c"
 #include "base/mem.c"
 #include "base/secret.c"
-#define close_p	  file_close_p
-#define write_all file_write_all
-#include "base/file.c"
 #include "aws/sigv4.c"
 #define is_unreserved sigv4_is_unreserved
 #define is_blank      sigv4_is_blank
@@ -131,52 +127,14 @@ static void test_credentials_are_wiped(void **state)
 	    "AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY", the_secret, "AWS_SESSION_TOKEN",
 	    the_token,		 NULL};
 	struct aws_credentials keys = {0}, copy = {0};
-	char source[64], error[256];
-	assert_int_equal(credentials_resolve(look_up, (void *)environment, NULL, &keys, source, error, sizeof(error)),
+	char error[256];
+	assert_int_equal(credentials_from_env(look_up, (void *)environment, &keys, error, sizeof(error)),
 			 CREDENTIALS_FOUND);
 	aws_credentials_copy(&copy, &keys);
 	assert_string_equal(copy.session_token, the_token);
 	aws_credentials_deinit(&keys);
 	aws_credentials_deinit(&copy);
 	assert_null(copy.secret_access_key);
-	assert_int_equal(blocks_left, 0);
-}
-
-static int resolve_file(const char *text)
-{
-	char path[] = "/tmp/rollout-test-secrets-XXXXXX", source[64], error[512];
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-	const char *const environment[] = {"AWS_SHARED_CREDENTIALS_FILE", path, NULL};
-	struct aws_credentials keys = {0};
-	int r = credentials_resolve(look_up, (void *)environment, NULL, &keys, source, error, sizeof(error));
-	aws_credentials_deinit(&keys);
-	unlink(path);
-	assert_null(strstr(error, the_secret));
-	return r;
-}
-
-static void test_a_credentials_file_is_wiped(void **state)
-{
-	(void)state;
-	char *good = mem_printf("[default]\naws_access_key_id = AKID\naws_secret_access_key = %s\naws_session_token = "
-				"%s\n[other]\naws_secret_access_key = %s\n",
-				the_secret, the_token, the_secret);
-	assert_int_equal(resolve_file(good), CREDENTIALS_FOUND);
-	/* A value over two lines, a key given twice, one key without the other, bytes that are no text. */
-	char *bad[] = {
-	    mem_printf("[default]\naws_access_key_id = A\naws_secret_access_key = %s\n  %s\n", the_secret, the_token),
-	    mem_printf("[default]\naws_secret_access_key = %s\naws_secret_access_key = %s\n", the_secret, the_secret),
-	    mem_printf("[default]\naws_secret_access_key = %s\n", the_secret),
-	    mem_printf("[default]\naws_access_key_id = A\naws_secret_access_key = %s\n\xff\n", the_secret),
-	};
-	for (size_t i = 0; i < array_len(bad); i++) {
-		assert_int_equal(resolve_file(bad[i]), CREDENTIALS_BROKEN);
-		free(bad[i]);
-	}
-	free(good);
 	assert_int_equal(blocks_left, 0);
 }
 
@@ -239,7 +197,6 @@ int main(void)
 	    cmocka_unit_test(test_secret_free_wipes),
 	    cmocka_unit_test(test_a_buffer_of_secrets_wipes_as_it_grows),
 	    cmocka_unit_test(test_credentials_are_wiped),
-	    cmocka_unit_test(test_a_credentials_file_is_wiped),
 	    cmocka_unit_test(test_a_signed_request_and_the_keys_of_the_day_are_wiped),
 	    cmocka_unit_test(test_a_request_that_is_too_large_to_sign_is_wiped),
 	};
