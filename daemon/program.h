@@ -14,8 +14,8 @@ struct programs;
 struct programs *programs_new(uv_loop_t *loop);
 /* As provider_ports.run. */
 void programs_run(struct programs *s, char *const *words, int64_t timeout_ms, provider_ran_cb cb, void *arg);
-/* Kills what runs and answers everybody at once; freed by the loop's next turns. No program may be run any more. NULL is
- * fine. */
+/* Kills what runs and answers everybody at once; freed by the loop's next turns. No program may be run any more. NULL
+ * is fine. */
 void programs_close(struct programs *s);
 
 /* Stars in place of each run of 16 or more characters that keys are made of, if it has a digit and a capital. */

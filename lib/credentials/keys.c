@@ -23,11 +23,28 @@
 
 #define broken(...) (snprintf(ret_error, error_size, __VA_ARGS__), 1)
 
+/* "01:30" or "0130" to minutes; -1: neither. */
+static int parse_offset(const char *s)
+{
+	char digits[4];
+	size_t n = 0;
+	for (; *s && n < sizeof(digits); s++) {
+		if (*s == ':' && n == 2)
+			continue;
+		if (*s < '0' || *s > '9')
+			return -1;
+		digits[n++] = *s;
+	}
+	if (n < sizeof(digits) || *s)
+		return -1;
+	return ((digits[0] - '0') * 10 + digits[1] - '0') * 60 + (digits[2] - '0') * 10 + digits[3] - '0';
+}
+
 int keys_parse_time(const char *s, int64_t *ret_unix_ms)
 {
 	char text[TIME_MAX + 2];
 	size_t len = strlen(s);
-	int64_t offset_ms = 0;
+	int64_t offset_ms = 0, unix_ms;
 	if (len < 19 || len > TIME_MAX)
 		return -EINVAL;
 	/* The zone begins behind the seconds and their fraction. */
@@ -36,22 +53,18 @@ int keys_parse_time(const char *s, int64_t *ret_unix_ms)
 		zone += 1 + strspn(s + zone + 1, "0123456789");
 	const char *z = s + zone;
 	if (*z == '+' || *z == '-') {
-		unsigned hours, minutes;
-		int used = 0;
-		if ((sscanf(z + 1, "%2u:%2u%n", &hours, &minutes, &used) != 2 || z[1 + used]) &&
-		    (sscanf(z + 1, "%2u%2u%n", &hours, &minutes, &used) != 2 || z[1 + used]))
+		int minutes = parse_offset(z + 1);
+		if (minutes < 0)
 			return -EINVAL;
-		offset_ms = (int64_t)hours * MS_PER_HOUR + (int64_t)minutes * MS_PER_MINUTE;
-		offset_ms = *z == '-' ? -offset_ms : offset_ms;
+		offset_ms = (*z == '-' ? -minutes : minutes) * MS_PER_MINUTE;
 	} else if (strcmp(z, "Z") != 0 && strcmp(z, "UTC") != 0) {
 		return -EINVAL;
 	}
 	snprintf(text, sizeof(text), "%.*sZ", (int)zone, s);
-	int64_t unix_ms;
-	int r = text_parse_utc(text, &unix_ms);
-	if (r == 0)
-		*ret_unix_ms = unix_ms - offset_ms;
-	return r ? -EINVAL : 0;
+	if (text_parse_utc(text, &unix_ms) != 0)
+		return -EINVAL;
+	*ret_unix_ms = unix_ms - offset_ms;
+	return 0;
 }
 
 /* --- JSON --- */

@@ -33,8 +33,8 @@ struct profiles_text {
 must_use int profiles_parse(const struct profiles_text files[static PROFILES_N_FILES], struct profiles **ret,
 			    char *ret_error, size_t error_size);
 /*
- * Reads AWS_SHARED_CREDENTIALS_FILE (or ~/.aws/credentials) and AWS_CONFIG_FILE (or ~/.aws/config). A file that does not
- * exist, or is none, is no error; one that cannot be read is.
+ * Reads AWS_SHARED_CREDENTIALS_FILE (or ~/.aws/credentials) and AWS_CONFIG_FILE (or ~/.aws/config). A file that does
+ * not exist, or is none, is no error; one that cannot be read is.
  */
 must_use int profiles_load(credentials_lookup lookup, void *lookup_ctx, profiles_read read, void *read_ctx,
 			   struct profiles **ret, char *ret_error, size_t error_size);

@@ -375,8 +375,8 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 }
 
 /*
- * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its token nor one of its
- * tries. The pauses grow with the time that it has waited, so that those who have only just come do not wait long.
+ * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its token nor one of
+ * its tries. The pauses grow with the time that it has waited, so that those who have only just come do not wait long.
  */
 static void wait_for_keys(struct dispatch *d, struct call *c)
 {

@@ -164,7 +164,8 @@ class Case(unittest.TestCase):
         return path
 
     def environment(self, **more):
-        return {"HOME": self.folder, "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1",
+        return {"HOME": self.folder, "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_ENDPOINT_URL_STS": self.aws.url, "AWS_ENDPOINT_URL_SSO": self.aws.url, **more}
 
     def files(self, config="", credentials=""):
@@ -273,8 +274,8 @@ class Sources(Case):
 
     def sso_token(self, key, token="sso-token", seconds=3600):
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-        self.write(f".aws/sso/cache/{hashlib.sha1(key.encode()).hexdigest()}.json",
-                   json.dumps({"accessToken": token, "expiresAt": until, "startUrl": "https://s", "region": "eu-west-1"}))
+        content = {"accessToken": token, "expiresAt": until, "startUrl": "https://s", "region": "eu-west-1"}
+        self.write(f".aws/sso/cache/{hashlib.sha1(key.encode()).hexdigest()}.json", json.dumps(content))
 
     def test_sso(self):
         self.files("[profile old]\nsso_start_url = https://s\nsso_region = eu-west-1\nsso_account_id = 123456789012\n"
@@ -305,7 +306,8 @@ class Sources(Case):
         for name, content in files.items():
             path = self.write(f"{name} file.json", json.dumps(content))
             config += f"[profile {name}]\ncredential_process = cat \"{path}\"\n"
-        config += ("[profile fails]\ncredential_process = sh -c 'echo no such account wJalrXUtnFEMI/K7MDENG >&2; exit 7'\n"
+        config += ("[profile fails]\n"
+                   "credential_process = sh -c 'echo no such account wJalrXUtnFEMI/K7MDENG >&2; exit 7'\n"
                    "[profile none]\ncredential_process = /nonexistent/keys\n[profile noshell]\n"
                    "credential_process = echo $HOME;cat\n[profile quote]\ncredential_process = echo 'a\n")
         self.files(config)

@@ -3,9 +3,9 @@
 
     base <- core <- chain <- {plan, aws, store, control} <- engine <- sim
 
-The four in the middle do not include each other; credentials stand on aws, below engine. daemon may include any of lib but sim; daemon/cli and
-daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is no clock, no environment, no socket, no
-log and no library but those that a folder is there to wrap.
+The four in the middle do not include each other; credentials stand on aws, below engine. daemon may include any of
+lib but sim; daemon/cli and daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is no clock, no
+environment, no socket, no log and no library but those that a folder is there to wrap.
 """
 
 import os

@@ -1,6 +1,7 @@
 /*
- * No key and no token is left in memory that is given back, by whichever source it came: each block is looked at when it
- * is freed. That is AddressSanitizer's to show, whose hook sees every library's blocks; without it nothing is seen here.
+ * No key and no token is left in memory that is given back, by whichever source it came: each block is looked at when
+ * it is freed. That is AddressSanitizer's to show, whose hook sees every library's blocks; without it nothing is seen
+ * here.
  */
 #include <errno.h>
 #include <setjmp.h>
