@@ -91,6 +91,7 @@ ifdef SEED
 	$(again) MODE=sim simulator
 	@build/sim/sim/rollout-sim --seed $(SEED) $(if $(TRACE),--trace)
 else
+	@conf/deps.sh sim || echo "make sim: without libmimalloc it takes a little longer"
 	$(again) MODE=sim simulator
 	$(again) MODE=asan-sim simulator
 	@tests/sim/run

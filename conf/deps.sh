@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing for building and testing: conf/deps.sh SET...
-# (sets: build check lint bench fuzz afl coverage model host)
+# (sets: build check lint bench fuzz afl coverage model sim host)
 # Prints nothing and does nothing when nothing is missing. Debian 12 is what this is tested on.
 set -eu
 
@@ -42,6 +42,7 @@ packages() {
 		lint  cppcheck              command -v cppcheck
 		lint  libcmocka-dev         pkg-config --exists cmocka
 		bench python3               test -x /usr/bin/python3
+		sim   libmimalloc2.0        ldconfig -p | grep -q libmimalloc.so
 		host  mmdebstrap            command -v mmdebstrap
 		host  systemd-container     command -v systemd-nspawn
 		host  qemu-system-x86       command -v qemu-system-x86_64

@@ -91,6 +91,7 @@ struct server {
 	struct client *clients;
 	struct follower *followers;
 	struct asker *askers;
+	bool room_made; /* a connection was closed in this run of MHD's */
 	bool closing;
 };
 
@@ -463,6 +464,7 @@ static void connection_cb(void *arg, struct MHD_Connection *connection, void **s
 {
 	struct server *s = arg;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		s->room_made = true;
 		if (*socket_context)
 			drop_client(*socket_context);
 		*socket_context = NULL;
@@ -492,14 +494,23 @@ static void poll_cb(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
+/* Where all connections were taken, MHD has stopped to listen, and only its next run listens again: nothing else would
+ * start that run before the sweep. */
+static bool wait_of(struct server *s, MHD_UNSIGNED_LONG_LONG *ret_ms)
+{
+	*ret_ms = 0;
+	return s->room_made || MHD_get_timeout(s->mhd, ret_ms) == MHD_YES;
+}
+
 static void run(struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
+	s->room_made = false;
 	if (MHD_run(s->mhd) == MHD_NO)
 		log_printf(s->backend->log, LOG_LEVEL_ERROR, "the control socket's server cannot go on");
 	if (s->closing)
 		return;
-	if (MHD_get_timeout(s->mhd, &wait_ms) == MHD_YES)
+	if (wait_of(s, &wait_ms))
 		require(uv_timer_start(&s->timer, timer_cb, wait_ms, 0) == 0);
 	else
 		(void)uv_timer_stop(&s->timer); /* never fails */

@@ -92,8 +92,7 @@ static enum rollout_answer resume_blocked(struct answer *a)
 		turn_set_phase(a->t, PHASE_PREPARING, "resumed");
 		return answer_with(a, ANSWER_DONE, "looks at the alias again");
 	}
-	r->take_over = true;
-	r->look = true;
+	traffic_take_over(a->t);
 	turn_set_phase(a->t, r->goal == GOAL_HOME ? PHASE_ROLLING_BACK : turn_forward_phase(a->t), "resumed");
 	return answer_with(a, ANSWER_DONE, "goes on from what the alias holds now");
 }
@@ -215,10 +214,8 @@ static enum rollout_answer take_rollback(struct answer *a)
 		turn_end(a->t, PHASE_FAILED, reason);
 		return answer_with(a, ANSWER_DONE, "dropped before it started");
 	}
-	if (r->phase == PHASE_BLOCKED) {
-		r->take_over = true;
-		r->look = true;
-	}
+	if (r->phase == PHASE_BLOCKED)
+		traffic_take_over(a->t);
 	traffic_go_home(a->t, reason, (r->first_traffic_unix_ms != 0 || traffic_may_come(a->t)) && !r->superseded);
 	if (rollout_ended(r))
 		return answer_with(a, ANSWER_DONE, "ended; no traffic had been moved");

@@ -87,6 +87,7 @@ struct rollout {
 	bool superseded; /* newer content of the plan waits for this one's end */
 	bool quarantine; /* this rollback's version is to be quarantined */
 	bool take_over;	 /* an operator resumed or rolled back a blocked rollout: go on from what the alias holds */
+	bool take_told;	 /* … but time has passed since, so only if that is what the operator was told */
 	bool reopened;	 /* a succeeded rollout is being rolled back, and its alias was not looked at yet */
 	bool prepared;	 /* stable, canary and live are known */
 	bool unsure;	 /* a write's outcome is unknown: it may still land until the RevisionId changes */
@@ -121,6 +122,7 @@ struct rollout {
 	char revision[REVISION_SIZE];	  /* its RevisionId then */
 	char old_revision[REVISION_SIZE]; /* the one before: an answer that carries it is an old view of the alias */
 	uint32_t old_views;		  /* such answers in a row */
+	char told_revision[REVISION_SIZE]; /* of the content that the rollout was blocked for */
 	/*
 	 * Intents recorded since `live` was confirmed, whose outcome is not known: bit i is the weight of step i, bit
 	 * n_steps all traffic to the canary, bit ASKED_HOME all traffic to the stable version. Writes that are older

@@ -164,6 +164,7 @@ static void take_resumed(struct turn *t)
 		r->unsure = true;
 	if (!t->event->resumed.same_boot)
 		r->soak_seen_boot_ms = 0;
+	r->take_told = r->take_over;
 	r->wait = WAIT_NOTHING;
 	r->cancelled = false;
 	r->retry_boot_ms = 0;

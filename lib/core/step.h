@@ -46,6 +46,7 @@ void traffic_go_home(struct turn *t, const char *reason, bool quarantine);
 
 /* Nothing is written any more until an operator's word. */
 void traffic_block(struct turn *t, const char *reason);
+void traffic_take_over(struct turn *t); /* an operator's word on a blocked rollout */
 /* What the alias holds is known: what was asked for before can no longer land. */
 void traffic_confirm(struct turn *t, const struct alias_view *view);
 /* Whether that is how the alias was before its last change; it is then looked at again later. */

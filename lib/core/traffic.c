@@ -106,12 +106,22 @@ void traffic_look(struct turn *t)
 	turn_effect(t, EFFECT_READ_ALIAS)->seq = ++t->r->seq;
 }
 
-/* After an operator's word: may we go on from this content? */
+void traffic_take_over(struct turn *t)
+{
+	t->r->take_over = true;
+	t->r->take_told = false;
+	t->r->look = true;
+}
+
+/*
+ * After an operator's word: may we go on from this content? The word is for what is found at once. When that look fails,
+ * or the daemon is killed, somebody may write before the next one: then it is for what the operator was told, alone.
+ */
 static bool may_take_over(const struct turn *t, const struct alias_view *view)
 {
 	const struct rollout *r = t->r;
 
-	if (!r->take_over)
+	if (!r->take_over || (r->take_told && strcmp(view->revision, r->told_revision) != 0))
 		return false;
 	if (r->goal == GOAL_HOME)
 		return true;
@@ -138,6 +148,7 @@ static void found_foreign(struct turn *t, const struct alias_view *view)
 	    "somebody else changed the alias: it holds %.70s, rolloutd had left %.50s. `resume` goes on from "
 	    "there, `rollback` sends all traffic to version %llu",
 	    holds, last, (unsigned long long)r->stable);
+	(void)text_copy(r->told_revision, sizeof(r->told_revision), view->revision);
 	traffic_block(t, reason);
 }
 
@@ -295,6 +306,7 @@ void traffic_looked(struct turn *t)
 		turn_retry_later(t);
 		break;
 	}
+	t->r->take_told = t->r->take_over;
 }
 
 /* --- writing --- */

@@ -165,6 +165,10 @@ void engine_after_commit(struct engine *e, void (*run)(void *arg), void *arg);
 void engine_add_row_event(struct engine *e, uint64_t row_id, const char *name, enum rollout_phase phase,
 			  const char *kind, const char *text, const char *by);
 struct instant engine_now(const struct engine *e);
+/* As syslog has them. */
+#define LOG_ERROR   3
+#define LOG_WARNING 4
+#define LOG_INFO    6
 void engine_log(struct engine *e, int level, const char *fmt, ...) printf_like(3, 4);
 
 /* timers.c: a binary heap */

@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "engine/item.h"
 
-#define RECORD_VERSION 3
+#define RECORD_VERSION 4
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
 
@@ -96,6 +96,8 @@ static const struct field fields[] = {
     {"soak_seen_boot_ms", FIELD_I64, MEMBER(soak_seen_boot_ms), 0, 2},
     {"old_revision", FIELD_TEXT, MEMBER(old_revision), 0, 3},
     {"old_views", FIELD_U32, MEMBER(old_views), UINT32_MAX, 3},
+    {"take_told", FIELD_BOOL, MEMBER(take_told), 0, 4},
+    {"told_revision", FIELD_TEXT, MEMBER(told_revision), 0, 4},
 };
 
 static void add_i64(struct buf *out, int64_t v)

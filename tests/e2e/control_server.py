@@ -114,6 +114,7 @@ class Control:
         self.changed = threading.Condition()
         self.services, self.rollouts, self.files, self.events, self.requests = [], [], [], [], []
         self.answers = {}  # (method, path) -> (status, object or bytes)
+        self.clock = time.time  # what it says that the time is
         self.closing = False
         self.last_words = None  # (kind, text): announced a little after a rollout that ended was asked for
         self.forgetful = False  # streams give all events, whatever was asked for
@@ -230,7 +231,7 @@ class Control:
             return self.answers[method, path]
         if path == "/v1/rollouts":
             newest = {r["name"]: r for r in self.rollouts}
-            return 200, {"now": utc(time.time()), "services": self.services, "rollouts": list(newest.values()),
+            return 200, {"now": utc(self.clock()), "services": self.services, "rollouts": list(newest.values()),
                          "files": self.files}  # fmt: skip
         if path == "/v1/version":
             return 200, {"version": "9.9.9", "api": "v1", "started_at": utc(time.time() - 100)}
@@ -243,7 +244,7 @@ class Control:
             return 200, {"events": self.select(query)}
         if method == "GET" and len(part) == 3:
             found = [r for r in self.services + self.rollouts if r["name"] == part[2]]
-            return (200, {**found[-1], "now": utc(time.time())}) if found else self.no_such()
+            return (200, {**found[-1], "now": utc(self.clock())}) if found else self.no_such()
         if method == "POST" and len(part) == 4:
             return 200, {"result": "done", "name": part[2], "phase": "paused", "message": f"{part[3]}: done"}
         return 404, {"error": {"code": "not_found", "message": "no such path"}}

@@ -195,7 +195,9 @@ class Looking(Case):
 
     def test_status(self):
         control = self.serve()
-        control.put(make_rollout(reason="step 2: baking", trouble="CloudWatch: AccessDenied"))
+        now = time.time()
+        control.clock = lambda: now
+        control.put(make_rollout(reason="step 2: baking", trouble="CloudWatch: AccessDenied", now_unix=now))
         text = self.run_ctl("status", "hello-prod").stdout
         for pattern in (
             r"^hello-prod  hello:prod  us-east-1, account default, attempt 1$",

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import stat
@@ -105,6 +106,27 @@ class Places(Case):
         """Users who hold all the places together; root's are kept free of theirs."""
         held = self.others_get_in([1, 2, 3, NOBODY], 0, 0, 0)
         self.assertLessEqual(held, 28)
+
+    @as_root
+    def test_a_burst_shuts_out_nobody(self):
+        """All places are taken at one blow, by connections that are cut off at once: whoever waits behind them is not
+        left waiting until a place that is held comes free."""
+        for _ in range(3):
+            d = self.shared_daemon()
+            held = self.open_idle(d, 16, 1, self.LOOK) + self.open_idle(d, 12, 2, self.LOOK)
+            self.assertEqual(d.request("GET", "/v1/version")[0], 200)
+            d.process.send_signal(signal.SIGSTOP)
+            self.open_idle(d, 48, 3, self.LOOK)
+            c = Connection(d.socket)
+            c.connect()
+            d.process.send_signal(signal.SIGCONT)
+            self.assertEqual(d.request("GET", "/v1/version", connection=c)[0], 200)
+            c.close()
+            still = all(self.is_open(s) for s in held)
+            self.assertEqual(d.stop(), 0)
+            if still:
+                return
+        self.fail("connections that held a place were gone before one behind the burst was answered")
 
     @as_root
     def test_the_places_come_back(self):

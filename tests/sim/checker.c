@@ -160,6 +160,7 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 	}
 	r->by_hand = r->by_hand || command == COMMAND_PROMOTE || command == COMMAND_PROMOTE_FULL;
 	r->full = r->full || command == COMMAND_PROMOTE_FULL;
+	r->reopened = r->reopened || (command == COMMAND_ROLLBACK && r->ended);
 	if (command == COMMAND_ROLLBACK)
 		r->ended = false; /* one that had succeeded is opened again */
 }
@@ -348,6 +349,8 @@ void checker_turned(struct checker *c, struct host *h)
 
 	if (e->fenced || h->dying)
 		return;
+	if (e->store_failing)
+		c->failing_ms = c->s->now_ms;
 	check_owners(c, h);
 	if (c->s->quiet)
 		check_home_soon(c, h);
@@ -461,9 +464,9 @@ static void check_last_look(struct checker *c, const struct checked_rollout *r)
 	const struct alias_target canary = {.version = r->plan->version};
 	int64_t since_ms = c->s->now_ms - SEEN_WITHIN_MS;
 
-	/* A daemon that was stopped ends with what it had read before. */
+	/* A daemon that was stopped, or waited for its disk, ends with what it had read before. */
 	if (a->writer == WRITER_HUMAN && !alias_target_equal(&a->holds, &canary) && a->changed_ms < since_ms &&
-	    c->s->hosts[c->s->owner].stopped_until_ms < since_ms)
+	    c->s->hosts[c->s->owner].stopped_until_ms < since_ms && c->failing_ms <= since_ms)
 		checker_fail(c, VIOLATION_END, "%s succeeded, and somebody had put the alias on something else",
 			     script_names[r->name]);
 }
@@ -475,7 +478,7 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 	struct alias_target canary = {.version = r->plan->version};
 
 	c->s->tally.n[TALLY_CHECK_END]++;
-	if (end == PHASE_SUCCEEDED && r->landed && !r->must_go_home)
+	if (end == PHASE_SUCCEEDED && r->landed && !r->reopened)
 		check_last_look(c, r);
 	if (end == PHASE_SUCCEEDED && r->landed)
 		checker_hooks_agreed(c, r, true);

@@ -87,6 +87,7 @@ struct checked_rollout {
 	bool landed;	       /* any of its writes */
 	int64_t must_ms;       /* since when it must go home */
 	bool ended;
+	bool reopened;		  /* it had ended, and an operator wanted it back */
 	enum rollout_phase phase; /* as it was last published */
 	int last_step;		  /* of the plan, that landed: -1 none, n_steps: the promotion */
 	int64_t landed_ms;	  /* when it did */
@@ -120,6 +121,7 @@ struct checker {
 	struct checked_alias aliases[SCRIPT_ALIASES];
 	struct evidence *evidence;
 	bool quarantined[SCRIPT_ALIASES][SCRIPT_VERSIONS + 1];
+	int64_t failing_ms;   /* when the daemon's disk failed last */
 	int64_t minute;	      /* the one that calls are counted in */
 	unsigned calls;	      /* in it */
 	bool unrecorded_home; /* a way home left without a record, as the disk failed: a crash may forget it */

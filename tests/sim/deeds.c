@@ -337,6 +337,7 @@ static void usurp(struct simulation *s, struct host *first, int64_t for_ms)
 	first->stopped_until_ms = s->now_ms + for_ms;
 	first->start_at_ms = INT64_MAX;
 	if (host_start(h)) {
+		checker_crashed(&s->checker); /* it knows what is on the disk, no more */
 		s->tally.n[TALLY_USURPERS]++;
 		return;
 	}

@@ -673,7 +673,7 @@ uint64_t disk_hash(const struct disk *d)
 bool disk_contains(const struct disk *d, const char *text)
 {
 	for (const struct disk_node *n = d->nodes; n; n = n->next)
-		if (image_contains(&n->now, text) || image_contains(&n->durable, text))
+		if (image_contains(&n->durable, text))
 			return true;
 	return false;
 }

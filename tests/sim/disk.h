@@ -112,7 +112,7 @@ struct disk_counts {
 
 const struct disk_counts *disk_counts(const struct disk *d);
 uint64_t disk_operations(const struct disk *d); /* of all sorts */
-/* Whether the text is in any file, as processes see it or as it is safe. For short texts: see image_contains(). */
+/* Whether the text is in what no power cut could take away. For short texts: see image_contains(). */
 bool disk_contains(const struct disk *d, const char *text);
 /* Of the names, sizes and bytes that a power cut could not take away. */
 uint64_t disk_hash(const struct disk *d);

@@ -6,19 +6,40 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-#define BLOCK 16384u
+#define BLOCK 4096u
 
 struct image_block {
-	unsigned refs; /* images that have it */
+	union {
+		unsigned refs;		  /* images that have it */
+		struct image_block *next; /* of those that nobody has */
+	};
 	char bytes[BLOCK];
 };
 
 static const char zeros[BLOCK];
 
+/* One seed after the other needs as many again. Never given back: there are no more than one seed has at once. */
+static struct image_block *spare;
+
+/* Its bytes are whatever they were. */
+static struct image_block *block_new(void)
+{
+	struct image_block *b = spare;
+
+	if (b)
+		spare = b->next;
+	else
+		b = mem_alloc(sizeof(*b));
+	b->refs = 1;
+	return b;
+}
+
 static void block_release(struct image_block *b)
 {
-	if (b && --b->refs == 0)
-		free(b);
+	if (!b || --b->refs > 0)
+		return;
+	b->next = spare;
+	spare = b;
 }
 
 static void drop_blocks(struct image *i, size_t from)
@@ -47,10 +68,8 @@ static char *own_block(struct image *i, size_t at)
 	was = i->blocks[at];
 	if (was && was->refs == 1)
 		return was->bytes;
-	mine = mem_array(1, sizeof(*mine));
-	mine->refs = 1;
-	if (was)
-		memcpy(mine->bytes, was->bytes, BLOCK);
+	mine = block_new();
+	memcpy(mine->bytes, was ? was->bytes : zeros, BLOCK);
 	block_release(was);
 	i->blocks[at] = mine;
 	return mine->bytes;

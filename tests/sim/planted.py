@@ -6,6 +6,7 @@
     tests/sim/planted.py --find NAME... looks for a seed that finds it
     tests/sim/planted.py --write NAME   the changed file, on standard output (for the Makefile)
     tests/sim/planted.py --source NAME  its name
+    tests/sim/planted.py --table        the table of docs/TESTING.md
 
 A fault is a piece of a file and what stands in its place; the build replaces the one object and links it before the
 library. Nothing of it is in any other build. The ones that name a bug (`was a bug`) bring back what the simulator
@@ -97,6 +98,9 @@ FAULTS = [
           ("\t\t\t\t  s->effect.write.revision,", '\t\t\t\t  "",')),
     Fault("go-on-from-anything", 59, "what somebody else has written is taken for ours", "lib/core/traffic.c",
           ("\t\tif (!may_take_over(t, view)) {", "\t\tif (!may_take_over(t, view) && view->odd) {")),
+    Fault("word-for-anything", 95435028104430, "was a bug: an operator's word on a blocked rollout outlives a crash and what "
+          "was written since", "lib/core/traffic.c",
+          ("\tif (!r->take_over || (r->take_told && strcmp(", "\tif (!r->take_over || (false && strcmp(")),
     Fault("forget-late-write", 3, "a write without an answer is forgotten", "lib/core/traffic.c",
           ("\tcase CALL_UNKNOWN:\n\t\tr->unsure = true;",
            "\tcase CALL_UNKNOWN:\n\t\tr->asked[0] = r->asked[1] = 0;\n\t\tr->unsure = false;")),
@@ -112,9 +116,6 @@ FAULTS = [
     Fault("ask-again-what-was-taken-back", 1355,
           "was a bug: what a human took back while the daemon was dead is asked for again", "lib/core/traffic.c",
           ("\treturn r->goal == GOAL_FORWARD && r->unsure &&", "\treturn false && r->unsure &&")),
-    Fault("home-is-foreign", 23166, "was a bug: an alias that is home already stops the way home", "lib/core/traffic.c",
-          ("\treturn t->r->goal == GOAL_HOME && alias_target_equal(&view->target, &home);",
-           "\treturn false && alias_target_equal(&view->target, &home);")),
     # --- 6 one writer at a time ---
     Fault("no-lock", 8, "a second daemon may open the state", "lib/store/sqlite.c",
           ("\tif (s->locked)\n\t\treturn 0;\n", "\tif (s->locked || r == 1)\n\t\treturn 0;\n")),
@@ -152,9 +153,6 @@ FAULTS = [
           ("spec->steps[r->step].bake_ms : spec->final_bake_ms;", "spec->steps[r->step].bake_ms : 0;")),
     Fault("leftovers-overwritten", 148, "weights that nobody here asked for are written over", "lib/core/prepare.c",
           ("\t} else if (alias->odd || alias->target.weight_bp > 0) {", "\t} else if (alias->odd) {")),
-    Fault("restart-forgets-old-views", 23166,
-          "was a bug: after a restart the next rollout takes an old view for the present", "lib/engine/engine.c",
-          ("\tif (r == 0)\n\t\tleft_load(e);\n", "")),
     Fault("secret-in-store", 1, "a secret key is written into the records", "lib/engine/commit.c",
           ("\tif (!i->unreadable)\n\t\trecord_encode",
            "\tif (!i->unreadable) {\n\t\tstruct aws_credentials keys = {0};\n\t\tchar error[256];\n"
@@ -202,7 +200,7 @@ FAULTS = [
            "\td->ports.log(d->ports.ctx, 7, keys.secret_access_key);\n"
            "\tstruct http_request request;\n\tint r = build")),
     # --- 10 bounded ---
-    Fault("retry-at-once", 1882, "what failed is tried again without a pause", "lib/core/step.c",
+    Fault("retry-at-once", 3299, "what failed is tried again without a pause", "lib/core/step.c",
           ("\tt->r->retry_boot_ms = t->now.boot_ms + wait;", "\tt->r->retry_boot_ms = t->now.boot_ms + 0 * wait;")),
     # --- everything ends ---
     Fault("retry-never", 2043, "what failed is never tried again", "lib/core/step.c",
@@ -257,12 +255,25 @@ def find(program):
     return None
 
 
+def table():
+    return "\n".join(f"| `{f.name}` | {f.seed} | {f.what} |" for f in FAULTS)
+
+
+def documented():
+    with open(os.path.join(TOP, "docs/TESTING.md"), encoding="utf-8") as f:
+        if table() in f.read():
+            return True
+    print("docs/TESTING.md has another table of planted faults: `tests/sim/planted.py --table` prints this one")
+    return False
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("names", nargs="*")
     p.add_argument("--find", action="store_true")
     p.add_argument("--write", action="store_true")
     p.add_argument("--source", action="store_true")
+    p.add_argument("--table", action="store_true")
     args = p.parse_args()
     faults = [fault(n) for n in args.names] or FAULTS
     if args.write:
@@ -271,6 +282,11 @@ def main():
     if args.source:
         print(faults[0].path)
         return 0
+    if args.table:
+        print(table())
+        return 0
+    if not args.names and not args.find and not documented():
+        return 1
     killed, began = 0, time.monotonic()
     for f in faults:
         program = build(f)

@@ -233,7 +233,7 @@ static void fill_deed(struct prng *p, struct script *s, struct deed *d)
 	case DEED_DISK_FULL:
 	case DEED_REGION_OUT:
 	case DEED_KEYS_OUT:
-		d->for_ms = PICK(p, SECONDS(10), MINUTES(2), MINUTES(8));
+		d->for_ms = PICK(p, SECONDS(10), MINUTES(1), MINUTES(4));
 		d->b = (unsigned)below(p, 4);
 		break;
 	default:

@@ -501,6 +501,44 @@ static void rollback_of_what_is_superseded_puts_nothing_in_quarantine(void **sta
 	rig_deinit(&g);
 }
 
+/* The first weight had left and landed, and its answer was not there yet: the version has had traffic. */
+static void rollback_before_the_first_answer_puts_in_quarantine(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	writing(&g);
+	rig_expect(&g, COMMAND_ROLLBACK, ANSWER_DONE, "all traffic to version 1");
+	rig_answer_write(&g, FATE_OK);
+	assert_true(rig_run_until(&g, PHASE_ROLLED_BACK));
+	assert_true(g.quarantined_effect);
+	rig_deinit(&g);
+	/* Blocked before anything was asked for: there was none. */
+	preparing(&g);
+	g.alias.target = (struct alias_target){1, 5, 1000};
+	rig_answer_prepare(&g);
+	rig_assert_phase(&g, PHASE_BLOCKED);
+	assert_int_equal(rig_command(&g, COMMAND_ROLLBACK), ANSWER_DONE);
+	assert_true(rig_run_until(&g, PHASE_FAILED));
+	assert_false(g.quarantined_effect);
+	rig_deinit(&g);
+}
+
+/* The way home left and landed while the disk failed, and the daemon was killed: it finds the alias at home. */
+static void home_that_nobody_remembers_is_home(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rolling_back(&g);
+	rig_answer_write(&g, FATE_LOST_AFTER);
+	g.r.asked[0] = g.r.asked[1] = 0;
+	rig_crash(&g, true);
+	assert_true(rig_run_until(&g, PHASE_ROLLED_BACK));
+	assert_int_equal(g.alias.target.version, 1);
+	rig_deinit(&g);
+}
+
 /* Newer content for what ends already, or has ended, changes nothing about how it ends. */
 static void superseded_too_late(void **state)
 {
@@ -560,6 +598,8 @@ int main(void)
 	    cmocka_unit_test(resume_on_the_way_home_goes_home),
 	    cmocka_unit_test(resume_of_what_is_superseded_goes_home),
 	    cmocka_unit_test(rollback_of_what_is_superseded_puts_nothing_in_quarantine),
+	    cmocka_unit_test(rollback_before_the_first_answer_puts_in_quarantine),
+	    cmocka_unit_test(home_that_nobody_remembers_is_home),
 	    cmocka_unit_test(superseded_too_late),
 	    cmocka_unit_test(a_second_rollback_tries_at_once),
 	};

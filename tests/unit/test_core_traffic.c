@@ -307,6 +307,42 @@ static void rollback_takes_over_anything(void **state)
 	}
 }
 
+/* The word is for what is found at once. What is found later, or after a restart, must be what the operator was told:
+ * somebody may have helped himself in the meantime. */
+static void a_word_on_what_was_told_does_not_cover_what_came_since(void **state)
+{
+	static const enum rollout_command words[] = {COMMAND_ROLLBACK, COMMAND_RESUME};
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		bool by_crash = i & 1, changed = i & 2;
+		struct rig g;
+
+		progressing(&g);
+		rig_human(&g, (struct alias_target){1, 2, 3000});
+		assert_true(rig_run_until(&g, PHASE_BLOCKED));
+		assert_int_equal(rig_command(&g, words[i / 4]), ANSWER_DONE);
+		if (by_crash)
+			rig_crash(&g, true);
+		else
+			rig_end_read(&g, CALL_UNAVAILABLE);
+		assert_true(g.r.take_over);
+		if (changed)
+			rig_human(&g, (struct alias_target){1, 2, 3500});
+		while (!g.has_read)
+			assert_true(rig_turn(&g));
+		rig_answer_read(&g);
+		assert_int_equal(g.has_write, !changed);
+		assert_int_equal(g.r.phase == PHASE_BLOCKED, changed);
+		if (changed) { /* told again, and asked again */
+			assert_int_equal(rig_command(&g, words[i / 4]), ANSWER_DONE);
+			rig_answer_read(&g);
+			assert_true(g.has_write);
+		}
+		rig_deinit(&g);
+	}
+}
+
 /* Taken over with a share that a human had given the canary, and dropped before a weight of ours landed: that share has
  * to go home as well, although nothing of ours ever held. */
 static void a_share_that_was_taken_over_goes_home(void **state)
@@ -614,6 +650,7 @@ int main(void)
 	    cmocka_unit_test(an_answer_with_other_content_is_foreign),
 	    cmocka_unit_test(resume_takes_over_what_is_a_weight_of_ours),
 	    cmocka_unit_test(rollback_takes_over_anything),
+	    cmocka_unit_test(a_word_on_what_was_told_does_not_cover_what_came_since),
 	    cmocka_unit_test(a_share_that_was_taken_over_goes_home),
 	    cmocka_unit_test(an_earlier_weight_is_foreign),
 	    cmocka_unit_test(an_odd_alias_is_foreign),

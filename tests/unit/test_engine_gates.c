@@ -584,7 +584,8 @@ static int make_older(void *ctx, const struct store_rollout *r)
 	static const char *const newer[] = {
 	    "gated_pre",	 "gated_post",	      "alias_provisioned", "stable_provisioned", "provisioned",
 	    "provision_asked",	 "provision_unsure",  "release",	   "moving_ms",		 "soak_version",
-	    "soak_from_unix_ms", "soak_seen_unix_ms", "soak_seen_boot_ms", "old_revision",	 "old_views"};
+	    "soak_from_unix_ms", "soak_seen_unix_ms", "soak_seen_boot_ms", "old_revision",	 "old_views",
+	    "take_told",	 "told_revision"};
 	json_t *record = json_loads(r->record, 0, NULL);
 	struct store_rollout row = *r;
 	char *text;
@@ -592,7 +593,7 @@ static int make_older(void *ctx, const struct store_rollout *r)
 
 	for (size_t n = 0; n < array_len(newer); n++)
 		assert_int_equal(json_object_del(record, newer[n]), 0);
-	assert_int_equal(json_integer_value(json_object_get(record, "version")), 3);
+	assert_int_equal(json_integer_value(json_object_get(record, "version")), 4);
 	json_object_set_new(record, "version", json_integer(1));
 	text = json_dumps(record, JSON_COMPACT);
 	row.record = text;
