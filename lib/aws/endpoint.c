@@ -22,19 +22,33 @@ static const struct {
 };
 
 static const struct partition {
+	const char *name;
 	const char *region_prefix; /* "" is the rest */
 	const char *suffix;
 	const char *dualstack_suffix;
 } partitions[] = {
-    {"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
-    {"us-gov-", "amazonaws.com", "api.aws"},
-    {"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
-    {"us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
-    {"us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
-    {"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
-    {"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
-    {"", "amazonaws.com", "api.aws"},
+    {"aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
+    {"aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"},
+    {"aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
+    {"aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
+    {"aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
+    {"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
+    {"aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
+    {"aws", "", "amazonaws.com", "api.aws"},
 };
+
+static const struct partition *partition_of(const char *region)
+{
+	const struct partition *p = partitions;
+	while (!text_starts_with(region, p->region_prefix))
+		p++;
+	return p;
+}
+
+const char *endpoint_partition(const char *region)
+{
+	return partition_of(region)->name;
+}
 
 const char *endpoint_signing_name(enum aws_service s)
 {
@@ -89,9 +103,7 @@ static int from_region(credentials_lookup lookup, void *ctx, enum aws_service se
 		snprintf(ret_error, error_size, "\"%s\" is no AWS region; a region looks like eu-west-1", shown);
 		return 1;
 	}
-	const struct partition *p = partitions;
-	while (!text_starts_with(region, p->region_prefix))
-		p++;
+	const struct partition *p = partition_of(region);
 	bool dualstack = is_on(lookup, ctx, "AWS_USE_DUALSTACK_ENDPOINT");
 	bool fips = is_on(lookup, ctx, "AWS_USE_FIPS_ENDPOINT") && has_fips_name(service, region, dualstack);
 	*ret = (struct aws_endpoint){.scheme = "https"};

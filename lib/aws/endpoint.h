@@ -16,6 +16,10 @@ struct aws_endpoint {
 const char *endpoint_signing_name(enum aws_service s); /* "lambda", "monitoring", "apigateway", "sts" */
 const char *endpoint_service_name(enum aws_service s); /* for people and the configuration: "lambda", "cloudwatch", … */
 
+/* What an ARN has behind "arn:": "aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", … A region that is not known yet
+ * is of its prefix's partition, or of "aws". */
+const char *endpoint_partition(const char *region);
+
 /* Returns 0, or 1 with ret_error when an AWS_ENDPOINT_URL is unusable: not http or https, http to another host than
  * loopback, or with a query, user name or fragment. */
 must_use int endpoint_resolve(credentials_lookup lookup, void *ctx, enum aws_service service, const char *region,

@@ -13,6 +13,7 @@
 #include "base/text.h"
 
 #define RETRY_AFTER_MAX_MS (5 * MS_PER_MINUTE)
+#define MESSAGE_READ_MAX   1024		       /* of which LIMIT_REASON are kept */
 #define SKEW_MIN_MS	   (4 * MS_PER_MINUTE) /* AWS takes signatures up to 5 minutes old; Date is in seconds */
 
 /* Codes that do not follow from their status. The first two groups are the SDKs' own lists ("Retry behavior" in the
@@ -153,17 +154,39 @@ static void copy_code(char *out, size_t size, const char *text, size_t len)
 	out[len] = '\0';
 }
 
+/*
+ * "User: ARN is not authorized to perform: ACTION on resource: ARN because …" becomes "not allowed: ACTION on ARN because
+ * …; asked by ARN". AWS's order puts what matters last, behind a user that may be 170 bytes long.
+ */
+static bool rephrase_denial(const char *line, char *out, size_t size)
+{
+	static const char user[] = "User: ", perform[] = " is not authorized to perform: ", on[] = " on resource: ";
+	const char *action = strstr(line, perform), *resource = action ? strstr(action, on) : NULL;
+	char sentence[MESSAGE_READ_MAX + 64];
+
+	if (!resource || !text_starts_with(line, user))
+		return false;
+	const char *who = line + strlen(user);
+	int who_len = (int)(action - who);
+	action += strlen(perform);
+	snprintf(sentence, sizeof(sentence), AWS_ERROR_RIGHT_MISSING "%.*s on %s; asked by %.*s",
+		 (int)(resource - action), action, resource + strlen(on), who_len, who);
+	text_copy_printable(out, size, sentence);
+	return true;
+}
+
 /* The first line only: behind it, a signature error repeats the whole request, session token included. */
 static void copy_message(char *out, size_t size, const char *text, size_t len)
 {
-	char line[LIMIT_REASON];
+	char line[MESSAGE_READ_MAX];
 	size_t n = 0;
 	while (n < len && n < sizeof(line) - 1 && text[n] && text[n] != '\n' && text[n] != '\r') {
 		line[n] = text[n];
 		n++;
 	}
 	line[n] = '\0';
-	text_copy_printable(out, size, line);
+	if (!rephrase_denial(line, out, size))
+		text_copy_printable(out, size, line);
 }
 
 static void read_json_error(const struct http_response *r, struct aws_error *e)

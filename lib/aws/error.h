@@ -34,6 +34,10 @@ struct aws_error {
 	char message[LIMIT_REASON]; /* printable */
 };
 
+/* What a message begins with when a right is missing and AWS said which: the action and the resource come next, so that
+ * they are never what is cut off. */
+#define AWS_ERROR_RIGHT_MISSING "not allowed: "
+
 /* Reads a non-2xx answer of rest-json, json 1.0/1.1, query/XML, or of something that is no AWS at all. */
 void aws_error_parse(const struct http_response *response, struct aws_error *ret);
 /* For an answer of 2xx whose body is not what was expected. `what` names the expectation. */

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/lane.h"
+#include "engine/rights.h"
 
 #define HOME_PLACES	    4  /* of LIMIT_CALLS_IN_FLIGHT, for PRIORITY_HOME alone */
 #define INVOKE_PLACES	    16 /* of LIMIT_CALLS_IN_FLIGHT, as a hook may take minutes to answer */
@@ -240,6 +241,7 @@ static void answer(struct dispatch *d, struct call *c, const struct http_respons
 	give_slot_back(d, c);
 	lanes_release(&d->lanes, c->lane, now_of(d).boot_ms);
 	d->n_calls--;
+	free(c->path);
 	free(c);
 	done(arg, response, error);
 }
@@ -289,6 +291,8 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 	else if (!d->closing)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
 					d->ports.entropy(d->ports.ctx));
+	if (e->class == AWS_DENIED)
+		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
 	if (wait_ms < 0) {
 		answer(d, c, NULL, e);
 		return;
@@ -364,6 +368,8 @@ static int build_signed(struct dispatch *d, struct call *c, const struct aws_end
 static void send_signed(struct dispatch *d, struct call *c, const struct http_request *r)
 {
 	c->place = PLACE_WIRE;
+	free(c->path);
+	c->path = mem_strdup(r->path);
 	count_wire(d, c, true);
 	d->stats.calls[c->what.operation]++;
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);

@@ -42,6 +42,7 @@ struct call {
 	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */
 	int64_t clock_offset_ms; /* added to our time for the last signature */
+	char *path;		 /* of the last try, for whoever is told that a right is missing; owned */
 	struct aws_error *error; /* ended without an answer: why; owned */
 };
 

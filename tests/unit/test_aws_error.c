@@ -172,6 +172,29 @@ static void long_texts_are_cut(void **state)
 	assert_int_equal(e.class, AWS_INVALID);
 }
 
+/* AWS puts what matters behind a user whose name may be so long that the rest would be cut off. */
+static void a_missing_right_comes_first(void **state)
+{
+	(void)state;
+	char body[1024], user[256];
+	memset(user, 'r', sizeof(user) - 1);
+	user[sizeof(user) - 1] = '\0';
+	snprintf(body, sizeof(body),
+		 "{\"Message\":\"User: arn:aws:sts::123456789012:assumed-role/%s/i-0 is not authorized to perform: "
+		 "lambda:UpdateAlias on resource: arn:aws:lambda:eu-west-1:123456789012:function:hello:prod with an "
+		 "explicit "
+		 "deny in a service control policy\"}",
+		 user);
+	struct http_response r = answer_of(403, "x-amzn-errortype", "AccessDeniedException", body);
+	struct aws_error e;
+	aws_error_parse(&r, &e);
+	assert_int_equal(e.class, AWS_DENIED);
+	assert_non_null(strstr(e.message,
+			       "not allowed: lambda:UpdateAlias on arn:aws:lambda:eu-west-1:123456789012:function:"
+			       "hello:prod with an explicit deny in a service control policy; asked by arn:aws:sts::"));
+	assert_ptr_equal(strstr(e.message, "not allowed"), e.message);
+}
+
 static int64_t hint_of(const char *header, const char *value)
 {
 	struct http_response r = answer_of(429, header, value, "");
@@ -345,6 +368,7 @@ int main(void)
 	    cmocka_unit_test(secrets_in_messages_are_cut_off),
 	    cmocka_unit_test(control_bytes_are_not_shown),
 	    cmocka_unit_test(long_texts_are_cut),
+	    cmocka_unit_test(a_missing_right_comes_first),
 	    cmocka_unit_test(hints_are_read),
 	    cmocka_unit_test(the_services_clock_tells_skew),
 	    cmocka_unit_test(outcomes_follow_from_the_class),
