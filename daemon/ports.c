@@ -87,11 +87,13 @@ static const char *look_up(void *ctx, const char *name)
 	return getenv(name);
 }
 
-static int port_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
+static int port_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
+			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
+	const struct endpoint_settings settings = {.env = look_up};
 	(void)ctx;
-	return endpoint_resolve(look_up, NULL, service, region, ret, ret_error, error_size);
+	(void)account;
+	return endpoint_resolve(&settings, service, region, ret, ret_error, error_size);
 }
 
 /* What wants an operator's eye is a warning; what is said before it happens is for the curious. */

@@ -155,8 +155,8 @@ static void copy_code(char *out, size_t size, const char *text, size_t len)
 }
 
 /*
- * "User: ARN is not authorized to perform: ACTION on resource: ARN because …" becomes "not allowed: ACTION on ARN because
- * …; asked by ARN". AWS's order puts what matters last, behind a user that may be 170 bytes long.
+ * "User: ARN is not authorized to perform: ACTION on resource: ARN because …" becomes "not allowed: ACTION on ARN
+ * because …; asked by ARN". AWS's order puts what matters last, behind a user that may be 170 bytes long.
  */
 static bool rephrase_denial(const char *line, char *out, size_t size)
 {

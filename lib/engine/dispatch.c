@@ -375,12 +375,19 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
 }
 
+static enum aws_service service_of(const struct call *c)
+{
+	enum aws_service service = operations[c->what.operation].service;
+
+	return service == AWS_APIGATEWAY && c->what.http_api ? AWS_APIGATEWAY_V2 : service;
+}
+
 static void send_call(struct dispatch *d, struct call *c)
 {
 	struct aws_endpoint endpoint;
 	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
 	char problem[LIMIT_REASON] = "";
-	if (d->ports.endpoint(d->ports.ctx, operations[c->what.operation].service, c->lane->region, &endpoint, problem,
+	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
 			      sizeof(problem))) {
 		end_call(d, c, AWS_INVALID, "Endpoint", problem);
 		return;

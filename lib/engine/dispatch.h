@@ -32,6 +32,7 @@ struct dispatch_call {
 	const char *account; /* copied */
 	const char *region;  /* copied */
 	enum dispatch_priority priority;
+	bool http_api;	    /* API Gateway's calls: about an HTTP API, which the SDKs know as another service */
 	bool safe;	    /* a repeat cannot apply anything twice */
 	int64_t timeout_ms; /* of one try; 0: the configuration's */
 	bool exempt;	    /* from the retry budget and the limit on attempts: a rollback's write */

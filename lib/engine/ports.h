@@ -55,9 +55,9 @@ struct ports {
 	/* Keys of an account; 0, or 1 with a sentence that names what was tried. The caller deinits *ret. */
 	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			   size_t error_size);
-	/* Endpoint of a service; 0, or 1 with a sentence. */
-	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			char *ret_error, size_t error_size);
+	/* Endpoint of a service, as the account's profile and the environment have it; 0, or 1 with a sentence. */
+	int (*endpoint)(void *ctx, const char *account, enum aws_service service, const char *region,
+			struct aws_endpoint *ret, char *ret_error, size_t error_size);
 	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is
 	 * wanted too. */
 	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/text.h"
 #include "sim/lambda.h"
 
@@ -38,7 +39,8 @@ static const char *resource_of(struct call *c)
 
 	if (c->service == SERVICE_APIGATEWAY) {
 		path += text_starts_with(path, "/v2/") ? strlen("/v2") : 0;
-		return arena_printf(c->arena, "arn:aws:apigateway:%s::%s", c->region, path);
+		return arena_printf(c->arena, "arn:%s:apigateway:%s::%s", endpoint_partition(c->region), c->region,
+				    path);
 	}
 	if (c->service != SERVICE_LAMBDA)
 		return "*";
@@ -52,9 +54,9 @@ void iam_deny(struct call *c)
 	const char *action = action_of(c), *resource = resource_of(c);
 
 	call_fail(c, &call_error_denied,
-		  "User: arn:aws:iam::" WORLD_ACCOUNT ":user/%s is not authorized to perform: %s on resource: %s "
+		  "User: arn:%s:iam::" WORLD_ACCOUNT ":user/%s is not authorized to perform: %s on resource: %s "
 		  "because no identity-based policy allows the %s action",
-		  c->key_id, action, resource, action);
+		  endpoint_partition(c->region), c->key_id, action, resource, action);
 }
 
 static char fold(char c, bool any_case)

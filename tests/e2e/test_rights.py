@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The rights of docs/iam.md: that the AWS SDK's models know them, that each feature works with no more than its own, and
-that whoever lacks one is told which, while everybody else goes on.
+"""The rights of docs/iam.md: that the AWS SDK's models know them, that each feature works with no more than its own,
+and that whoever lacks one is told which, while everybody else goes on.
 
 # runner: timeout 300
 """
@@ -310,6 +310,21 @@ class LeastService(ServiceCase):
         operations = set(self.world.counters()["operations"])
         known = {re.sub("RestApi", "Api", o) for o in operations}
         return known
+
+    def test_in_another_partition(self):
+        """The policy's ARNs are those of China's partition, and so are those of everything that is made."""
+        self.CONFIG = self.CONFIG + "region: cn-north-1\n"
+        self.begin()
+        self.world.set_key(policy=print_policy("--feature", "create-function,create-rest-apis", "--function", "hello",
+                                               "--region", "cn-north-1", "--account", "123456789012"))
+        self.put_zip(hello(1))
+        self.d.put_plan("hello.yaml", service("rest").replace("arn:aws:iam", "arn:aws-cn:iam"))
+        self.as_declared()
+        lam = self.world.client("lambda", region="cn-north-1")
+        statement = json.loads(lam.get_policy(FunctionName="hello", Qualifier="prod")["Policy"])["Statement"][0]
+        lam.close()
+        self.assertTrue(statement["Resource"].startswith("arn:aws-cn:lambda:cn-north-1:"), statement)
+        self.assertTrue(statement["Condition"]["ArnLike"]["AWS:SourceArn"].startswith("arn:aws-cn:execute-api:"))
 
     def test_rest(self):
         self.KIND = "rest"

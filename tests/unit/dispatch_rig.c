@@ -47,9 +47,10 @@ static int fake_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
-static int fake_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
+static int fake_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
+			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
+	(void)account;
 	struct dispatch_rig *w = ctx;
 	if (w->endpoint_fail) {
 		snprintf(ret_error, error_size, "bad endpoint");

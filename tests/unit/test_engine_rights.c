@@ -86,26 +86,28 @@ static json_t *policy_of(unsigned features, const char *function, const char *re
 	return policy;
 }
 
+static bool holds(const json_t *list, const char *text)
+{
+	for (size_t n = 0; n < json_array_size(list); n++)
+		if (strcmp(json_string_value(json_array_get(list, n)), text) == 0)
+			return true;
+	return false;
+}
+
 /* The resources that the policy allows the action on, with blanks between them. */
 static void resources_of(const json_t *policy, const char *action, char out[static 1024])
 {
+	cleanup(buf_deinit) struct buf found = BUF_INIT(1023);
 	size_t n, m;
 	const json_t *statement, *text;
-	out[0] = '\0';
 	json_array_foreach(json_object_get(policy, "Statement"), n, statement)
 	{
-		bool has = false;
-		json_array_foreach(json_object_get(statement, "Action"), m, text) has |=
-		    strcmp(json_string_value(text), action) == 0;
+		if (!holds(json_object_get(statement, "Action"), action))
+			continue;
 		json_array_foreach(json_object_get(statement, "Resource"), m, text)
-		{
-			if (!has)
-				continue;
-			if (out[0])
-				strcat(out, " ");
-			strcat(out, json_string_value(text));
-		}
+		    buf_addf(&found, "%s%s", found.len > 0 ? " " : "", json_string_value(text));
 	}
+	assert_true(text_copy(out, 1024, buf_text(&found)));
 }
 
 static void a_policy_has_what_was_asked_for(void **state)
