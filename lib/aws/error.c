@@ -259,16 +259,18 @@ static void read_xml_error(const char *body, struct aws_error *e)
 }
 
 /* A wish in milliseconds (x-amz-retry-after) goes before one in seconds (Retry-After, whose date form is not taken). */
-static int64_t read_retry_after(const struct http_response *r)
+static int64_t read_retry_after(const struct http_response *r, bool *ret_firm)
 {
+	*ret_firm = false;
 	uint64_t v;
 	const char *ms = http_header_find(r->headers, r->n_headers, "x-amz-retry-after");
 	if (ms && text_parse_u64(ms, RETRY_AFTER_MAX_MS, &v) == 0)
 		return (int64_t)v;
 	const char *seconds = http_header_find(r->headers, r->n_headers, "retry-after");
-	if (seconds && text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) == 0)
-		return (int64_t)v * MS_PER_SECOND;
-	return 0;
+	if (!seconds || text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) != 0)
+		return 0;
+	*ret_firm = true;
+	return (int64_t)v * MS_PER_SECOND;
 }
 
 /* "Sun, 22 Nov 2026 22:10:05 GMT", the one form of HTTP's date that is still sent. 0 for anything else. */
@@ -307,9 +309,9 @@ void aws_error_parse(const struct http_response *response, struct aws_error *ret
 {
 	*ret = (struct aws_error){
 	    .status = response->status,
-	    .retry_after_ms = read_retry_after(response),
 	    .date_unix_ms = read_date(response),
 	};
+	ret->retry_after_ms = read_retry_after(response, &ret->retry_after_firm);
 	/* "InvalidParameterValue;Sender", in the words of the protocol that came before JSON: goes before __type. */
 	const char *header = http_header_find(response->headers, response->n_headers, "x-amzn-query-error");
 	if (header)

@@ -28,7 +28,8 @@ enum aws_error_class {
 struct aws_error {
 	enum aws_error_class class;
 	int status;		/* HTTP; 0 when there was no answer */
-	int64_t retry_after_ms; /* the service's own hint; 0: none */
+	int64_t retry_after_ms; /* the service's own wish; 0: none */
+	bool retry_after_firm;	/* from Retry-After, which means it; x-amz-retry-after is a hint */
 	int64_t date_unix_ms;	/* the service's clock, by its Date header; 0: not told */
 	char code[96];
 	char message[LIMIT_REASON]; /* printable */

@@ -278,11 +278,8 @@ static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *
 
 static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
 {
-	if (e->class == AWS_THROTTLED) {
+	if (e->class == AWS_THROTTLED)
 		d->stats.throttled++;
-		/* Others use the quota too: what was saved up is not there. */
-		c->lane->bucket.tokens = 0;
-	}
 	int64_t wait_ms = -1;
 	if (c->called_back)
 		wait_ms = -1;
@@ -320,6 +317,25 @@ static void count_wire(struct dispatch *d, const struct call *c, bool sent)
 	}
 }
 
+/* An operator wants to know why everything takes longer, once for each time. */
+static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
+{
+	enum lane_pace pace = lane_answered(lane, throttled, now_of(d).boot_ms);
+	char text[LIMIT_REASON];
+
+	if (pace == LANE_AS_BEFORE)
+		return;
+	if (pace == LANE_SLOWED)
+		snprintf(
+		    text, sizeof(text),
+		    "AWS asks to slow down: %s of account %s in %s are sent more slowly for now; rollbacks are not",
+		    lane_name(lane->kind), lane->account, lane->region);
+	else
+		snprintf(text, sizeof(text), "%s of account %s in %s are sent at their usual rate again",
+			 lane_name(lane->kind), lane->account, lane->region);
+	d->ports.log(d->ports.ctx, pace == LANE_SLOWED ? LOG_WARNING : LOG_INFO, text);
+}
+
 static void take_answer(void *arg, enum transport_result result, const struct http_response *response,
 			const char *error)
 {
@@ -330,11 +346,13 @@ static void take_answer(void *arg, enum transport_result result, const struct ht
 	switch (result) {
 	case TRANSPORT_ANSWERED:
 		if (response->status >= 200 && response->status <= 299) {
+			note_pace(d, c->lane, false);
 			retry_succeeded(&c->lane->budget, &c->retry);
 			answer(d, c, response, NULL);
 			return;
 		}
 		aws_error_parse(response, &e);
+		note_pace(d, c->lane, e.class == AWS_THROTTLED);
 		break;
 	case TRANSPORT_NO_CONNECTION:
 		aws_error_transport(AWS_NO_CONNECTION, error, &e);
@@ -441,7 +459,7 @@ static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t 
 		struct call *c = lane->queues[p].first;
 		lanes_rotate(&d->lanes, lane);
 		idle_turns++;
-		if (!c || !has_place(d, lane, p) || !bucket_take(&lane->bucket, now_ms))
+		if (!c || !has_place(d, lane, p) || !lane_take(lane, p, now_ms))
 			continue;
 		idle_turns = 0;
 		if (!may_leave(d, c))
@@ -577,7 +595,7 @@ int64_t dispatch_next_ms(const struct dispatch *d)
 			p++;
 		if (!has_place(d, lane, p))
 			continue; /* an answer has to come first */
-		int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms);
+		int64_t wait_ms = lane_wait_ms(lane, p, now_ms);
 		if (wait_ms < next - now_ms)
 			next = now_ms + wait_ms;
 	}

@@ -9,7 +9,8 @@
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
  *  - A signature that is refused because this host's clock is off is AWS_SKEW. PRIORITY_HOME and PRIORITY_LOOKUP are
  *    signed once more, by the service's clock: a rollback does not wait for somebody to set the time.
- *  - An answer that says "throttled" empties the bucket: others use the quota too.
+ *  - An answer that says "throttled" empties the bucket, as others use the quota too, and slows the bucket down: see
+ *    aws/adaptive.h. PRIORITY_HOME and PRIORITY_LOOKUP are not slowed down.
  *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; Invoke; CloudWatch GetMetricData;
  *    CloudWatch DescribeAlarms; API Gateway; CreateDeployment, of which an account has one in 5 seconds; GetResources,
  *    of which it has 5 in 2 seconds. Rates from the configuration; GetFunction and Invoke ten times the Lambda rate,

@@ -14,10 +14,6 @@
 #include "base/text.h"
 #include "engine/chain.h"
 
-#define LOG_ERROR   3
-#define LOG_WARNING 4
-#define LOG_INFO    6
-
 struct instant engine_now(const struct engine *e)
 {
 	return e->ports.now(e->ports.ctx);

@@ -2,11 +2,16 @@
  * Inside the dispatcher only: a lane is what shares one quota of AWS (a service's bucket in one account and region):
  * its token bucket, its retry budget, and its waiting calls by priority.
  *
+ * A lane whose service throttles is slowed down, below the configured rate, and comes up again (aws/adaptive.h). What a
+ * rollback consists of is not: PRIORITY_HOME and PRIORITY_LOOKUP keep to the configured rate alone, and are never
+ * behind others; each call's own waits grow all the same.
+ *
  * A call is in exactly one place: a lane's queue, the heap of those that back off, on the wire, or the list of those
  * that have ended and are to be answered.
  */
 #pragma once
 
+#include "aws/adaptive.h"
 #include "aws/retry.h"
 #include "base/bucket.h"
 #include "base/strmap.h"
@@ -57,7 +62,9 @@ struct lane {
 	char *key;
 	char *account;
 	char *region;
-	struct bucket bucket;
+	struct bucket bucket; /* the configured rate */
+	struct adaptive adaptive;
+	struct bucket slow; /* while adaptive.slowed: its rate */
 	struct retry_budget budget;
 	struct call_list queues[PRIORITY_COUNT];
 	size_t n_queued; /* in all queues */
@@ -87,6 +94,14 @@ struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account
 /* A call joins and leaves for good. */
 void lanes_hold(struct lanes *l, struct lane *lane);
 void lanes_release(struct lanes *l, struct lane *lane, int64_t now_ms);
+
+/* A call of that priority may leave now; if so it has taken its tokens. */
+bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms);
+int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms); /* until it may; 0: now */
+const char *lane_name(enum lane_kind kind); /* "Lambda's control plane", …: the calls of such a lane, for people */
+enum lane_pace { LANE_AS_BEFORE, LANE_SLOWED, LANE_RECOVERED };
+/* The service has answered a call of the lane. Says when the lane begins to be slowed down, and when that is over. */
+enum lane_pace lane_answered(struct lane *lane, bool throttled, int64_t now_ms);
 
 void lanes_queue(struct lanes *l, struct call *c, bool first); /* first: before those that wait already */
 void lanes_unqueue(struct lanes *l, struct call *c);

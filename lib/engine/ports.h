@@ -44,6 +44,11 @@ struct exec_result {
 
 typedef void (*exec_cb)(void *arg, const struct exec_result *result);
 
+/* Levels of `log`, as syslog has them. */
+#define LOG_ERROR   3
+#define LOG_WARNING 4
+#define LOG_INFO    6
+
 struct ports {
 	void *ctx;
 	struct instant (*now)(void *ctx);
@@ -70,5 +75,5 @@ struct ports {
 	/* An event is durable now: to the log and to whoever follows. Borrowed during the call. */
 	void (*published)(void *ctx, const struct store_event *event);
 	/* Something about the engine itself that belongs into the log only. */
-	void (*log)(void *ctx, int level, const char *text); /* level as syslog: 3 error, 4 warning, 6 info, 7 debug */
+	void (*log)(void *ctx, int level, const char *text); /* level: above */
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """tests/vectors/endpoints.json, which the unit tests hold the program against, says what the botocore that is installed
 here says: every partition, region and service, with and without FIPS and dual-stack. What an older botocore does not
-know yet is passed over, and how much that is, is told."""
+know yet is passed over, and how much that is, is told. The same for retries.json."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from rolloutd_case import TOP
 
 sys.path.insert(0, os.path.join(TOP, "tests/vectors"))
 import make_endpoints  # noqa: E402
+import make_retries  # noqa: E402
 
 # What AWS changed: (partition, service, switches) and the botocore that has it.
 CHANGED = {("aws-us-gov", "cloudwatch", "fips dualstack"): (1, 40)}
@@ -42,6 +43,14 @@ class Endpoints(unittest.TestCase):
         print(f"botocore {botocore.__version__}: {compared} hosts are the same, {len(unknown)} patterns unknown to it")
         self.assertGreater(compared, 500)
         self.assertLess(len(unknown), 40)
+
+    def test_retries(self):
+        """Which errors are repeated, and the adaptive rates."""
+        with open(os.path.join(TOP, "tests/vectors/retries.json"), encoding="utf-8") as f:
+            wanted = json.load(f)
+        made = json.loads(json.dumps(make_retries.make()))
+        for key, value in made.items():
+            self.assertEqual(value, wanted[key], key)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ static void fake_log(void *ctx, int level, const char *text)
 	struct dispatch_rig *w = ctx;
 	(void)level;
 	text_copy(w->logged, sizeof(w->logged), text);
+	w->n_logged++;
 }
 
 struct dispatch_rig *dispatch_rig_new(double lambda_rps)

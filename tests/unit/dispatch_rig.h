@@ -33,7 +33,8 @@ struct dispatch_rig {
 	size_t n_sent;
 	int credentials_fail;
 	int endpoint_fail;
-	char logged[1024];
+	char logged[1024]; /* the last */
+	int n_logged;
 	struct dispatch *d;
 	int done; /* calls answered */
 	char order[1024];

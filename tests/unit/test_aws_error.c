@@ -215,6 +215,54 @@ static void hints_are_read(void **state)
 	assert_int_equal(hint_of(NULL, NULL), 0);
 }
 
+/* As botocore classes them: tests/vectors/retries.json. */
+static void classes_are_botocores(void **state)
+{
+	(void)state;
+	json_t *vectors = json_load_file("tests/vectors/retries.json", 0, NULL), *item;
+	size_t n, checked = 0;
+	assert_non_null(vectors);
+	json_array_foreach(json_object_get(vectors, "throttling"), n, item)
+	{
+		struct http_response r = answer_of(400, "x-amzn-errortype", json_string_value(item), "");
+		struct aws_error e;
+		aws_error_parse(&r, &e);
+		assert_int_equal(e.class, AWS_THROTTLED);
+		checked++;
+	}
+	json_array_foreach(json_object_get(vectors, "transient"), n, item)
+	{
+		struct http_response r = answer_of(400, "x-amzn-errortype", json_string_value(item), "");
+		struct aws_error e;
+		aws_error_parse(&r, &e);
+		/* PriorRequestNotComplete is in both lists, and slowing down is the safer of the two. */
+		assert_true(e.class == AWS_TRANSIENT || strcmp(e.code, "PriorRequestNotComplete") == 0);
+		checked++;
+	}
+	json_array_foreach(json_object_get(vectors, "transient_statuses"), n, item)
+	{
+		struct http_response r = answer_of((int)json_integer_value(item), NULL, NULL, "");
+		struct aws_error e;
+		aws_error_parse(&r, &e);
+		assert_int_equal(e.class, AWS_TRANSIENT);
+		checked++;
+	}
+	assert_true(checked >= 20);
+	json_decref(vectors);
+}
+
+static void hints_are_told_from_commands(void **state)
+{
+	(void)state;
+	struct http_response r = answer_of(429, "Retry-After", "3", "");
+	struct aws_error e;
+	aws_error_parse(&r, &e);
+	assert_true(e.retry_after_firm);
+	r = answer_of(429, "x-amz-retry-after", "3", "");
+	aws_error_parse(&r, &e);
+	assert_false(e.retry_after_firm);
+}
+
 static void the_services_clock_tells_skew(void **state)
 {
 	(void)state;
@@ -370,6 +418,8 @@ int main(void)
 	    cmocka_unit_test(long_texts_are_cut),
 	    cmocka_unit_test(a_missing_right_comes_first),
 	    cmocka_unit_test(hints_are_read),
+	    cmocka_unit_test(hints_are_told_from_commands),
+	    cmocka_unit_test(classes_are_botocores),
 	    cmocka_unit_test(the_services_clock_tells_skew),
 	    cmocka_unit_test(outcomes_follow_from_the_class),
 	    cmocka_unit_test(errors_are_formatted_for_people),

@@ -288,6 +288,7 @@ static void throttled_calls_come_again(void **state)
 	dispatch_rig_free(w);
 }
 
+/* And slows down: from 10 calls a second to 7. */
 static void throttling_empties_the_bucket(void **state)
 {
 	(void)state;
@@ -301,9 +302,63 @@ static void throttling_empties_the_bucket(void **state)
 		dispatch_rig_submit(w, &p[i], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
 	dispatch_run(w->d);
 	assert_int_equal(w->n_sent, 1);
-	dispatch_rig_run_until(w, w->now.boot_ms + 250);
+	dispatch_rig_run_until(w, w->now.boot_ms + 142);
+	assert_int_equal(w->n_sent, 1);
+	dispatch_rig_run_until(w, w->now.boot_ms + 144);
 	assert_int_equal(w->n_sent, 3);
+	assert_non_null(strstr(w->logged, "AWS asks to slow down: calls of Lambda's control plane of account default"));
 	dispatch_rig_answer_all_from(w, 1);
+	dispatch_rig_free(w);
+}
+
+/* A storm of 429: others are slowed down to the floor and no further, the rollback and its look-up not at all; and when
+ * it is over, the old rate is back within seconds, and the operator is told both, once. */
+static void a_storm_slows_down_all_but_rollbacks(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	struct probe crowd[400] = {0}, home[40] = {0}, lookup = {0};
+	w->entropy = 0;
+	for (size_t i = 0; i < array_len(crowd); i++)
+		dispatch_rig_submit(w, &crowd[i], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	int64_t end_ms = w->now.boot_ms + 20000;
+	size_t answered = 0, sent_late = 0;
+	while (w->now.boot_ms < end_ms) {
+		dispatch_rig_run_until(w, w->now.boot_ms + 50);
+		sent_late += w->now.boot_ms > end_ms - 10000 ? w->n_sent - answered : 0;
+		for (; answered < w->n_sent; answered++)
+			dispatch_rig_answer_status(w, answered, 429, NULL, NULL);
+	}
+	/* 0.5 a second and no less; without slowing down it would have been 100. */
+	assert_in_range(sent_late, 4, 8);
+
+	size_t before = w->n_sent;
+	for (size_t i = 0; i < array_len(home); i++)
+		dispatch_rig_submit(w, &home[i], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &lookup, 'l', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
+	dispatch_rig_run_until(w, w->now.boot_ms + 4200);
+	/* Ten were saved up while there was next to nothing to send. */
+	assert_in_range(w->n_sent - before, 41, 53);
+	for (size_t i = before; i < before + 41; i++)
+		assert_true(w->sent[i].path[1] == (i < before + 40 ? 'h' : 'l'));
+
+	for (end_ms = w->now.boot_ms + 6000; w->now.boot_ms < end_ms;) {
+		dispatch_rig_answer_all_from(w, answered);
+		answered = w->n_sent;
+		dispatch_rig_run_until(w, w->now.boot_ms + 50);
+	}
+	before = w->n_sent;
+	dispatch_rig_answer_all_from(w, answered);
+	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
+	assert_in_range(w->n_sent - before, 9, 11);
+	dispatch_rig_answer_all_from(w, before);
+	assert_non_null(strstr(w->logged, "at their usual rate again"));
+	assert_int_equal(w->n_logged, 2);
+	while (w->done < (int)(array_len(crowd) + array_len(home) + 1)) {
+		before = w->n_sent;
+		dispatch_rig_run_until(w, w->now.boot_ms + 1000);
+		dispatch_rig_answer_all_from(w, before);
+	}
 	dispatch_rig_free(w);
 }
 
@@ -776,6 +831,7 @@ int main(void)
 	    cmocka_unit_test(lanes_take_turns_on_the_wire),
 	    cmocka_unit_test(throttled_calls_come_again),
 	    cmocka_unit_test(throttling_empties_the_bucket),
+	    cmocka_unit_test(a_storm_slows_down_all_but_rollbacks),
 	    cmocka_unit_test(what_may_have_been_applied_is_not_sent_again),
 	    cmocka_unit_test(a_rollback_is_tried_without_end_and_says_so),
 	    cmocka_unit_test(the_budget_ends_retries),
