@@ -274,7 +274,7 @@ static int64_t read_retry_after(const struct http_response *r, bool *ret_firm)
 }
 
 /* "Sun, 22 Nov 2026 22:10:05 GMT", the one form of HTTP's date that is still sent. 0 for anything else. */
-static int64_t read_date(const struct http_response *r)
+int64_t aws_error_date(const struct http_response *r)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	const char *date = http_header_find(r->headers, r->n_headers, "date");
@@ -309,7 +309,7 @@ void aws_error_parse(const struct http_response *response, struct aws_error *ret
 {
 	*ret = (struct aws_error){
 	    .status = response->status,
-	    .date_unix_ms = read_date(response),
+	    .date_unix_ms = aws_error_date(response),
 	};
 	ret->retry_after_ms = read_retry_after(response, &ret->retry_after_firm);
 	/* "InvalidParameterValue;Sender", in the words of the protocol that came before JSON: goes before __type. */
@@ -357,7 +357,7 @@ int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms)
 	text_format_span(offset < 0 ? -offset : offset, span);
 	e->class = AWS_SKEW;
 	snprintf(e->message, sizeof(e->message),
-		 "this host's clock is %s %s the service's, so AWS refuses its signatures: set the clock", span,
+		 "this host's clock is %s %s the service's, so AWS refused the signature: set the clock", span,
 		 offset < 0 ? "ahead of" : "behind");
 	return offset;
 }

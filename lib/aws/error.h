@@ -41,6 +41,8 @@ struct aws_error {
 
 /* Reads a non-2xx answer of rest-json, json 1.0/1.1, query/XML, or of something that is no AWS at all. */
 void aws_error_parse(const struct http_response *response, struct aws_error *ret);
+/* An answer's Date, of any status; 0: it tells none. */
+int64_t aws_error_date(const struct http_response *response);
 /* For an answer of 2xx whose body is not what was expected. `what` names the expectation. */
 void aws_error_malformed(const struct http_response *response, const char *what, struct aws_error *ret);
 void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -29,6 +30,9 @@
 #define RESOURCES_RPS_MAX   2	 /* and 5 of these in 2 seconds */
 #define ALARMS_RPS_MAX	    5
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
+#define CLOCK_CHECK_MS	    (2 * MS_PER_SECOND) /* the first call goes alone for so long */
+#define CLOCK_STEP_MS	    MS_PER_MINUTE
+#define SKEW_TOLD_MS	    (10 * MS_PER_SECOND)
 
 static const struct {
 	enum aws_service service;
@@ -107,7 +111,11 @@ struct dispatch {
 	size_t n_wire;
 	size_t n_wire_home;
 	size_t n_wire_invoke;
-	int64_t clock_offset_ms; /* what the service's clock is ahead of ours, where that made it refuse signatures */
+	struct aws_clock clock;
+	bool clock_checked;	   /* AWS has answered since the start, or since somebody set this host's clock */
+	int64_t checking_since_ms; /* boot_ms: the call that shall tell left then */
+	int64_t wall_ahead_ms;	   /* of boot_ms, when we last looked */
+	bool skew_told;
 	bool running;
 	bool closing;
 	struct engine_stats stats;
@@ -116,6 +124,11 @@ struct dispatch {
 static struct instant now_of(const struct dispatch *d)
 {
 	return d->ports.now(d->ports.ctx);
+}
+
+int64_t dispatch_unix_ms(const struct dispatch *d, struct instant now)
+{
+	return aws_clock_unix_ms(&d->clock, now);
 }
 
 /* --- tickets --- */
@@ -259,18 +272,52 @@ static void answer_ended(struct dispatch *d)
 
 /* --- answers of the transport --- */
 
+/* Once when it begins, and once when it is over. */
+static void tell_skew(struct dispatch *d)
+{
+	int64_t ahead_ms = dispatch_host_ahead_ms(d);
+	char span[32], text[LIMIT_REASON];
+
+	if (!d->skew_told && (ahead_ms > SKEW_TOLD_MS || ahead_ms < -SKEW_TOLD_MS)) {
+		text_format_span(ahead_ms < 0 ? -ahead_ms : ahead_ms, span);
+		snprintf(
+		    text, sizeof(text),
+		    "this host's clock is %s %s AWS's: requests are signed and metrics are read by AWS's time; set the "
+		    "clock",
+		    span, ahead_ms < 0 ? "behind" : "ahead of");
+		d->ports.log(d->ports.ctx, LOG_WARNING, text);
+		d->skew_told = true;
+	} else if (d->skew_told && ahead_ms == 0) {
+		d->ports.log(d->ports.ctx, LOG_INFO, "this host's clock agrees with AWS's again");
+		d->skew_told = false;
+	}
+}
+
+static void note_clock(struct dispatch *d, const struct call *c, int64_t date_unix_ms, bool accepted)
+{
+	struct instant now = now_of(d);
+
+	d->clock_checked = true;
+	if (date_unix_ms == 0)
+		return;
+	aws_clock_told(&d->clock, now, date_unix_ms, now.boot_ms - c->sent_boot_ms, accepted);
+	tell_skew(d);
+}
+
 /*
- * A rollback must not wait for somebody to set this host's clock: it is signed again, once, by the service's clock, and
- * so are the lookups that it may need. Everything else is held, as metrics cannot be judged by a wrong clock.
+ * A signature that was refused for its time was not the caller's fault: AWS's time is known now, and the call is signed
+ * again by it, once. Whatever else is sent from here on has that time from the start.
  */
 static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *e)
 {
-	int64_t offset = aws_error_check_clock(e, now_of(d).unix_ms + c->clock_offset_ms);
+	int64_t travel_ms = now_of(d).boot_ms - c->sent_boot_ms;
+
+	/* Against the time that it was signed by: another answer may have told the right one meanwhile. */
+	(void)aws_error_check_clock(e, c->signed_unix_ms + travel_ms);
 	if (e->class != AWS_SKEW || e->date_unix_ms == 0)
 		return false;
-	/* Together with the offset that was in use: our clock may have been set since that was found. */
-	d->clock_offset_ms = c->clock_offset_ms + offset;
-	if (c->clock_corrected || c->what.priority >= PRIORITY_NORMAL)
+	note_clock(d, c, e->date_unix_ms, false);
+	if (c->clock_corrected || d->closing)
 		return false;
 	c->clock_corrected = true;
 	return true;
@@ -347,12 +394,14 @@ static void take_answer(void *arg, enum transport_result result, const struct ht
 	case TRANSPORT_ANSWERED:
 		if (response->status >= 200 && response->status <= 299) {
 			note_pace(d, c->lane, false);
+			note_clock(d, c, aws_error_date(response), true);
 			retry_succeeded(&c->lane->budget, &c->retry);
 			answer(d, c, response, NULL);
 			return;
 		}
 		aws_error_parse(response, &e);
 		note_pace(d, c->lane, e.class == AWS_THROTTLED);
+		d->clock_checked = true;
 		break;
 	case TRANSPORT_NO_CONNECTION:
 		aws_error_transport(AWS_NO_CONNECTION, error, &e);
@@ -372,11 +421,11 @@ static int build_signed(struct dispatch *d, struct call *c, const struct aws_end
 	int r = c->what.build(c->what.arg, a, e, ret);
 	if (r)
 		return r;
-	c->clock_offset_ms = c->what.priority >= PRIORITY_NORMAL ? 0 : d->clock_offset_ms;
+	c->signed_unix_ms = dispatch_unix_ms(d, now_of(d));
 	const struct sigv4_scope scope = {
 	    .region = c->lane->region,
 	    .service = endpoint_signing_name(operations[c->what.operation].service),
-	    .unix_ms = now_of(d).unix_ms + c->clock_offset_ms,
+	    .unix_ms = c->signed_unix_ms,
 	    .normalize_path = true,
 	    .payload_header = true,
 	};
@@ -388,6 +437,9 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 	c->place = PLACE_WIRE;
 	free(c->path);
 	c->path = mem_strdup(r->path);
+	c->sent_boot_ms = now_of(d).boot_ms;
+	if (d->n_wire == 0)
+		d->checking_since_ms = c->sent_boot_ms;
 	count_wire(d, c, true);
 	d->stats.calls[c->what.operation]++;
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
@@ -440,9 +492,17 @@ static bool may_leave(struct dispatch *d, const struct call *c)
 	return !d->barred;
 }
 
+/* Until AWS has told the time one call goes ahead of all others, so that a wrong clock makes for one refusal and not
+ * for as many as there are calls. It may get lost: the others wait for it a moment, and rollbacks not at all. */
+static bool is_checking_clock(const struct dispatch *d, enum dispatch_priority p)
+{
+	return !d->clock_checked && p != PRIORITY_HOME && d->n_wire > 0 &&
+	       now_of(d).boot_ms < d->checking_since_ms + CLOCK_CHECK_MS;
+}
+
 static bool has_place(const struct dispatch *d, const struct lane *lane, enum dispatch_priority p)
 {
-	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT)
+	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT || is_checking_clock(d, p))
 		return false;
 	if (lane->kind == LANE_INVOKE && d->n_wire_invoke >= INVOKE_PLACES)
 		return false;
@@ -469,13 +529,25 @@ static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t 
 	}
 }
 
+/* Somebody has set this host's clock, or the host was stopped: what was known may not hold any more. */
+static void look_at_wall(struct dispatch *d, struct instant now)
+{
+	int64_t ahead_ms = now.unix_ms - now.boot_ms, step_ms = ahead_ms - d->wall_ahead_ms;
+
+	if (step_ms > CLOCK_STEP_MS || step_ms < -CLOCK_STEP_MS)
+		d->clock_checked = false;
+	d->wall_ahead_ms = ahead_ms;
+}
+
 void dispatch_run(struct dispatch *d)
 {
 	if (d->running)
 		return;
 	d->running = true;
 	answer_ended(d);
-	int64_t now_ms = now_of(d).boot_ms;
+	struct instant now = now_of(d);
+	int64_t now_ms = now.boot_ms;
+	look_at_wall(d, now);
 	while (d->n_backoff > 0 && d->backoff[0]->due_ms <= now_ms) {
 		struct call *c = d->backoff[0];
 		stop_backing_off(d, c);
@@ -593,6 +665,8 @@ int64_t dispatch_next_ms(const struct dispatch *d)
 		enum dispatch_priority p = PRIORITY_HOME;
 		while (!lane->queues[p].first)
 			p++;
+		if (is_checking_clock(d, p) && d->checking_since_ms + CLOCK_CHECK_MS < next)
+			next = d->checking_since_ms + CLOCK_CHECK_MS;
 		if (!has_place(d, lane, p))
 			continue; /* an answer has to come first */
 		int64_t wait_ms = lane_wait_ms(lane, p, now_ms);
@@ -607,6 +681,11 @@ bool dispatch_idle(const struct dispatch *d)
 	return d->n_calls == 0;
 }
 
+int64_t dispatch_host_ahead_ms(const struct dispatch *d)
+{
+	return aws_clock_host_ahead_ms(&d->clock, now_of(d));
+}
+
 void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)
 {
 	for (size_t i = 0; i < OPERATION_COUNT; i++)
@@ -616,4 +695,5 @@ void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)
 	ret->retries += d->stats.retries;
 	ret->calls_queued += d->n_queued;
 	ret->calls_in_flight += d->n_wire;
+	ret->host_ahead_ms = dispatch_host_ahead_ms(d);
 }

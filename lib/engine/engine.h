@@ -136,6 +136,7 @@ struct engine_stats {
 	uint64_t calls_queued;
 	uint64_t calls_in_flight;
 	uint64_t metrics_queried; /* as CloudWatch bills them */
+	int64_t host_ahead_ms;	  /* this host's clock, of AWS's; 0: it agrees */
 	bool fenced;		  /* this engine does nothing any more: its records are not its own */
 };
 

@@ -46,7 +46,8 @@ struct call {
 	struct retry_state retry;
 	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */
-	int64_t clock_offset_ms; /* added to our time for the last signature */
+	int64_t signed_unix_ms;	 /* the last signature's time */
+	int64_t sent_boot_ms;	 /* when that was */
 	char *path;		 /* of the last try, for whoever is told that a right is missing; owned */
 	struct aws_error *error; /* ended without an answer: why; owned */
 };

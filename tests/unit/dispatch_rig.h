@@ -55,6 +55,8 @@ struct probe {
 	uint64_t ticket;
 };
 
+/* `unchecked`: nothing has been answered yet, so that the first call goes alone to ask for the time. */
+struct dispatch_rig *dispatch_rig_new_unchecked(double lambda_rps);
 struct dispatch_rig *dispatch_rig_new(double lambda_rps);
 void dispatch_rig_free(struct dispatch_rig *w);
 void dispatch_rig_advance(struct dispatch_rig *w, int64_t ms);

@@ -311,57 +311,6 @@ static void throttling_empties_the_bucket(void **state)
 	dispatch_rig_free(w);
 }
 
-/* A storm of 429: others are slowed down to the floor and no further, the rollback and its look-up not at all; and when
- * it is over, the old rate is back within seconds, and the operator is told both, once. */
-static void a_storm_slows_down_all_but_rollbacks(void **state)
-{
-	(void)state;
-	struct dispatch_rig *w = dispatch_rig_new(10);
-	struct probe crowd[400] = {0}, home[40] = {0}, lookup = {0};
-	w->entropy = 0;
-	for (size_t i = 0; i < array_len(crowd); i++)
-		dispatch_rig_submit(w, &crowd[i], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	int64_t end_ms = w->now.boot_ms + 20000;
-	size_t answered = 0, sent_late = 0;
-	while (w->now.boot_ms < end_ms) {
-		dispatch_rig_run_until(w, w->now.boot_ms + 50);
-		sent_late += w->now.boot_ms > end_ms - 10000 ? w->n_sent - answered : 0;
-		for (; answered < w->n_sent; answered++)
-			dispatch_rig_answer_status(w, answered, 429, NULL, NULL);
-	}
-	/* 0.5 a second and no less; without slowing down it would have been 100. */
-	assert_in_range(sent_late, 4, 8);
-
-	size_t before = w->n_sent;
-	for (size_t i = 0; i < array_len(home); i++)
-		dispatch_rig_submit(w, &home[i], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	dispatch_rig_submit(w, &lookup, 'l', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
-	dispatch_rig_run_until(w, w->now.boot_ms + 4200);
-	/* Ten were saved up while there was next to nothing to send. */
-	assert_in_range(w->n_sent - before, 41, 53);
-	for (size_t i = before; i < before + 41; i++)
-		assert_true(w->sent[i].path[1] == (i < before + 40 ? 'h' : 'l'));
-
-	for (end_ms = w->now.boot_ms + 6000; w->now.boot_ms < end_ms;) {
-		dispatch_rig_answer_all_from(w, answered);
-		answered = w->n_sent;
-		dispatch_rig_run_until(w, w->now.boot_ms + 50);
-	}
-	before = w->n_sent;
-	dispatch_rig_answer_all_from(w, answered);
-	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
-	assert_in_range(w->n_sent - before, 9, 11);
-	dispatch_rig_answer_all_from(w, before);
-	assert_non_null(strstr(w->logged, "at their usual rate again"));
-	assert_int_equal(w->n_logged, 2);
-	while (w->done < (int)(array_len(crowd) + array_len(home) + 1)) {
-		before = w->n_sent;
-		dispatch_rig_run_until(w, w->now.boot_ms + 1000);
-		dispatch_rig_answer_all_from(w, before);
-	}
-	dispatch_rig_free(w);
-}
-
 static void what_may_have_been_applied_is_not_sent_again(void **state)
 {
 	(void)state;
@@ -753,50 +702,6 @@ static void ten_thousand_calls_then_a_rollback(void **state)
 	dispatch_rig_free(w);
 }
 
-#define HALF_AN_HOUR_LATER "Sun, 22 Nov 2026 22:40:05 GMT"
-
-static void a_rollback_follows_the_services_clock(void **state)
-{
-	(void)state;
-	struct dispatch_rig *w = dispatch_rig_new(10);
-	struct probe p[4] = {0};
-	dispatch_rig_submit(w, &p[0], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	dispatch_run(w->d);
-	dispatch_rig_answer_status(w, 0, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
-	assert_int_equal(p[0].error.class, AWS_SKEW); /* held, and named */
-	assert_non_null(strstr(p[0].error.message, "30m behind"));
-
-	dispatch_rig_submit(w, &p[1], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	dispatch_run(w->d);
-	assert_string_equal(w->sent[1].amz_date, "20261122T224005Z");
-	dispatch_rig_answer_status(w, 1, 200, NULL, NULL);
-
-	/* Then our clock is set right; the offset must not outlive that. */
-	w->now.unix_ms += 30 * MS_PER_MINUTE;
-	dispatch_rig_submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	dispatch_run(w->d);
-	dispatch_rig_answer_status(w, 2, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
-	assert_int_equal(p[2].done, 0);
-	dispatch_run(w->d);
-	assert_string_equal(w->sent[3].amz_date, "20261122T224005Z");
-	/* Refused by the right time: it is not the clock, and is told. */
-	dispatch_rig_answer_status(w, 3, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
-	assert_int_equal(p[2].done, 1);
-	assert_int_equal(p[2].error.class, AWS_CREDENTIALS);
-
-	/* A rollback that meets the skew first is signed again by itself, once. */
-	w->now.unix_ms -= 30 * MS_PER_MINUTE;
-	dispatch_rig_submit(w, &p[3], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	dispatch_run(w->d);
-	dispatch_rig_answer_status(w, 4, 403, "SignatureDoesNotMatch", HALF_AN_HOUR_LATER);
-	dispatch_run(w->d);
-	assert_string_equal(w->sent[5].amz_date, "20261122T224005Z");
-	dispatch_rig_answer_status(w, 5, 403, "RequestExpired", HALF_AN_HOUR_LATER);
-	assert_int_equal(p[3].done, 1);
-	assert_int_equal(p[3].error.class, AWS_SKEW);
-	dispatch_rig_free(w);
-}
-
 static void idle_lanes_are_forgotten(void **state)
 {
 	(void)state;
@@ -831,7 +736,6 @@ int main(void)
 	    cmocka_unit_test(lanes_take_turns_on_the_wire),
 	    cmocka_unit_test(throttled_calls_come_again),
 	    cmocka_unit_test(throttling_empties_the_bucket),
-	    cmocka_unit_test(a_storm_slows_down_all_but_rollbacks),
 	    cmocka_unit_test(what_may_have_been_applied_is_not_sent_again),
 	    cmocka_unit_test(a_rollback_is_tried_without_end_and_says_so),
 	    cmocka_unit_test(the_budget_ends_retries),
@@ -846,7 +750,6 @@ int main(void)
 	    cmocka_unit_test(the_end_answers_what_waits),
 	    cmocka_unit_test(a_full_queue_says_so),
 	    cmocka_unit_test(ten_thousand_calls_then_a_rollback),
-	    cmocka_unit_test(a_rollback_follows_the_services_clock),
 	    cmocka_unit_test(idle_lanes_are_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
