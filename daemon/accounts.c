@@ -15,6 +15,8 @@
 
 struct account {
 	struct config_account what; /* all borrowed */
+	const struct accounts *owner;
+	struct profiles *profiles; /* NULL: nothing was read yet, or it could not be */
 	struct provider *provider;  /* NULL: nothing was resolved yet */
 	char error[ERROR_SIZE];	    /* why nothing could be resolved; "" */
 	int64_t until_boot_ms;	    /* what is known is believed until then */
@@ -38,6 +40,8 @@ struct accounts *accounts_new(const struct config *config, const char *region)
 		a->items[a->n++].what = config->accounts[i];
 	if (!config_find_account(config, DEFAULT_NAME))
 		a->items[a->n++].what.name = (char *)DEFAULT_NAME;
+	for (size_t i = 0; i < a->n; i++)
+		a->items[i].owner = a;
 	return a;
 }
 
@@ -51,6 +55,7 @@ void accounts_connect(struct accounts *a, const struct provider_ports *ports, vo
 static void forget(struct account *account)
 {
 	provider_free(take_ptr(account->provider));
+	profiles_free(take_ptr(account->profiles));
 	account->error[0] = '\0';
 	account->until_boot_ms = 0;
 }
@@ -83,35 +88,76 @@ bool accounts_known(const struct accounts *a, const char *name)
 	return find(a, name) != NULL;
 }
 
-const char *accounts_region(const struct accounts *a, const char *name)
-{
-	const struct account *account = find(a, name);
-	return account ? account->what.region : NULL;
-}
-
 static const char *look_up(void *ctx, const char *name)
 {
 	(void)ctx;
 	return getenv(name);
 }
 
-/* Reads environment and files. What they cannot say any more does not take away what was known: a rollback may need it,
- * and whoever wants it gone reloads. */
-static void resolve(struct accounts *a, struct account *account, int64_t now_ms)
+static struct source_request request_of(const struct account *account)
 {
 	const struct config_account *c = &account->what;
-	const struct source_request request = {
+	return (struct source_request){
 	    .lookup = look_up,
+	    .profiles = account->profiles,
 	    .profile = c->profile,
-	    .region = c->region ? c->region : a->region,
+	    .region = c->region ? c->region : account->owner->region,
 	    .role_arn = c->role_arn,
 	    .external_id = c->external_id,
 	    .session_name = c->session_name,
 	};
+}
+
+/* --- settings of its profile --- */
+
+static const char *get_setting(void *ctx, const char *key)
+{
+	const struct account *account = ctx;
+	const struct source_request request = request_of(account);
+	return profiles_get(account->profiles, source_profile(&request), key);
+}
+
+static const char *get_service(void *ctx, const char *service_id, const char *key)
+{
+	const struct account *account = ctx;
+	const struct source_request request = request_of(account);
+	return profiles_get_service(account->profiles, source_profile(&request), service_id, key);
+}
+
+static struct endpoint_settings settings_of(struct account *account)
+{
+	struct endpoint_settings settings = {.env = look_up, .ctx = account};
+	if (account->profiles) {
+		settings.profile_get = get_setting;
+		settings.service_get = get_service;
+	}
+	return settings;
+}
+
+static int find_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
+			 char *ret_error, size_t error_size)
+{
+	const struct endpoint_settings settings = settings_of(ctx);
+	return endpoint_resolve(&settings, service, region, ret, ret_error, error_size);
+}
+
+/* --- its source of keys --- */
+
+/* Reads environment and files. What they cannot say any more does not take away what was known: a rollback may need it,
+ * and whoever wants it gone reloads. */
+static void resolve(struct accounts *a, struct account *account)
+{
+	struct source_request request = request_of(account);
+	struct profiles *profiles = NULL;
 	struct source *source = NULL;
-	int r =
-	    source_load(&request, a->ports.read_file, a->ports.ctx, &source, account->error, sizeof(account->error));
-	account->until_boot_ms = now_ms + (r ? ERROR_KEPT_MS : KEPT_MS);
+	int r = source_load_profiles(&request, a->ports.read_file, a->ports.ctx, &profiles, account->error,
+				     sizeof(account->error));
+	if (r == 0) {
+		profiles_free(account->profiles);
+		request.profiles = account->profiles = profiles;
+		r = source_resolve(&request, &source, account->error, sizeof(account->error));
+	}
+	account->until_boot_ms = a->ports.now(a->ports.ctx).boot_ms + (r ? ERROR_KEPT_MS : KEPT_MS);
 	if (r)
 		return;
 	account->error[0] = '\0';
@@ -120,24 +166,54 @@ static void resolve(struct accounts *a, struct account *account, int64_t now_ms)
 		return;
 	}
 	provider_free(account->provider);
-	account->provider = provider_new(source, &a->ports, a->settled, a->settled_arg);
+	struct provider_ports ports = a->ports;
+	ports.endpoint = find_endpoint;
+	ports.endpoint_ctx = account;
+	account->provider = provider_new(source, &ports, a->settled, a->settled_arg);
+}
+
+/* NULL: there is no such account. */
+static struct account *find_fresh(struct accounts *a, const char *name)
+{
+	struct account *account = find(a, name);
+	if (account && a->ports.now(a->ports.ctx).boot_ms >= account->until_boot_ms)
+		resolve(a, account);
+	return account;
+}
+
+static int no_such_account(const char *name, char *ret_error, size_t error_size)
+{
+	snprintf(ret_error, error_size, "rolloutd.yaml has no account '%s'", name);
+	return PROVIDER_BROKEN;
 }
 
 int accounts_credentials(struct accounts *a, const char *name, struct aws_credentials *ret, char *ret_error,
 			 size_t error_size)
 {
-	struct account *account = find(a, name);
-	if (!account) {
-		snprintf(ret_error, error_size, "rolloutd.yaml has no account '%s'", name);
-		return PROVIDER_BROKEN;
-	}
-	int64_t now_ms = a->ports.now(a->ports.ctx).boot_ms;
-	if (now_ms >= account->until_boot_ms)
-		resolve(a, account, now_ms);
+	struct account *account = find_fresh(a, name);
+	if (!account)
+		return no_such_account(name, ret_error, error_size);
 	if (account->provider)
 		return provider_get(account->provider, ret, ret_error, error_size);
 	(void)text_copy(ret_error, error_size, account->error); /* cut at the end at worst */
 	return PROVIDER_BROKEN;
+}
+
+int accounts_endpoint(struct accounts *a, const char *name, enum aws_service service, const char *region,
+		      struct aws_endpoint *ret, char *ret_error, size_t error_size)
+{
+	struct account *account = find_fresh(a, name);
+	return account ? find_endpoint(account, service, region, ret, ret_error, error_size)
+		       : no_such_account(name, ret_error, error_size);
+}
+
+const char *accounts_region(struct accounts *a, const char *name)
+{
+	const struct account *account = find(a, name);
+	if (!account || account->what.region || a->region || endpoint_region(&(struct endpoint_settings){.env = look_up}))
+		return account ? account->what.region : NULL;
+	const struct endpoint_settings settings = settings_of(find_fresh(a, name));
+	return endpoint_region(&settings);
 }
 
 void accounts_look(struct accounts *a)

@@ -14,11 +14,17 @@ struct accounts;
 /* Borrows the configuration. `region`: for accounts that have none of their own; NULL: as source.h says. */
 struct accounts *accounts_new(const struct config *config, const char *region);
 void accounts_free(struct accounts *a); /* wipes; NULL is fine */
-/* Before any keys are asked for. `settled`: see provider_new(). */
+/* Before anything is asked for. `settled`: see provider_new(). The endpoint port is not used: that is the accounts' own
+ * matter. */
 void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg), void *arg);
 
 bool accounts_known(const struct accounts *a, const char *name);
-const char *accounts_region(const struct accounts *a, const char *name); /* NULL: none of its own */
+/* What rolloutd.yaml says of it; where nothing else names a region, that of its profile. NULL: none of its own. Good
+ * until the accounts are next used. */
+const char *accounts_region(struct accounts *a, const char *name);
+/* As in engine/ports.h: the environment, and the account's profile. */
+must_use int accounts_endpoint(struct accounts *a, const char *name, enum aws_service service, const char *region,
+			       struct aws_endpoint *ret, char *ret_error, size_t error_size);
 /* An enum provider_result. PROVIDER_FOUND gives a copy for the caller to deinit, PROVIDER_BROKEN a sentence that names
  * the source. */
 must_use int accounts_credentials(struct accounts *a, const char *name, struct aws_credentials *ret, char *ret_error,

@@ -455,7 +455,7 @@ static int start_engine(struct daemon *d)
 {
 	const char *region = d->config->region;
 	if (!region)
-		region = endpoint_region_from_env(look_up, NULL);
+		region = endpoint_region(&(struct endpoint_settings){.env = look_up});
 	struct engine_config config = {
 	    .region = region ? region : DEFAULT_REGION,
 	    .lambda_rps = d->config->lambda_rps,

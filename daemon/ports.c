@@ -82,17 +82,11 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 	return accounts_credentials(p->accounts, account, ret, ret_error, error_size);
 }
 
-static const char *look_up(void *ctx, const char *name)
+static int port_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
+			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
-	(void)ctx;
-	return getenv(name);
-}
-
-static int port_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
-{
-	(void)ctx;
-	return endpoint_resolve(look_up, NULL, service, region, ret, ret_error, error_size);
+	struct daemon_ports *p = ctx;
+	return accounts_endpoint(p->accounts, account, service, region, ret, ret_error, error_size);
 }
 
 /* What wants an operator's eye is a warning; what is said before it happens is for the curious. */
@@ -231,7 +225,6 @@ void ports_connect_accounts(struct daemon_ports *p)
 	    .send = port_send_secret,
 	    .run = port_run_program,
 	    .read_file = port_read_file,
-	    .endpoint = port_endpoint,
 	};
 	accounts_connect(p->accounts, &ports, keys_settled, p);
 }

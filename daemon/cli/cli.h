@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "client.h"
+#include "engine/rights.h"
 #include "screen.h"
 
 /* Exit codes: part of the interface (docs/rolloutctl.md). */
@@ -45,6 +46,7 @@ struct cli {
 	bool follow;
 	bool help;
 	bool version;
+	struct rights_wish rights; /* of `policy` */
 
 	struct screen screen; /* of stdout */
 	struct client *client;
@@ -75,6 +77,11 @@ int cli_unreachable(struct cli *cli);
 /* Whether the text can be a rollout's or a service's name; complains if not. */
 bool cli_check_name(const struct cli *cli, const char *name);
 
+/* Options of `policy`; each complains by itself and returns 0 or EXIT_USAGE. */
+must_use int policy_take_features(struct cli *cli, const char *value);
+must_use int policy_take_part(struct cli *cli, enum right_part part, const char *value);
+void policy_print_features(void);
+
 /* Commands; each returns the exit code. */
 int command_list(struct cli *cli);
 int command_status(struct cli *cli);
@@ -89,4 +96,5 @@ int command_act(struct cli *cli); /* pause, resume, promote, rollback, abort, re
 int command_reload(struct cli *cli);
 int command_wait(struct cli *cli);
 int command_watch(struct cli *cli);
+int command_policy(struct cli *cli);
 int command_help(struct cli *cli);

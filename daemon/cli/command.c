@@ -118,6 +118,19 @@ static const struct command commands[] = {
 	.example = "rolloutctl doctor hello.yaml && rolloutctl submit hello.yaml",
     },
     {
+	.name = "policy",
+	.run = command_policy,
+	.local = true,
+	.options = OPTION_FEATURE | OPTION_PARTS,
+	.usage = "[--feature NAME,...] [--function NAME,...] [--region R] [--account N] ...",
+	.summary = "the least that IAM must allow the daemon, as a policy, without a daemon",
+	.text = "For the features that are named, each with all that it needs; 'rollouts' when none is. What is not\n"
+		"narrowed down is '*', as IAM's patterns are welcome everywhere: --function 'shop-*'. With a region\n"
+		"the ARNs are of its partition (aws, aws-cn, aws-us-gov, ...).\n",
+	.example = "rolloutctl policy --feature rollouts,alarms --function hello --region eu-west-1 "
+		   "--account 123456789012",
+    },
+    {
 	.name = "pause",
 	.run = command_act,
 	.min_args = 1,
@@ -326,6 +339,15 @@ static void print_own_options(const struct command *c)
 	    {OPTION_FOLLOW, "  -f, --follow             go on with what happens\n"},
 	    {OPTION_AFTER, "      --after ID           what came after that event\n"},
 	    {OPTION_LIMIT, "  -n, --limit N            at most that many, 1 to 1000\n"},
+	    {OPTION_FEATURE, "      --feature NAME,...   what the daemon is to do, see below; may be repeated\n"},
+	    {OPTION_PARTS, "      --function NAME,...  the functions that are rolled out\n"
+			   "      --hook NAME,...      the functions that hooks invoke\n"
+			   "      --region R           such as eu-west-1\n"
+			   "      --account N          the account's twelve digits\n"
+			   "      --api ID,...         APIs that exist\n"
+			   "      --role NAME          the role that a function is created with\n"
+			   "      --bucket NAME,...    where code comes from\n"
+			   "      --repository NAME,... where images come from\n"},
 	};
 
 	if (c->options == 0)
@@ -335,6 +357,8 @@ static void print_own_options(const struct command *c)
 		if (c->options & lines[i].bit)
 			fputs(lines[i].text, stdout);
 	putchar('\n');
+	if (c->options & OPTION_FEATURE)
+		policy_print_features();
 }
 
 void command_print_help(const struct command *c)

@@ -10,6 +10,8 @@ enum option_bit {
 	OPTION_FOLLOW = 8,
 	OPTION_AFTER = 16,
 	OPTION_LIMIT = 32,
+	OPTION_FEATURE = 64,
+	OPTION_PARTS = 128, /* one for each enum right_part */
 };
 
 struct command {

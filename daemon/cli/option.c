@@ -16,6 +16,9 @@ enum option_id {
 	ID_FOLLOW,
 	ID_AFTER,
 	ID_LIMIT,
+	ID_FEATURE,
+	ID_PART, /* … and enum right_part */
+	ID_PART_LAST = ID_PART + PART_COUNT - 1,
 	ID_HELP,
 	ID_VERSION,
 };
@@ -37,6 +40,15 @@ static const struct option_entry entries[] = {
     {ID_FOLLOW, 'f', "follow", false, OPTION_FOLLOW},
     {ID_AFTER, 0, "after", true, OPTION_AFTER},
     {ID_LIMIT, 'n', "limit", true, OPTION_LIMIT},
+    {ID_FEATURE, 0, "feature", true, OPTION_FEATURE},
+    {ID_PART + PART_FUNCTION, 0, "function", true, OPTION_PARTS},
+    {ID_PART + PART_HOOK, 0, "hook", true, OPTION_PARTS},
+    {ID_PART + PART_REGION, 0, "region", true, OPTION_PARTS},
+    {ID_PART + PART_ACCOUNT, 0, "account", true, OPTION_PARTS},
+    {ID_PART + PART_API, 0, "api", true, OPTION_PARTS},
+    {ID_PART + PART_ROLE, 0, "role", true, OPTION_PARTS},
+    {ID_PART + PART_BUCKET, 0, "bucket", true, OPTION_PARTS},
+    {ID_PART + PART_REPOSITORY, 0, "repository", true, OPTION_PARTS},
     {ID_HELP, 'h', "help", false, 0},
     {ID_VERSION, 'V', "version", false, 0},
 };
@@ -136,6 +148,8 @@ static int take_limit(struct cli *cli, const char *value)
 
 static int apply(struct cli *cli, const struct option_entry *e, const char *value)
 {
+	if (e->id >= ID_PART && e->id <= ID_PART_LAST)
+		return policy_take_part(cli, (enum right_part)(e->id - ID_PART), value);
 	switch (e->id) {
 	case ID_SOCKET:
 		cli->socket = value;
@@ -156,6 +170,11 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 		return take_after(cli, value);
 	case ID_LIMIT:
 		return take_limit(cli, value);
+	case ID_FEATURE:
+		return policy_take_features(cli, value);
+	case ID_PART: /* above */
+	case ID_PART_LAST:
+		break;
 	case ID_HELP:
 		cli->help = true;
 		break;

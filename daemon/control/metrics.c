@@ -46,6 +46,9 @@ static void format_calls(const struct engine_stats *s, struct buf *out)
 	single(out, "rolloutd_aws_call_errors_total", "counter", "Calls to AWS that failed.", s->call_errors);
 	single(out, "rolloutd_aws_throttled_total", "counter", "Answers of AWS that asked to slow down.", s->throttled);
 	single(out, "rolloutd_aws_retries_total", "counter", "Calls to AWS that were tried again.", s->retries);
+	head(out, "rolloutd_clock_ahead_seconds", "gauge",
+	     "What this host's clock is ahead of AWS's; 0: within two seconds of it.");
+	buf_addf(out, "rolloutd_clock_ahead_seconds %" PRId64 "\n", s->host_ahead_ms / MS_PER_SECOND);
 	single(out, "rolloutd_aws_calls_queued", "gauge", "Calls that wait for their quota.", s->calls_queued);
 	single(out, "rolloutd_aws_calls_in_flight", "gauge", "Calls that were sent and not answered yet.",
 	       s->calls_in_flight);

@@ -14,28 +14,49 @@ static const struct {
 	const char *signing_name;
 	const char *host_prefix;
 	const char *variable;
+	const char *service_id;
 } services[AWS_N_SERVICES] = {
-    [AWS_LAMBDA] = {"lambda", "lambda", "lambda", "AWS_ENDPOINT_URL_LAMBDA"},
-    [AWS_CLOUDWATCH] = {"cloudwatch", "monitoring", "monitoring", "AWS_ENDPOINT_URL_CLOUDWATCH"},
-    [AWS_APIGATEWAY] = {"apigateway", "apigateway", "apigateway", "AWS_ENDPOINT_URL_API_GATEWAY"},
-    [AWS_STS] = {"sts", "sts", "sts", "AWS_ENDPOINT_URL_STS"},
-    [AWS_SSO] = {"sso", "awsssoportal", "portal.sso", "AWS_ENDPOINT_URL_SSO"},
+    [AWS_LAMBDA] = {"lambda", "lambda", "lambda", "AWS_ENDPOINT_URL_LAMBDA", "lambda"},
+    [AWS_CLOUDWATCH] = {"cloudwatch", "monitoring", "monitoring", "AWS_ENDPOINT_URL_CLOUDWATCH", "cloudwatch"},
+    [AWS_APIGATEWAY] = {"apigateway", "apigateway", "apigateway", "AWS_ENDPOINT_URL_API_GATEWAY", "api_gateway"},
+    [AWS_APIGATEWAY_V2] = {"apigatewayv2", "apigateway", "apigateway", "AWS_ENDPOINT_URL_APIGATEWAYV2", "apigatewayv2"},
+    [AWS_STS] = {"sts", "sts", "sts", "AWS_ENDPOINT_URL_STS", "sts"},
+    [AWS_SSO] = {"sso", "awsssoportal", "portal.sso", "AWS_ENDPOINT_URL_SSO", "sso"},
 };
 
 static const struct partition {
+	const char *name;
 	const char *region_prefix; /* "" is the rest */
 	const char *suffix;
 	const char *dualstack_suffix;
 } partitions[] = {
-    {"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
-    {"us-gov-", "amazonaws.com", "api.aws"},
-    {"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
-    {"us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
-    {"us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
-    {"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
-    {"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
-    {"", "amazonaws.com", "api.aws"},
+    {"aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
+    {"aws-us-gov", "us-gov-", "amazonaws.com", "api.aws"},
+    {"aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
+    {"aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
+    {"aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
+    {"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
+    {"aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
+    {"aws", "", "amazonaws.com", "api.aws"},
 };
+
+static const struct partition *partition_of(const char *region)
+{
+	const struct partition *p = partitions;
+	while (!text_starts_with(region, p->region_prefix))
+		p++;
+	return p;
+}
+
+const char *endpoint_partition(const char *region)
+{
+	return partition_of(region)->name;
+}
+
+const char *endpoint_suffix(const char *region)
+{
+	return partition_of(region)->suffix;
+}
 
 const char *endpoint_signing_name(enum aws_service s)
 {
@@ -47,10 +68,21 @@ const char *endpoint_service_name(enum aws_service s)
 	return services[s].name;
 }
 
-static const char *lookup_filled(credentials_lookup lookup, void *ctx, const char *name)
+/* --- settings --- */
+
+static const char *filled(const char *value)
 {
-	const char *value = lookup(ctx, name);
 	return value && *value ? value : NULL;
+}
+
+static const char *from_env(const struct endpoint_settings *s, const char *name)
+{
+	return s->env ? filled(s->env(s->env_ctx, name)) : NULL;
+}
+
+static const char *from_profile(const struct endpoint_settings *s, const char *key)
+{
+	return s->profile_get ? filled(s->profile_get(s->ctx, key)) : NULL;
 }
 
 static char lower(char c)
@@ -58,11 +90,13 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* "true" in any case, as the SDKs read their switches. */
-static bool is_on(credentials_lookup lookup, void *ctx, const char *name)
+/* "true" in any case, as the SDKs read their switches; the environment's word goes before the profile's. */
+static bool is_on(const struct endpoint_settings *s, const char *variable, const char *key)
 {
-	const char *value = lookup_filled(lookup, ctx, name);
+	const char *value = from_env(s, variable);
 	const char *want = "true";
+	if (!value)
+		value = from_profile(s, key);
 	while (value && *want && lower(*value) == *want) {
 		value++;
 		want++;
@@ -72,29 +106,27 @@ static bool is_on(credentials_lookup lookup, void *ctx, const char *name)
 
 /* --- from the region --- */
 
-/* CloudWatch's and STS's own hosts are the validated ones in GovCloud, so they have no second name there. */
+/* CloudWatch's, STS's and SSO's own hosts are the validated ones in GovCloud, so they have no second name there. */
 static bool has_fips_name(enum aws_service service, const char *region, bool dualstack)
 {
 	if (!text_starts_with(region, "us-gov-"))
 		return true;
-	return service == AWS_LAMBDA || service == AWS_APIGATEWAY || (service == AWS_STS && dualstack);
+	return service != AWS_CLOUDWATCH && ((service != AWS_STS && service != AWS_SSO) || dualstack);
 }
 
-static int from_region(credentials_lookup lookup, void *ctx, enum aws_service service, const char *region,
+static int from_region(const struct endpoint_settings *s, enum aws_service service, const char *region,
 		       struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
-	/* It becomes a part of a host name. */
-	if (!text_is_name(region, 63)) {
+	/* It becomes a part of a host name. "aws-global" and the like stand for all regions at once. */
+	if (!text_is_name(region, 63) || text_ends_with(region, "-global")) {
 		char shown[80];
 		text_copy_printable(shown, sizeof(shown), region);
 		snprintf(ret_error, error_size, "\"%s\" is no AWS region; a region looks like eu-west-1", shown);
 		return 1;
 	}
-	const struct partition *p = partitions;
-	while (!text_starts_with(region, p->region_prefix))
-		p++;
-	bool dualstack = is_on(lookup, ctx, "AWS_USE_DUALSTACK_ENDPOINT");
-	bool fips = is_on(lookup, ctx, "AWS_USE_FIPS_ENDPOINT") && has_fips_name(service, region, dualstack);
+	const struct partition *p = partition_of(region);
+	bool dualstack = is_on(s, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+	bool fips = is_on(s, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") && has_fips_name(service, region, dualstack);
 	*ret = (struct aws_endpoint){.scheme = "https"};
 	snprintf(ret->host, sizeof(ret->host), "%s%s.%s.%s", services[service].host_prefix, fips ? "-fips" : "", region,
 		 dualstack ? p->dualstack_suffix : p->suffix);
@@ -219,37 +251,48 @@ static const char *parse_url(const char *url, struct aws_endpoint *out)
 	return NULL;
 }
 
-int endpoint_resolve(credentials_lookup lookup, void *ctx, enum aws_service service, const char *region,
+/* NULL: none is configured. ret_setting: where it came from, for people. */
+static const char *configured_url(const struct endpoint_settings *s, enum aws_service service, char *ret_setting,
+				  size_t size)
+{
+	const char *url, *id = services[service].service_id;
+	if (is_on(s, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"))
+		return NULL;
+	text_copy(ret_setting, size, services[service].variable);
+	if ((url = from_env(s, ret_setting)))
+		return url;
+	text_copy(ret_setting, size, "AWS_ENDPOINT_URL");
+	if ((url = from_env(s, ret_setting)))
+		return url;
+	snprintf(ret_setting, size, "endpoint_url of %s in the profile's [services] section", id);
+	if (s->service_get && (url = filled(s->service_get(s->ctx, id, "endpoint_url"))))
+		return url;
+	text_copy(ret_setting, size, "the profile's endpoint_url");
+	return from_profile(s, "endpoint_url");
+}
+
+int endpoint_resolve(const struct endpoint_settings *settings, enum aws_service service, const char *region,
 		     struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
-	const char *variable = services[service].variable;
-	const char *url = NULL;
-	if (!is_on(lookup, ctx, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
-		url = lookup_filled(lookup, ctx, variable);
-		if (!url) {
-			variable = "AWS_ENDPOINT_URL";
-			url = lookup_filled(lookup, ctx, variable);
-		}
-	}
+	char setting[80];
+	const char *url = configured_url(settings, service, setting, sizeof(setting));
+	if (!url)
+		return from_region(settings, service, region, ret, ret_error, error_size);
 	struct aws_endpoint found;
-	if (!url) {
-		int result = from_region(lookup, ctx, service, region, &found, ret_error, error_size);
-		if (!result)
-			*ret = found;
-		return result;
-	}
 	const char *problem = parse_url(url, &found);
 	if (problem) {
 		/* The URL itself is not shown: it may hold a password. */
-		snprintf(ret_error, error_size, "%s is unusable: the URL %s", variable, problem);
+		snprintf(ret_error, error_size, "%s is unusable: the URL %s", setting, problem);
 		return 1;
 	}
 	*ret = found;
 	return 0;
 }
 
-const char *endpoint_region_from_env(credentials_lookup lookup, void *ctx)
+const char *endpoint_region(const struct endpoint_settings *settings)
 {
-	const char *region = lookup_filled(lookup, ctx, "AWS_REGION");
-	return region ? region : lookup_filled(lookup, ctx, "AWS_DEFAULT_REGION");
+	const char *region = from_env(settings, "AWS_REGION");
+	if (!region)
+		region = from_env(settings, "AWS_DEFAULT_REGION");
+	return region ? region : from_profile(settings, "region");
 }

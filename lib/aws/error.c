@@ -13,6 +13,7 @@
 #include "base/text.h"
 
 #define RETRY_AFTER_MAX_MS (5 * MS_PER_MINUTE)
+#define MESSAGE_READ_MAX   1024		       /* of which LIMIT_REASON are kept */
 #define SKEW_MIN_MS	   (4 * MS_PER_MINUTE) /* AWS takes signatures up to 5 minutes old; Date is in seconds */
 
 /* Codes that do not follow from their status. The first two groups are the SDKs' own lists ("Retry behavior" in the
@@ -153,17 +154,39 @@ static void copy_code(char *out, size_t size, const char *text, size_t len)
 	out[len] = '\0';
 }
 
+/*
+ * "User: ARN is not authorized to perform: ACTION on resource: ARN because …" becomes "not allowed: ACTION on ARN
+ * because …; asked by ARN". AWS's order puts what matters last, behind a user that may be 170 bytes long.
+ */
+static bool rephrase_denial(const char *line, char *out, size_t size)
+{
+	static const char user[] = "User: ", perform[] = " is not authorized to perform: ", on[] = " on resource: ";
+	const char *action = strstr(line, perform), *resource = action ? strstr(action, on) : NULL;
+	char sentence[MESSAGE_READ_MAX + 64];
+
+	if (!resource || !text_starts_with(line, user))
+		return false;
+	const char *who = line + strlen(user);
+	int who_len = (int)(action - who);
+	action += strlen(perform);
+	snprintf(sentence, sizeof(sentence), AWS_ERROR_RIGHT_MISSING "%.*s on %s; asked by %.*s",
+		 (int)(resource - action), action, resource + strlen(on), who_len, who);
+	text_copy_printable(out, size, sentence);
+	return true;
+}
+
 /* The first line only: behind it, a signature error repeats the whole request, session token included. */
 static void copy_message(char *out, size_t size, const char *text, size_t len)
 {
-	char line[LIMIT_REASON];
+	char line[MESSAGE_READ_MAX];
 	size_t n = 0;
 	while (n < len && n < sizeof(line) - 1 && text[n] && text[n] != '\n' && text[n] != '\r') {
 		line[n] = text[n];
 		n++;
 	}
 	line[n] = '\0';
-	text_copy_printable(out, size, line);
+	if (!rephrase_denial(line, out, size))
+		text_copy_printable(out, size, line);
 }
 
 static void read_json_error(const struct http_response *r, struct aws_error *e)
@@ -236,20 +259,22 @@ static void read_xml_error(const char *body, struct aws_error *e)
 }
 
 /* A wish in milliseconds (x-amz-retry-after) goes before one in seconds (Retry-After, whose date form is not taken). */
-static int64_t read_retry_after(const struct http_response *r)
+static int64_t read_retry_after(const struct http_response *r, bool *ret_firm)
 {
+	*ret_firm = false;
 	uint64_t v;
 	const char *ms = http_header_find(r->headers, r->n_headers, "x-amz-retry-after");
 	if (ms && text_parse_u64(ms, RETRY_AFTER_MAX_MS, &v) == 0)
 		return (int64_t)v;
 	const char *seconds = http_header_find(r->headers, r->n_headers, "retry-after");
-	if (seconds && text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) == 0)
-		return (int64_t)v * MS_PER_SECOND;
-	return 0;
+	if (!seconds || text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) != 0)
+		return 0;
+	*ret_firm = true;
+	return (int64_t)v * MS_PER_SECOND;
 }
 
 /* "Sun, 22 Nov 2026 22:10:05 GMT", the one form of HTTP's date that is still sent. 0 for anything else. */
-static int64_t read_date(const struct http_response *r)
+int64_t aws_error_date(const struct http_response *r)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	const char *date = http_header_find(r->headers, r->n_headers, "date");
@@ -284,9 +309,9 @@ void aws_error_parse(const struct http_response *response, struct aws_error *ret
 {
 	*ret = (struct aws_error){
 	    .status = response->status,
-	    .retry_after_ms = read_retry_after(response),
-	    .date_unix_ms = read_date(response),
+	    .date_unix_ms = aws_error_date(response),
 	};
+	ret->retry_after_ms = read_retry_after(response, &ret->retry_after_firm);
 	/* "InvalidParameterValue;Sender", in the words of the protocol that came before JSON: goes before __type. */
 	const char *header = http_header_find(response->headers, response->n_headers, "x-amzn-query-error");
 	if (header)
@@ -332,7 +357,7 @@ int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms)
 	text_format_span(offset < 0 ? -offset : offset, span);
 	e->class = AWS_SKEW;
 	snprintf(e->message, sizeof(e->message),
-		 "this host's clock is %s %s the service's, so AWS refuses its signatures: set the clock", span,
+		 "this host's clock is %s %s the service's, so AWS refused the signature: set the clock", span,
 		 offset < 0 ? "ahead of" : "behind");
 	return offset;
 }

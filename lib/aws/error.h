@@ -28,14 +28,21 @@ enum aws_error_class {
 struct aws_error {
 	enum aws_error_class class;
 	int status;		/* HTTP; 0 when there was no answer */
-	int64_t retry_after_ms; /* the service's own hint; 0: none */
+	int64_t retry_after_ms; /* the service's own wish; 0: none */
+	bool retry_after_firm;	/* from Retry-After, which means it; x-amz-retry-after is a hint */
 	int64_t date_unix_ms;	/* the service's clock, by its Date header; 0: not told */
 	char code[96];
 	char message[LIMIT_REASON]; /* printable */
 };
 
+/* What a message begins with when a right is missing and AWS said which: the action and the resource come next, so that
+ * they are never what is cut off. */
+#define AWS_ERROR_RIGHT_MISSING "not allowed: "
+
 /* Reads a non-2xx answer of rest-json, json 1.0/1.1, query/XML, or of something that is no AWS at all. */
 void aws_error_parse(const struct http_response *response, struct aws_error *ret);
+/* An answer's Date, of any status; 0: it tells none. */
+int64_t aws_error_date(const struct http_response *response);
 /* For an answer of 2xx whose body is not what was expected. `what` names the expectation. */
 void aws_error_malformed(const struct http_response *response, const char *what, struct aws_error *ret);
 void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret);

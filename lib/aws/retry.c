@@ -42,6 +42,20 @@ static bool is_repeatable(const struct aws_error *e, bool safe)
 	}
 }
 
+/*
+ * x-amz-retry-after puts the wait t into [t, t + 5 s], as in the SDKs. Retry-After, which Lambda and API Gateway send,
+ * is kept to with the jitter on top, so that those who were refused together do not come back together; up to the cap.
+ */
+static int64_t heed_wish(const struct aws_error *e, int64_t wait_ms, int64_t cap_ms)
+{
+	int64_t wish_ms = e->retry_after_ms;
+	if (e->retry_after_firm && wish_ms > 0)
+		return wait_ms + wish_ms < cap_ms ? wait_ms + wish_ms : cap_ms;
+	if (wish_ms <= wait_ms)
+		return wait_ms;
+	return wish_ms < wait_ms + HINT_WINDOW_MS ? wish_ms : wait_ms + HINT_WINDOW_MS;
+}
+
 int64_t retry_next_ms(struct retry_budget *b, struct retry_state *s, const struct aws_error *e, bool safe, bool exempt,
 		      uint64_t entropy)
 {
@@ -57,11 +71,9 @@ int64_t retry_next_ms(struct retry_budget *b, struct retry_state *s, const struc
 		b->tokens -= cost;
 		s->paid = cost;
 	}
-	int64_t wait = jitter_ms(s->attempt, throttled ? BASE_THROTTLED : BASE_TRANSIENT,
-				 exempt ? EXEMPT_CAP_MS : DELAY_CAP_MS, entropy);
-	if (e->retry_after_ms > wait)
-		wait = e->retry_after_ms < wait + HINT_WINDOW_MS ? e->retry_after_ms : wait + HINT_WINDOW_MS;
-	return wait;
+	int64_t cap_ms = exempt ? EXEMPT_CAP_MS : DELAY_CAP_MS;
+	int64_t wait_ms = jitter_ms(s->attempt, throttled ? BASE_THROTTLED : BASE_TRANSIENT, cap_ms, entropy);
+	return heed_wish(e, wait_ms, cap_ms);
 }
 
 void retry_succeeded(struct retry_budget *b, const struct retry_state *s)

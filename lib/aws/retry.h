@@ -2,6 +2,7 @@
  * The SDKs' standard retry mode, 2026 numbers: at most 3 attempts, full jitter under min(base * 2^(n-1), 20 s) with
  * base 50 ms for transient errors and 1 s for throttling, and a budget of 500 tokens that retries pay from (14
  * transient, 5 throttling) and successes refill. Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
+ * A service's wish, x-amz-retry-after or Retry-After, is heeded.
  * A rollback's write is exempt from the budget and from the limit on attempts, and its waits end at 5 s.
  */
 #pragma once

@@ -21,6 +21,18 @@ void bucket_init(struct bucket *b, double rate, double burst, int64_t now_ms)
 	*b = (struct bucket){.rate = rate, .burst = burst, .tokens = burst, .at_ms = now_ms};
 }
 
+void bucket_set_rate(struct bucket *b, double rate, double burst, int64_t now_ms)
+{
+	require(rate > 0);
+	require(burst >= 1);
+	b->tokens = tokens_at(b, now_ms);
+	b->at_ms = now_ms;
+	if (b->tokens > burst)
+		b->tokens = burst;
+	b->rate = rate;
+	b->burst = burst;
+}
+
 bool bucket_take(struct bucket *b, int64_t now_ms)
 {
 	b->tokens = tokens_at(b, now_ms);

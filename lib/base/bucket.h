@@ -17,4 +17,6 @@ struct bucket {
 void bucket_init(struct bucket *b, double rate, double burst, int64_t now_ms); /* starts full */
 bool bucket_take(struct bucket *b, int64_t now_ms);			       /* one token, if there is one */
 void bucket_give_back(struct bucket *b);				       /* one that was taken for nothing */
-int64_t bucket_wait_ms(const struct bucket *b, int64_t now_ms);		       /* until one token is there; 0: now */
+/* From now on; what has been saved up so far stays, as far as the new burst holds it. */
+void bucket_set_rate(struct bucket *b, double rate, double burst, int64_t now_ms);
+int64_t bucket_wait_ms(const struct bucket *b, int64_t now_ms); /* until one token is there; 0: now */

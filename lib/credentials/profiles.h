@@ -39,6 +39,7 @@ must_use int profiles_parse(const struct profiles_text files[static PROFILES_N_F
 must_use int profiles_load(credentials_lookup lookup, void *lookup_ctx, profiles_read read, void *read_ctx,
 			   struct profiles **ret, char *ret_error, size_t error_size);
 void profiles_free(struct profiles *p); /* wipes; NULL is fine */
+define_cleanup(struct profiles *, profiles_free);
 
 bool profiles_has(const struct profiles *p, const char *profile);
 /* NULL: no file says it. Borrowed from *p, as all that follow. */

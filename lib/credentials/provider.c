@@ -233,7 +233,7 @@ static void send(struct provider *p, const struct http_request *r, int64_t timeo
 static bool find_endpoint(struct provider *p, enum aws_service service, struct aws_endpoint *ret)
 {
 	char why[200];
-	if (p->ports.endpoint(p->ports.ctx, service, p->source->region, ret, why, sizeof(why)) == 0)
+	if (p->ports.endpoint(p->ports.endpoint_ctx, service, p->source->region, ret, why, sizeof(why)) == 0)
 		return true;
 	fail(p, "%s: %s", p->source->text, why);
 	return false;

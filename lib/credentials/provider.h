@@ -41,9 +41,10 @@ struct provider_ports {
 	 * never before it returns; no more than LIMIT_KEYS_ANSWER of output. */
 	void (*run)(void *ctx, char *const *words, int64_t timeout_ms, provider_ran_cb cb, void *arg);
 	profiles_read read_file;
-	/* As in engine/ports.h. */
-	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
+	/* As in engine/ports.h, with a ctx of its own: endpoints are settings of an account. */
+	int (*endpoint)(void *endpoint_ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
 			char *ret_error, size_t error_size);
+	void *endpoint_ctx;
 };
 
 enum provider_result {

@@ -516,21 +516,34 @@ static int from_chain(struct resolver *r, const char *profile, bool named, struc
 	return result;
 }
 
+/* NULL: none is named. */
+static const char *named_profile(const struct source_request *q)
+{
+	static const char *const variables[] = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"};
+	const char *profile = q->profile;
+	for (size_t i = 0; !profile && i < array_len(variables); i++) {
+		profile = q->lookup(q->lookup_ctx, variables[i]);
+		if (profile && !*profile)
+			profile = NULL;
+	}
+	return profile;
+}
+
+const char *source_profile(const struct source_request *request)
+{
+	const char *profile = named_profile(request);
+	return profile ? profile : DEFAULT_PROFILE;
+}
+
 static int resolve(struct resolver *r, struct source **ret)
 {
 	const struct source_request *q = r->request;
-	const char *profile = q->profile;
-	if (!profile)
-		profile = env(r, "AWS_PROFILE");
-	if (!profile)
-		profile = env(r, "AWS_DEFAULT_PROFILE");
-	bool named = profile != NULL;
-	if (!profile)
-		profile = DEFAULT_PROFILE;
+	const char *profile = source_profile(q);
+	bool named = named_profile(q) != NULL;
 	r->visited[r->n_visited++] = profile;
 	r->region = q->region;
 	if (!r->region)
-		r->region = endpoint_region_from_env(q->lookup, q->lookup_ctx);
+		r->region = endpoint_region(&(struct endpoint_settings){.env = q->lookup, .env_ctx = q->lookup_ctx});
 	if (!r->region)
 		r->region = get(r, profile, "region");
 	if (!r->region)
@@ -567,23 +580,17 @@ static bool needs_no_file(const struct source_request *q)
 	return id && *id;
 }
 
-int source_load(const struct source_request *request, profiles_read read, void *read_ctx, struct source **ret,
-		char *ret_error, size_t error_size)
+int source_load_profiles(const struct source_request *request, profiles_read read, void *read_ctx,
+			 struct profiles **ret, char *ret_error, size_t error_size)
 {
 	static const struct profiles_text none[PROFILES_N_FILES] = {
 	    [PROFILES_CREDENTIALS] = {.path = "the credentials file", .absent = "cannot be read"},
 	    [PROFILES_CONFIG] = {.path = "the config file", .absent = "cannot be read"},
 	};
-	struct source_request q = *request;
-	struct profiles *profiles = NULL;
-	int r = profiles_load(q.lookup, q.lookup_ctx, read, read_ctx, &profiles, ret_error, error_size);
-	if (r && needs_no_file(&q))
-		r = profiles_parse(none, &profiles, ret_error, error_size);
-	if (r)
-		return r;
-	q.profiles = profiles;
-	r = source_resolve(&q, ret, ret_error, error_size);
-	profiles_free(profiles);
+	const struct source_request *q = request;
+	int r = profiles_load(q->lookup, q->lookup_ctx, read, read_ctx, ret, ret_error, error_size);
+	if (r && needs_no_file(q))
+		r = profiles_parse(none, ret, ret_error, error_size);
 	return r;
 }
 

@@ -390,12 +390,10 @@ static void concurrency_answered(struct preparing *p, const struct http_response
 static void without_concurrency(struct preparing *p, const struct aws_error *error)
 {
 	struct item *i = p->item;
-	char text[LIMIT_REASON], why[LIMIT_REASON];
+	char text[LIMIT_REASON];
 
 	if (error->class == AWS_DENIED && !i->concurrency_denied) {
-		aws_error_format(error, "ListProvisionedConcurrencyConfigs", why, sizeof(why));
-		(void)snprintf(text, sizeof(text),
-			       "provisioned concurrency is left alone, as it may not be listed: %.170s", why);
+		(void)snprintf(text, sizeof(text), "provisioned concurrency is left alone: %s", error->message);
 		engine_add_event(i->engine, i, rollout_announce_name(ANNOUNCE_TROUBLE), text, "");
 		i->concurrency_denied = true;
 	}

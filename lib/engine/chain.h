@@ -157,8 +157,8 @@ void inspects_free(struct engine *e);
 /* --- probe.c --- */
 
 /* Where a stage's path is: API Gateway's own host, or that of whoever stands in for it. */
-void probe_url(const struct engine *e, const char *region, enum api_type type, const char *api_id, const char *stage,
-	       const char *path, char *out, size_t size);
+void probe_url(const struct engine *e, const struct chain_place *place, enum api_type type, const char *api_id,
+	       const char *stage, const char *path, char *out, size_t size);
 
 struct probe;
 /* `error` "": all answered as expected; else what the first one that did not says. */

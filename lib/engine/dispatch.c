@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/lane.h"
+#include "engine/rights.h"
 
 #define HOME_PLACES	    4  /* of LIMIT_CALLS_IN_FLIGHT, for PRIORITY_HOME alone */
 #define INVOKE_PLACES	    16 /* of LIMIT_CALLS_IN_FLIGHT, as a hook may take minutes to answer */
@@ -28,6 +30,9 @@
 #define RESOURCES_RPS_MAX   2	 /* and 5 of these in 2 seconds */
 #define ALARMS_RPS_MAX	    5
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
+#define CLOCK_CHECK_MS	    (2 * MS_PER_SECOND) /* the first call goes alone for so long */
+#define CLOCK_STEP_MS	    MS_PER_MINUTE
+#define SKEW_TOLD_MS	    (10 * MS_PER_SECOND)
 
 #define KEYS_PENDING	     2 /* of ports.credentials */
 #define KEYLESS_PAUSE_MIN_MS 20
@@ -111,7 +116,11 @@ struct dispatch {
 	size_t n_wire;
 	size_t n_wire_home;
 	size_t n_wire_invoke;
-	int64_t clock_offset_ms; /* what the service's clock is ahead of ours, where that made it refuse signatures */
+	struct aws_clock clock;
+	bool clock_checked;	   /* AWS has answered since the start, or since somebody set this host's clock */
+	int64_t checking_since_ms; /* boot_ms: the call that shall tell left then */
+	int64_t wall_ahead_ms;	   /* of boot_ms, when we last looked */
+	bool skew_told;
 	bool running;
 	bool closing;
 	struct engine_stats stats;
@@ -120,6 +129,11 @@ struct dispatch {
 static struct instant now_of(const struct dispatch *d)
 {
 	return d->ports.now(d->ports.ctx);
+}
+
+int64_t dispatch_unix_ms(const struct dispatch *d, struct instant now)
+{
+	return aws_clock_unix_ms(&d->clock, now);
 }
 
 /* --- tickets --- */
@@ -245,6 +259,7 @@ static void answer(struct dispatch *d, struct call *c, const struct http_respons
 	give_slot_back(d, c);
 	lanes_release(&d->lanes, c->lane, now_of(d).boot_ms);
 	d->n_calls--;
+	free(c->path);
 	free(c);
 	done(arg, response, error);
 }
@@ -262,18 +277,52 @@ static void answer_ended(struct dispatch *d)
 
 /* --- answers of the transport --- */
 
+/* Once when it begins, and once when it is over. */
+static void tell_skew(struct dispatch *d)
+{
+	int64_t ahead_ms = dispatch_host_ahead_ms(d);
+	char span[32], text[LIMIT_REASON];
+
+	if (!d->skew_told && (ahead_ms > SKEW_TOLD_MS || ahead_ms < -SKEW_TOLD_MS)) {
+		text_format_span(ahead_ms < 0 ? -ahead_ms : ahead_ms, span);
+		snprintf(
+		    text, sizeof(text),
+		    "this host's clock is %s %s AWS's: requests are signed and metrics are read by AWS's time; set the "
+		    "clock",
+		    span, ahead_ms < 0 ? "behind" : "ahead of");
+		d->ports.log(d->ports.ctx, LOG_WARNING, text);
+		d->skew_told = true;
+	} else if (d->skew_told && ahead_ms == 0) {
+		d->ports.log(d->ports.ctx, LOG_INFO, "this host's clock agrees with AWS's again");
+		d->skew_told = false;
+	}
+}
+
+static void note_clock(struct dispatch *d, const struct call *c, int64_t date_unix_ms, bool accepted)
+{
+	struct instant now = now_of(d);
+
+	d->clock_checked = true;
+	if (date_unix_ms == 0)
+		return;
+	aws_clock_told(&d->clock, now, date_unix_ms, now.boot_ms - c->sent_boot_ms, accepted);
+	tell_skew(d);
+}
+
 /*
- * A rollback must not wait for somebody to set this host's clock: it is signed again, once, by the service's clock, and
- * so are the lookups that it may need. Everything else is held, as metrics cannot be judged by a wrong clock.
+ * A signature that was refused for its time was not the caller's fault: AWS's time is known now, and the call is signed
+ * again by it, once. Whatever else is sent from here on has that time from the start.
  */
 static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *e)
 {
-	int64_t offset = aws_error_check_clock(e, now_of(d).unix_ms + c->clock_offset_ms);
+	int64_t travel_ms = now_of(d).boot_ms - c->sent_boot_ms;
+
+	/* Against the time that it was signed by: another answer may have told the right one meanwhile. */
+	(void)aws_error_check_clock(e, c->signed_unix_ms + travel_ms);
 	if (e->class != AWS_SKEW || e->date_unix_ms == 0)
 		return false;
-	/* Together with the offset that was in use: our clock may have been set since that was found. */
-	d->clock_offset_ms = c->clock_offset_ms + offset;
-	if (c->clock_corrected || c->what.priority >= PRIORITY_NORMAL)
+	note_clock(d, c, e->date_unix_ms, false);
+	if (c->clock_corrected || d->closing)
 		return false;
 	c->clock_corrected = true;
 	return true;
@@ -281,11 +330,8 @@ static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *
 
 static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
 {
-	if (e->class == AWS_THROTTLED) {
+	if (e->class == AWS_THROTTLED)
 		d->stats.throttled++;
-		/* Others use the quota too: what was saved up is not there. */
-		c->lane->bucket.tokens = 0;
-	}
 	int64_t wait_ms = -1;
 	if (c->called_back)
 		wait_ms = -1;
@@ -294,6 +340,8 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 	else if (!d->closing)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
 					d->ports.entropy(d->ports.ctx));
+	if (e->class == AWS_DENIED)
+		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
 	if (wait_ms < 0) {
 		answer(d, c, NULL, e);
 		return;
@@ -321,6 +369,25 @@ static void count_wire(struct dispatch *d, const struct call *c, bool sent)
 	}
 }
 
+/* An operator wants to know why everything takes longer, once for each time. */
+static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
+{
+	enum lane_pace pace = lane_answered(lane, throttled, now_of(d).boot_ms);
+	char text[LIMIT_REASON];
+
+	if (pace == LANE_AS_BEFORE)
+		return;
+	if (pace == LANE_SLOWED)
+		snprintf(
+		    text, sizeof(text),
+		    "AWS asks to slow down: %s of account %s in %s are sent more slowly for now; rollbacks are not",
+		    lane_name(lane->kind), lane->account, lane->region);
+	else
+		snprintf(text, sizeof(text), "%s of account %s in %s are sent at their usual rate again",
+			 lane_name(lane->kind), lane->account, lane->region);
+	d->ports.log(d->ports.ctx, pace == LANE_SLOWED ? LOG_WARNING : LOG_INFO, text);
+}
+
 static void take_answer(void *arg, enum transport_result result, const struct http_response *response,
 			const char *error)
 {
@@ -331,11 +398,15 @@ static void take_answer(void *arg, enum transport_result result, const struct ht
 	switch (result) {
 	case TRANSPORT_ANSWERED:
 		if (response->status >= 200 && response->status <= 299) {
+			note_pace(d, c->lane, false);
+			note_clock(d, c, aws_error_date(response), true);
 			retry_succeeded(&c->lane->budget, &c->retry);
 			answer(d, c, response, NULL);
 			return;
 		}
 		aws_error_parse(response, &e);
+		note_pace(d, c->lane, e.class == AWS_THROTTLED);
+		d->clock_checked = true;
 		break;
 	case TRANSPORT_NO_CONNECTION:
 		aws_error_transport(AWS_NO_CONNECTION, error, &e);
@@ -355,11 +426,11 @@ static int build_signed(struct dispatch *d, struct call *c, const struct aws_end
 	int r = c->what.build(c->what.arg, a, e, ret);
 	if (r)
 		return r;
-	c->clock_offset_ms = c->what.priority >= PRIORITY_NORMAL ? 0 : d->clock_offset_ms;
+	c->signed_unix_ms = dispatch_unix_ms(d, now_of(d));
 	const struct sigv4_scope scope = {
 	    .region = c->lane->region,
 	    .service = endpoint_signing_name(operations[c->what.operation].service),
-	    .unix_ms = now_of(d).unix_ms + c->clock_offset_ms,
+	    .unix_ms = c->signed_unix_ms,
 	    .normalize_path = true,
 	    .payload_header = true,
 	};
@@ -369,6 +440,11 @@ static int build_signed(struct dispatch *d, struct call *c, const struct aws_end
 static void send_signed(struct dispatch *d, struct call *c, const struct http_request *r)
 {
 	c->place = PLACE_WIRE;
+	free(c->path);
+	c->path = mem_strdup(r->path);
+	c->sent_boot_ms = now_of(d).boot_ms;
+	if (d->n_wire == 0)
+		d->checking_since_ms = c->sent_boot_ms;
 	count_wire(d, c, true);
 	d->stats.calls[c->what.operation]++;
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
@@ -393,12 +469,19 @@ static void wait_for_keys(struct dispatch *d, struct call *c)
 	back_off(d, c, now_ms + (pause_ms < KEYLESS_PAUSE_MAX_MS ? pause_ms : KEYLESS_PAUSE_MAX_MS));
 }
 
+static enum aws_service service_of(const struct call *c)
+{
+	enum aws_service service = operations[c->what.operation].service;
+
+	return service == AWS_APIGATEWAY && c->what.http_api ? AWS_APIGATEWAY_V2 : service;
+}
+
 static void send_call(struct dispatch *d, struct call *c)
 {
 	struct aws_endpoint endpoint;
 	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
 	char problem[LIMIT_REASON] = "";
-	if (d->ports.endpoint(d->ports.ctx, operations[c->what.operation].service, c->lane->region, &endpoint, problem,
+	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
 			      sizeof(problem))) {
 		end_call(d, c, AWS_INVALID, "Endpoint", problem);
 		return;
@@ -439,9 +522,17 @@ static bool may_leave(struct dispatch *d, const struct call *c)
 	return !d->barred;
 }
 
+/* Until AWS has told the time one call goes ahead of all others, so that a wrong clock makes for one refusal and not
+ * for as many as there are calls. It may get lost: the others wait for it a moment, and rollbacks not at all. */
+static bool is_checking_clock(const struct dispatch *d, enum dispatch_priority p)
+{
+	return !d->clock_checked && p != PRIORITY_HOME && d->n_wire > 0 &&
+	       now_of(d).boot_ms < d->checking_since_ms + CLOCK_CHECK_MS;
+}
+
 static bool has_place(const struct dispatch *d, const struct lane *lane, enum dispatch_priority p)
 {
-	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT)
+	if (d->n_wire >= LIMIT_CALLS_IN_FLIGHT || is_checking_clock(d, p))
 		return false;
 	if (lane->kind == LANE_INVOKE && d->n_wire_invoke >= INVOKE_PLACES)
 		return false;
@@ -458,7 +549,7 @@ static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t 
 		struct call *c = lane->queues[p].first;
 		lanes_rotate(&d->lanes, lane);
 		idle_turns++;
-		if (!c || !has_place(d, lane, p) || !bucket_take(&lane->bucket, now_ms))
+		if (!c || !has_place(d, lane, p) || !lane_take(lane, p, now_ms))
 			continue;
 		idle_turns = 0;
 		if (!may_leave(d, c))
@@ -468,13 +559,25 @@ static void send_priority(struct dispatch *d, enum dispatch_priority p, int64_t 
 	}
 }
 
+/* Somebody has set this host's clock, or the host was stopped: what was known may not hold any more. */
+static void look_at_wall(struct dispatch *d, struct instant now)
+{
+	int64_t ahead_ms = now.unix_ms - now.boot_ms, step_ms = ahead_ms - d->wall_ahead_ms;
+
+	if (step_ms > CLOCK_STEP_MS || step_ms < -CLOCK_STEP_MS)
+		d->clock_checked = false;
+	d->wall_ahead_ms = ahead_ms;
+}
+
 void dispatch_run(struct dispatch *d)
 {
 	if (d->running)
 		return;
 	d->running = true;
 	answer_ended(d);
-	int64_t now_ms = now_of(d).boot_ms;
+	struct instant now = now_of(d);
+	int64_t now_ms = now.boot_ms;
+	look_at_wall(d, now);
 	while (d->n_backoff > 0 && d->backoff[0]->due_ms <= now_ms) {
 		struct call *c = d->backoff[0];
 		stop_backing_off(d, c);
@@ -592,9 +695,11 @@ int64_t dispatch_next_ms(const struct dispatch *d)
 		enum dispatch_priority p = PRIORITY_HOME;
 		while (!lane->queues[p].first)
 			p++;
+		if (is_checking_clock(d, p) && d->checking_since_ms + CLOCK_CHECK_MS < next)
+			next = d->checking_since_ms + CLOCK_CHECK_MS;
 		if (!has_place(d, lane, p))
 			continue; /* an answer has to come first */
-		int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms);
+		int64_t wait_ms = lane_wait_ms(lane, p, now_ms);
 		if (wait_ms < next - now_ms)
 			next = now_ms + wait_ms;
 	}
@@ -606,6 +711,11 @@ bool dispatch_idle(const struct dispatch *d)
 	return d->n_calls == 0;
 }
 
+int64_t dispatch_host_ahead_ms(const struct dispatch *d)
+{
+	return aws_clock_host_ahead_ms(&d->clock, now_of(d));
+}
+
 void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)
 {
 	for (size_t i = 0; i < OPERATION_COUNT; i++)
@@ -615,4 +725,5 @@ void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)
 	ret->retries += d->stats.retries;
 	ret->calls_queued += d->n_queued;
 	ret->calls_in_flight += d->n_wire;
+	ret->host_ahead_ms = dispatch_host_ahead_ms(d);
 }

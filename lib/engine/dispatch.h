@@ -7,9 +7,11 @@
  *    well (PRIORITY_PATIENT): a thousand of them would hold up every step for minutes.
  *  - A call is built anew for each try, then signed with the keys and the time of that moment.
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
- *  - A signature that is refused because this host's clock is off is AWS_SKEW. PRIORITY_HOME and PRIORITY_LOOKUP are
- *    signed once more, by the service's clock: a rollback does not wait for somebody to set the time.
- *  - An answer that says "throttled" empties the bucket: others use the quota too.
+ *  - Signatures go by AWS's clock, as answers tell it (aws/clock.h); until the first one, by this host's. What is
+ *    refused because of that is signed again, once. Until AWS has answered one call goes alone, rollbacks apart, so
+ *    that a wrong clock costs one refusal.
+ *  - An answer that says "throttled" empties the bucket, as others use the quota too, and slows the bucket down: see
+ *    aws/adaptive.h. PRIORITY_HOME and PRIORITY_LOOKUP are not slowed down.
  *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; Invoke; CloudWatch GetMetricData;
  *    CloudWatch DescribeAlarms; API Gateway; CreateDeployment, of which an account has one in 5 seconds; GetResources,
  *    of which it has 5 in 2 seconds. Rates from the configuration; GetFunction and Invoke ten times the Lambda rate,
@@ -32,6 +34,7 @@ struct dispatch_call {
 	const char *account; /* copied */
 	const char *region;  /* copied */
 	enum dispatch_priority priority;
+	bool http_api;	    /* API Gateway's calls: about an HTTP API, which the SDKs know as another service */
 	bool safe;	    /* a repeat cannot apply anything twice */
 	int64_t timeout_ms; /* of one try; 0: the configuration's */
 	bool exempt;	    /* from the retry budget and the limit on attempts: a rollback's write */
@@ -68,5 +71,9 @@ bool dispatch_cancel(struct dispatch *d, uint64_t ticket);
 void dispatch_run(struct dispatch *d);
 /* When dispatch_run has something to do again (boot_ms); INT64_MAX: only after an answer. */
 int64_t dispatch_next_ms(const struct dispatch *d);
+/* AWS's time, as far as it is known. */
+int64_t dispatch_unix_ms(const struct dispatch *d, struct instant now);
+/* What this host's clock is ahead of AWS's; negative: behind; 0: it agrees, or nothing is known. */
+int64_t dispatch_host_ahead_ms(const struct dispatch *d);
 bool dispatch_idle(const struct dispatch *d);
 void dispatch_stats(const struct dispatch *d, struct engine_stats *ret); /* adds its part */

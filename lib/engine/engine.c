@@ -16,7 +16,12 @@
 
 struct instant engine_now(const struct engine *e)
 {
-	return e->ports.now(e->ports.ctx);
+	struct instant now = e->ports.now(e->ports.ctx);
+
+	/* Metric periods are AWS's, and so is whatever else has a date. */
+	if (e->dispatch)
+		now.unix_ms = dispatch_unix_ms(e->dispatch, now);
+	return now;
 }
 
 void engine_log(struct engine *e, int level, const char *fmt, ...)

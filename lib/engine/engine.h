@@ -7,6 +7,7 @@
 #pragma once
 
 #include "control/forms.h"
+#include "engine/operations.h"
 #include "engine/ports.h"
 #include "plan/plan.h"
 
@@ -135,50 +136,8 @@ struct engine_stats {
 	uint64_t calls_queued;
 	uint64_t calls_in_flight;
 	uint64_t metrics_queried; /* as CloudWatch bills them */
+	int64_t host_ahead_ms;	  /* this host's clock, of AWS's; 0: it agrees */
 	bool fenced;		  /* this engine does nothing any more: its records are not its own */
 };
 
-enum engine_operation {
-	OPERATION_GET_ALIAS,
-	OPERATION_UPDATE_ALIAS,
-	OPERATION_GET_FUNCTION,
-	OPERATION_LIST_VERSIONS,
-	OPERATION_GET_METRIC_DATA,
-	OPERATION_DESCRIBE_ALARMS,
-	OPERATION_CREATE_FUNCTION,
-	OPERATION_UPDATE_FUNCTION_CODE,
-	OPERATION_PUBLISH_VERSION,
-	OPERATION_DELETE_FUNCTION, /* of one version */
-	OPERATION_CREATE_ALIAS,
-	OPERATION_LIST_ALIASES,
-	OPERATION_GET_POLICY,
-	OPERATION_ADD_PERMISSION,
-	OPERATION_REMOVE_PERMISSION,
-	OPERATION_PUT_CONCURRENCY,
-	OPERATION_DELETE_CONCURRENCY,
-	OPERATION_LIST_CONCURRENCY,
-	OPERATION_INVOKE,
-	OPERATION_GET_APIS,
-	OPERATION_GET_API,
-	OPERATION_GET_RESOURCES,
-	OPERATION_GET_INTEGRATION,
-	OPERATION_GET_INTEGRATIONS,
-	OPERATION_GET_ROUTES,
-	OPERATION_GET_DEPLOYMENTS,
-	OPERATION_GET_DEPLOYMENT,
-	OPERATION_GET_STAGES,
-	OPERATION_CREATE_API,
-	OPERATION_CREATE_RESOURCE,
-	OPERATION_PUT_METHOD,
-	OPERATION_PUT_INTEGRATION,
-	OPERATION_CREATE_INTEGRATION,
-	OPERATION_CREATE_ROUTE,
-	OPERATION_UPDATE_ROUTE,
-	OPERATION_CREATE_DEPLOYMENT,
-	OPERATION_CREATE_STAGE,
-	OPERATION_UPDATE_STAGE,
-	OPERATION_COUNT,
-};
-
-const char *engine_operation_name(enum engine_operation o); /* "GetAlias", … */
 void engine_stats(const struct engine *e, struct engine_stats *ret);

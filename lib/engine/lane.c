@@ -126,10 +126,82 @@ struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account
 	lane->region = mem_strdup(region);
 	lane->idle_since_ms = now_ms;
 	bucket_init(&lane->bucket, rate, burst_of(kind, rate), now_ms);
+	adaptive_init(&lane->adaptive, rate, now_ms);
 	retry_budget_init(&lane->budget);
 	strmap_put(&l->by_key, lane->key, lane);
 	join_list(&l->idle, lane);
 	return lane;
+}
+
+/* --- pace --- */
+
+const char *lane_name(enum lane_kind kind)
+{
+	static const char *const names[LANE_COUNT] = {
+	    [LANE_LAMBDA] = "calls of Lambda's control plane",
+	    [LANE_GET_FUNCTION] = "GetFunction calls",
+	    [LANE_INVOKE] = "invokes",
+	    [LANE_METRIC_DATA] = "GetMetricData calls",
+	    [LANE_ALARMS] = "DescribeAlarms calls",
+	    [LANE_APIGATEWAY] = "calls of API Gateway",
+	    [LANE_DEPLOYMENT] = "CreateDeployment calls",
+	    [LANE_RESOURCES] = "GetResources calls",
+	};
+
+	return names[kind];
+}
+
+static bool is_slowed(const struct lane *lane, int64_t now_ms)
+{
+	return lane->adaptive.slowed && !adaptive_has_recovered(&lane->adaptive, now_ms, lane->bucket.rate);
+}
+
+/* Nothing that a rollback waits for is slowed down: traffic is on a version that has failed. */
+static bool keeps_pace(enum dispatch_priority p)
+{
+	return p == PRIORITY_HOME || p == PRIORITY_LOOKUP;
+}
+
+bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms)
+{
+	bool slow = !keeps_pace(p) && is_slowed(lane, now_ms);
+
+	if (slow && bucket_wait_ms(&lane->slow, now_ms) > 0)
+		return false;
+	if (!bucket_take(&lane->bucket, now_ms))
+		return false;
+	return !slow || bucket_take(&lane->slow, now_ms);
+}
+
+int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms)
+{
+	int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms), slow_ms = 0;
+
+	if (!keeps_pace(p) && is_slowed(lane, now_ms))
+		slow_ms = bucket_wait_ms(&lane->slow, now_ms);
+	return slow_ms > wait_ms ? slow_ms : wait_ms;
+}
+
+enum lane_pace lane_answered(struct lane *lane, bool throttled, int64_t now_ms)
+{
+	struct adaptive *a = &lane->adaptive;
+	bool before = a->slowed, now;
+	double rate;
+
+	a->slowed = is_slowed(lane, now_ms);
+	adaptive_answered(a, now_ms, throttled);
+	/* Others use the quota too: what was saved up is not there. */
+	if (throttled)
+		lane->bucket.tokens = 0;
+	now = a->slowed = is_slowed(lane, now_ms);
+	rate = a->rate < lane->bucket.rate ? a->rate : lane->bucket.rate;
+	if (now && !before) {
+		bucket_init(&lane->slow, rate, 1, now_ms);
+		lane->slow.tokens = 0;
+	} else if (now) {
+		bucket_set_rate(&lane->slow, rate, rate < 1 ? 1 : rate, now_ms);
+	}
+	return now == before ? LANE_AS_BEFORE : now ? LANE_SLOWED : LANE_RECOVERED;
 }
 
 void lanes_hold(struct lanes *l, struct lane *lane)

@@ -2,11 +2,16 @@
  * Inside the dispatcher only: a lane is what shares one quota of AWS (a service's bucket in one account and region):
  * its token bucket, its retry budget, and its waiting calls by priority.
  *
+ * A lane whose service throttles is slowed down, below the configured rate, and comes up again (aws/adaptive.h). What a
+ * rollback consists of is not: PRIORITY_HOME and PRIORITY_LOOKUP keep to the configured rate alone, and are never
+ * behind others; each call's own waits grow all the same.
+ *
  * A call is in exactly one place: a lane's queue, the heap of those that back off, on the wire, or the list of those
  * that have ended and are to be answered.
  */
 #pragma once
 
+#include "aws/adaptive.h"
 #include "aws/retry.h"
 #include "base/bucket.h"
 #include "base/strmap.h"
@@ -42,7 +47,9 @@ struct call {
 	struct retry_state retry;
 	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */
-	int64_t clock_offset_ms; /* added to our time for the last signature */
+	int64_t signed_unix_ms;	 /* the last signature's time */
+	int64_t sent_boot_ms;	 /* when that was */
+	char *path;		 /* of the last try, for whoever is told that a right is missing; owned */
 	struct aws_error *error; /* ended without an answer: why; owned */
 };
 
@@ -57,7 +64,9 @@ struct lane {
 	char *key;
 	char *account;
 	char *region;
-	struct bucket bucket;
+	struct bucket bucket; /* the configured rate */
+	struct adaptive adaptive;
+	struct bucket slow; /* while adaptive.slowed: its rate */
 	struct retry_budget budget;
 	struct call_list queues[PRIORITY_COUNT];
 	size_t n_queued; /* in all queues */
@@ -87,6 +96,14 @@ struct lane *lanes_get(struct lanes *l, enum lane_kind kind, const char *account
 /* A call joins and leaves for good. */
 void lanes_hold(struct lanes *l, struct lane *lane);
 void lanes_release(struct lanes *l, struct lane *lane, int64_t now_ms);
+
+/* A call of that priority may leave now; if so it has taken its tokens. */
+bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms);
+int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms); /* until it may; 0: now */
+const char *lane_name(enum lane_kind kind); /* "Lambda's control plane", …: the calls of such a lane, for people */
+enum lane_pace { LANE_AS_BEFORE, LANE_SLOWED, LANE_RECOVERED };
+/* The service has answered a call of the lane. Says when the lane begins to be slowed down, and when that is over. */
+enum lane_pace lane_answered(struct lane *lane, bool throttled, int64_t now_ms);
 
 void lanes_queue(struct lanes *l, struct call *c, bool first); /* first: before those that wait already */
 void lanes_unqueue(struct lanes *l, struct call *c);

@@ -446,6 +446,7 @@ static void submit(struct observation *o)
 	    .account = o->place.account,
 	    .region = o->place.region,
 	    .priority = o->scope.patient ? PRIORITY_PATIENT : PRIORITY_NORMAL,
+	    .http_api = o->spec->api.type == API_HTTP,
 	    .safe = true,
 	    .build = build,
 	    .done = answered,

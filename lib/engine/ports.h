@@ -33,6 +33,11 @@ struct exec_result {
 
 typedef void (*exec_cb)(void *arg, const struct exec_result *result);
 
+/* Levels of `log`, as syslog has them. */
+#define LOG_ERROR   3
+#define LOG_WARNING 4
+#define LOG_INFO    6
+
 struct ports {
 	void *ctx;
 	struct instant (*now)(void *ctx);
@@ -45,9 +50,9 @@ struct ports {
 	 * again. The caller deinits *ret. */
 	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			   size_t error_size);
-	/* Endpoint of a service; 0, or 1 with a sentence. */
-	int (*endpoint)(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			char *ret_error, size_t error_size);
+	/* Endpoint of a service, as the account's profile and the environment have it; 0, or 1 with a sentence. */
+	int (*endpoint)(void *ctx, const char *account, enum aws_service service, const char *region,
+			struct aws_endpoint *ret, char *ret_error, size_t error_size);
 	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is
 	 * wanted too. */
 	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);
@@ -60,5 +65,5 @@ struct ports {
 	/* An event is durable now: to the log and to whoever follows. Borrowed during the call. */
 	void (*published)(void *ctx, const struct store_event *event);
 	/* Something about the engine itself that belongs into the log only. */
-	void (*log)(void *ctx, int level, const char *text); /* level as syslog: 3 error, 4 warning, 6 info, 7 debug */
+	void (*log)(void *ctx, int level, const char *text); /* level: above */
 };

@@ -21,34 +21,21 @@ struct probe {
 	void *arg;
 };
 
-/* The part of API Gateway's own host behind "apigateway.REGION."; NULL: it is somebody else's. */
-static const char *aws_suffix(const struct aws_endpoint *e, const char *region)
+void probe_url(const struct engine *e, const struct chain_place *place, enum api_type type, const char *api_id,
+	       const char *stage, const char *path, char *out, size_t size)
 {
-	char prefix[80];
-	const char *host = e->host;
-
-	(void)snprintf(prefix, sizeof(prefix), "apigateway.%.40s.", region);
-	if (text_starts_with(host, "apigateway-fips."))
-		(void)snprintf(prefix, sizeof(prefix), "apigateway-fips.%.40s.", region);
-	return text_starts_with(host, prefix) && strcmp(e->scheme, "https") == 0 ? host + strlen(prefix) : NULL;
-}
-
-void probe_url(const struct engine *e, const char *region, enum api_type type, const char *api_id, const char *stage,
-	       const char *path, char *out, size_t size)
-{
+	enum aws_service service = type == API_HTTP ? AWS_APIGATEWAY_V2 : AWS_APIGATEWAY;
+	const char *region = place->region, *suffix = endpoint_suffix(region);
 	struct aws_endpoint at;
 	char problem[LIMIT_REASON];
-	const char *suffix;
 
 	out[0] = '\0';
 	if (api_id[0] == '\0' ||
-	    e->ports.endpoint(e->ports.ctx, AWS_APIGATEWAY, region, &at, problem, sizeof(problem)) != 0)
+	    e->ports.endpoint(e->ports.ctx, place->account, service, region, &at, problem, sizeof(problem)) != 0)
 		return;
-	suffix = aws_suffix(&at, region);
-	/* The dual-stack names of API Gateway's control plane have no counterpart for what it serves. */
-	if (suffix && strcmp(suffix, "api.aws") == 0)
-		suffix = "amazonaws.com";
-	if (!suffix)
+	/* In the clear, and so on loopback, it is a stand-in, which serves by itself what it was told to. Wherever else
+	 * the control plane is reached (FIPS, dual-stack, a VPC's own endpoint), what AWS serves has its own host. */
+	if (strcmp(at.scheme, "http") == 0)
 		(void)snprintf(out, size, "%s://%s%s/restapis/%s/%s/_user_request_%s", at.scheme, at.host, at.base_path,
 			       api_id, stage, path);
 	else if (type == API_HTTP && strcmp(stage, "$default") == 0)

@@ -375,6 +375,7 @@ static void send(struct reconcile *r)
 	    .account = r->config.place.account,
 	    .region = r->config.place.region,
 	    .priority = PRIORITY_NORMAL,
+	    .http_api = r->config.spec->api.type == API_HTTP,
 	    .safe = false,
 	    .build = build,
 	    .done = answered,

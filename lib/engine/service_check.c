@@ -319,8 +319,8 @@ static size_t probe_targets(const struct service *s, size_t alias, struct plan_v
 	for (size_t n = 0; n < api->n_stages && api->probe_path; n++) {
 		if (alias != SIZE_MAX && api->stages[n].alias != alias)
 			continue;
-		probe_url(s->engine, s->region, api->type, s->state.api_id, api->stages[n].name, api->probe_path,
-			  urls[n_out], LIMIT_URL);
+		probe_url(s->engine, &(struct chain_place){.account = s->plan->account, .region = s->region}, api->type,
+			  s->state.api_id, api->stages[n].name, api->probe_path, urls[n_out], LIMIT_URL);
 		out[n_out] = (struct plan_verify){urls[n_out], api->probe_status};
 		n_out += urls[n_out][0] != '\0';
 	}

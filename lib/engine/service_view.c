@@ -103,8 +103,8 @@ void service_show(const struct service *s, engine_service_cb cb, void *ctx)
 				   : spec->api.n_routes > 0 ? spec->api.routes[0].path
 							    : "/";
 
-		probe_url(s->engine, s->region, spec->api.type, s->state.api_id, spec->api.stages[n].name, path, url,
-			  LIMIT_URL);
+		probe_url(s->engine, &(struct chain_place){.account = s->plan->account, .region = s->region},
+			  spec->api.type, s->state.api_id, spec->api.stages[n].name, path, url, LIMIT_URL);
 		stages[n] = (struct view_service_stage){spec->api.stages[n].name,
 							spec->aliases[spec->api.stages[n].alias].name, url};
 	}

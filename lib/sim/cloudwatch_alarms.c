@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sim/cloudwatch.h"
@@ -179,8 +180,8 @@ static json_t *alarm_json(struct call *c, const struct alarm *a)
 	json_t *out = json_copy(a->as_put);
 	json_object_set_new(out, "AlarmName", json_string(a->name));
 	json_object_set_new(out, "AlarmArn",
-			    json_string(arena_printf(c->arena, "arn:aws:cloudwatch:%s:" WORLD_ACCOUNT ":alarm:%s",
-						     c->region, a->name)));
+			    json_string(arena_printf(c->arena, "arn:%s:cloudwatch:%s:" WORLD_ACCOUNT ":alarm:%s",
+						     endpoint_partition(c->region), c->region, a->name)));
 	json_object_set_new(out, "StateValue", json_string(alarm_value_name(a->state)));
 	json_object_set_new(out, "StateReason", json_string(a->reason));
 	if (a->reason_data)

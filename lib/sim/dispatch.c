@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "sim/apigateway.h"
 #include "sim/cloudwatch.h"
+#include "sim/iam.h"
 #include "sim/lambda.h"
 
 #define FUNCTIONS   "/2015-03-31/functions"
@@ -455,26 +456,6 @@ static void apply_later(struct call *c, int64_t delay_ms)
 	memcpy(late->region, c->region, sizeof(late->region));
 }
 
-static void fail_denied(struct call *c)
-{
-	const char *service = c->service == SERVICE_LAMBDA	 ? "lambda"
-			      : c->service == SERVICE_STS	 ? "sts"
-			      : c->service == SERVICE_APIGATEWAY ? "apigateway"
-								 : "cloudwatch";
-	/* Rights to API Gateway go by method and path. */
-	bool gateway = c->service == SERVICE_APIGATEWAY;
-	const char *action = gateway ? c->request->method : c->operation->name, *resource = "*";
-	if (gateway)
-		resource = arena_printf(c->arena, "arn:aws:apigateway:%s::%s", c->region, c->request->path);
-	else if (c->service == SERVICE_LAMBDA && c->function)
-		resource = lambda_arn(c, c->function, NULL);
-	call_fail(c, &call_error_denied,
-		  "User: arn:aws:iam::" WORLD_ACCOUNT
-		  ":user/%s is not authorized to perform: %s:%s on resource: %s because no "
-		  "identity-based policy allows the %s:%s action",
-		  c->key_id, service, action, resource, service, action);
-}
-
 /* Faults that leave an answer, but another one. */
 static void strike_answer(struct call *c, const struct fault *f)
 {
@@ -495,7 +476,7 @@ static void strike_answer(struct call *c, const struct fault *f)
 		call_fail_unavailable(c);
 		break;
 	case FAULT_ACCESS_DENIED:
-		fail_denied(c);
+		iam_deny(c);
 		break;
 	case FAULT_GARBAGE:
 		call_answer_bytes(c, 200, "application/json", "\xff\xfe{\"Alias\": [\x01", 14);
@@ -575,8 +556,11 @@ void dispatch_request(struct world *w, const struct http_request *request, struc
 		return;
 	}
 	const char *name = c.operation->name;
+	const struct access_key *key = find_key(w, c.key_id);
 	const struct fault *fault;
-	if (!take_rates(&c, now)) {
+	if (key && key->policy && !iam_allows(&c, key->policy)) {
+		iam_deny(&c);
+	} else if (!take_rates(&c, now)) {
 		throttled = true;
 		call_fail_throttled(&c);
 	} else if ((fault = faults_strike(&w->faults, &w->chance, name, c.function, c.alias))) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -253,7 +254,8 @@ static bool split_uri(char *uri, const char **ret_name, const char **ret_qualifi
 static const char *source_arn(const struct visit *v)
 {
 	struct buf b = BUF_INIT(URI_MAX);
-	buf_addf(&b, "arn:aws:execute-api:%s:" WORLD_ACCOUNT ":%s/%s/", v->api->region, v->api->id, v->stage->name);
+	buf_addf(&b, "arn:%s:execute-api:%s:" WORLD_ACCOUNT ":%s/%s/", endpoint_partition(v->api->region),
+		 v->api->region, v->api->id, v->stage->name);
 	if (*v->route->path != '$')
 		buf_add_text(&b, v->call.request->method);
 	for (const char *at = v->route->path; *at;) {

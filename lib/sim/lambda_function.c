@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sim/code.h"
@@ -98,10 +99,10 @@ json_t *lambda_configuration(struct call *c, const struct function *f, const str
 			    json_pack("{s:s, s:s}", "LogFormat", "Text", "LogGroup",
 				      arena_printf(c->arena, "/aws/lambda/%s", f->name)));
 	if (!listed && !v->image)
-		json_object_set_new(
-		    out, "RuntimeVersionConfig",
-		    json_pack("{s:s}", "RuntimeVersionArn",
-			      arena_printf(c->arena, "arn:aws:lambda:%s::runtime:localaws", c->region)));
+		json_object_set_new(out, "RuntimeVersionConfig",
+				    json_pack("{s:s}", "RuntimeVersionArn",
+					      arena_printf(c->arena, "arn:%s:lambda:%s::runtime:localaws",
+							   endpoint_partition(c->region), c->region)));
 	if (!listed)
 		add_states(out, v);
 	add_snap_start(out, v);

@@ -1,6 +1,7 @@
 /* Resource-based policies: AddPermission, RemovePermission, GetPolicy, and what they permit. */
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sim/lambda.h"
@@ -146,7 +147,9 @@ static json_t *principal_json(struct call *c, const char *principal)
 	if (strcmp(principal, "*") == 0)
 		return json_string("*");
 	if (is_digits(principal, 12))
-		return json_pack("{s:s}", "AWS", arena_printf(c->arena, "arn:aws:iam::%s:root", principal));
+		return json_pack(
+		    "{s:s}", "AWS",
+		    arena_printf(c->arena, "arn:%s:iam::%s:root", endpoint_partition(c->region), principal));
 	if (text_starts_with(principal, "arn:"))
 		return json_pack("{s:s}", "AWS", principal);
 	if (text_ends_with(principal, ".amazonaws.com") || text_ends_with(principal, ".amazon.com"))

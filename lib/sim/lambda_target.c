@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 
+#include "aws/endpoint.h"
 #include "base/text.h"
 #include "sim/lambda.h"
 
@@ -18,8 +19,9 @@ const struct call_error lambda_error_precondition = {.code = "PreconditionFailed
 
 const char *lambda_arn(struct call *c, const char *function, const char *qualifier)
 {
-	return arena_printf(c->arena, "arn:aws:lambda:%s:" WORLD_ACCOUNT ":function:%s%s%s", c->region, function,
-			    qualifier ? ":" : "", qualifier ? qualifier : "");
+	return arena_printf(c->arena, "arn:%s:lambda:%s:" WORLD_ACCOUNT ":function:%s%s%s",
+			    endpoint_partition(c->region), c->region, function, qualifier ? ":" : "",
+			    qualifier ? qualifier : "");
 }
 
 /* One part up to the next ':', which is passed over. False when there is none. */

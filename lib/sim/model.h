@@ -181,6 +181,7 @@ struct access_key {
 	char *id;
 	char *secret;
 	char *token; /* NULL: none */
+	json_t *policy; /* IAM's, of what it may do; NULL: everything */
 	bool expired;
 };
 

@@ -10,6 +10,8 @@
 #include "sim/reader.h"
 #include "sim/traffic.h"
 
+#define POLICY_TEXT_MAX (64 * 1024)
+
 bool settings_metrics(struct world *w, const struct node *n, struct diags *d)
 {
 	static const char *const keys[] = {"period",	       "delay",		  "jitter", "late",
@@ -234,13 +236,13 @@ bool settings_traffic(struct world *w, const struct node *n, struct diags *d)
 /* --- keys --- */
 
 struct key_wish {
-	const char *id, *secret, *token;
+	const char *id, *secret, *token, *policy;
 	bool expired;
 };
 
 static bool read_key(const struct node *n, struct key_wish *ret, struct diags *d)
 {
-	static const char *const keys[] = {"id", "secret", "token", "expired", NULL};
+	static const char *const keys[] = {"id", "secret", "token", "policy", "expired", NULL};
 	size_t before = d->errors;
 	*ret = (struct key_wish){0};
 	if (!reader_mapping(n, "a key", keys, d))
@@ -248,10 +250,23 @@ static bool read_key(const struct node *n, struct key_wish *ret, struct diags *d
 	reader_text(node_get(n, "id"), 127, &ret->id, d);
 	reader_text(node_get(n, "secret"), 255, &ret->secret, d);
 	reader_text(node_get(n, "token"), 4096, &ret->token, d);
+	reader_text(node_get(n, "policy"), POLICY_TEXT_MAX, &ret->policy, d);
 	reader_bool(node_get(n, "expired"), &ret->expired, d);
+	json_t *policy = ret->policy ? json_loads(ret->policy, 0, NULL) : NULL;
+	if (ret->policy && !json_is_array(json_object_get(policy, "Statement")))
+		reader_error(node_get(n, "policy"), d,
+			     "`policy` must be an IAM policy in JSON, with a list of statements");
+	json_decref(policy);
 	if (d->errors == before && (!ret->id || !*ret->id || (!ret->secret && !ret->expired)))
 		reader_error(n, d, "a key needs `id` and `secret`");
 	return d->errors == before;
+}
+
+static void apply_rights(struct access_key *key, const struct key_wish *k)
+{
+	key->expired = k->expired;
+	json_decref(key->policy);
+	key->policy = k->policy ? json_loads(k->policy, 0, NULL) : NULL;
 }
 
 static void apply_key(struct world *w, const struct key_wish *k)
@@ -260,7 +275,7 @@ static void apply_key(struct world *w, const struct key_wish *k)
 		world_add_key(w, k->id, k->secret, k->token);
 	for (size_t i = 0; i < w->n_keys; i++)
 		if (strcmp(w->keys[i].id, k->id) == 0)
-			w->keys[i].expired = k->expired;
+			apply_rights(&w->keys[i], k);
 }
 
 bool settings_keys(struct world *w, const struct node *n, struct diags *d)

@@ -34,6 +34,7 @@ static void key_deinit(struct access_key *k)
 	free(k->id);
 	secret_free(k->secret);
 	secret_free(k->token);
+	json_decref(k->policy);
 }
 
 void world_free(struct world *w)

@@ -104,9 +104,10 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
-static int port_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
+static int port_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
+			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
+	(void)account;
 	const struct bench *b = ctx;
 
 	(void)service;

@@ -74,6 +74,14 @@ def target_text(version, weights):
     return str(version) + "".join(f"+{v}@{round(float(w) * 100, 2):g}" for v, w in sorted(weights.items()))
 
 
+@functools.cache
+def print_policy(*arguments):
+    """What `rolloutctl policy` says that the daemon must be allowed."""
+    p = subprocess.run([ROLLOUTCTL, "policy", *arguments], env=ENVIRONMENT, capture_output=True, text=True,
+                       timeout=DEADLINE, check=True, stdin=subprocess.DEVNULL)
+    return p.stdout
+
+
 class World(Server):
     def __init__(self, text=WORLD, *args):
         super().__init__(text, "--key", f"AKIDEXAMPLE={SECRET}", "--key", "localaws=localaws", *args)
@@ -81,8 +89,10 @@ class World(Server):
         self.set_key()
 
     def set_key(self, **more):
-        """The daemon's key, which takes a session token."""
-        self.admin("PUT", "keys", [{"id": "AKIDEXAMPLE", "secret": SECRET, "token": TOKEN, **more}])
+        """The daemon's key, which takes a session token. In every test it may do what docs/iam.md says that it must be
+        allowed, and nothing else."""
+        policy = print_policy("--feature", "all")
+        self.admin("PUT", "keys", [{"id": "AKIDEXAMPLE", "secret": SECRET, "token": TOKEN, "policy": policy, **more}])
 
     def close(self):
         for client in self.clients.values():

@@ -10,6 +10,7 @@ more.
 """
 
 import contextlib
+import datetime
 import itertools
 import os
 import re
@@ -21,8 +22,8 @@ import tempfile
 import unittest
 import unittest.mock
 
-from faults import BAD, EMPTY_WORLD, GOOD, NAME, PRELOADS, Trial, World, Worlds, at_once, can_trace, figure
-from faults import points, sentence, side_by_side, strace, wait_long
+from faults import BAD, EMPTY_WORLD, FUNCTION, GOOD, NAME, PRELOADS, Trial, World, Worlds, at_once, can_trace, figure
+from faults import make_plan, points, sentence, side_by_side, strace, wait_long
 
 LIBRARY = os.path.join(PRELOADS, "clock.so")
 HOUR = 3600
@@ -277,6 +278,73 @@ class Clocks(unittest.TestCase):
 
     def test_rollback_with_the_clock_hours_back(self):
         self.stays(-6 * HOUR, True)
+
+
+@unittest.skipUnless(os.path.exists(LIBRARY), f"{LIBRARY} was not built")
+@at_once
+class WrongFromTheStart(unittest.TestCase):
+    """The host's clock is wrong before the daemon starts, and stays so. AWS verifies signatures strictly: in all of it
+    one request is refused at most, and everything goes by AWS's time, metrics too."""
+
+    MANY = 8
+
+    def setUp(self):
+        self.world = World(EMPTY_WORLD)
+        self.addCleanup(self.world.close)
+
+    def refused(self):
+        return self.world.calls("(unauthenticated)")
+
+    def sent(self):
+        return sum(o["calls"] for o in self.world.counters()["operations"].values())
+
+    def whole(self, seconds):
+        with Trial(self.world, GOOD) as t:
+            path = os.path.join(t.folder, "clock")
+            with open(path, "wb") as f:
+                f.write(bytes(16))
+            set_clocks(path, seconds)
+            names = [f"many-{n}" for n in range(self.MANY)]
+            for n, name in enumerate(names):
+                f, version = f"{name}-f", BAD.version if n % 2 else GOOD.version
+                self.world.admin("PUT", "world", FUNCTION % (f, f))
+                t.d.put_plan(f"{name}.yaml", make_plan(name, f, version=version))
+            t.start(environment={"LD_PRELOAD": LIBRARY, "FAULT_CLOCK": path})
+            wait_long("the daemon to answer", t.d.answers)
+            t.ctl.phase(NAME, "succeeded")
+            for n, name in enumerate(names):
+                t.ctl.phase(name, "rolled-back" if n % 2 else "succeeded")
+            self.assertEqual(t.set_to(), GOOD.wanted)
+            self.assertEqual(self.refused(), 1)
+            self.assertGreater(self.sent(), 50)
+            self.skew_is_told(t, seconds)
+            # Set right while it runs: nothing is refused for that.
+            set_clocks(path)
+            t.ctl.run("rollback", NAME)
+            t.ctl.phase(NAME, "rolled-back")
+            wait_long("it to be told", lambda: "this host's clock agrees with AWS's again" in t.log())
+            self.assertEqual(self.refused(), 1)
+            figure(f"clock {seconds // HOUR:+d} h wrong from the start, {self.sent()} calls: refused", self.refused())
+            self.assertEqual(t.stop(), 0)
+
+    def skew_is_told(self, t, seconds):
+        word = "ahead of" if seconds > 0 else "behind"
+        said = re.findall(r"this host's clock is .*? (ahead of|behind) AWS's", t.log())
+        self.assertEqual(said, [word])
+        # By doctor, which needs another plan to look at, as this one's rollout is over.
+        answer = t.ctl.run("doctor", os.path.join(t.d.plans, f"{NAME}.yaml"), code=None)
+        self.assertRegex(answer, rf"this host's clock is .*? {word} AWS's")
+        ahead = re.search(r"^rolloutd_clock_ahead_seconds (-?\d+)$", t.d.get("/metrics")[1], re.M)
+        self.assertAlmostEqual(int(ahead.group(1)), seconds, delta=3)
+        # What happened is dated by AWS's time.
+        first = datetime.datetime.fromisoformat(t.ctl.status(NAME)["first_traffic_at"]).timestamp()
+        self.assertAlmostEqual(first, t.changes()[1]["time_ms"] / 1000, delta=5)
+
+    def test_an_hour_ahead(self):
+        self.whole(HOUR)
+
+    def test_an_hour_behind(self):
+        self.whole(-HOUR)
 
 
 @unittest.skipUnless(os.path.exists(LIBRARY), f"{LIBRARY} was not built")

@@ -140,7 +140,8 @@ static void fuzz_endpoint(struct environment *e)
 	struct aws_endpoint to;
 	for (enum aws_service s = 0; s < AWS_N_SERVICES; s++) {
 		char error[256] = "";
-		if (endpoint_resolve(lookup, e, s, "us-east-1", &to, error, sizeof(error))) {
+		if (endpoint_resolve(&(struct endpoint_settings){.env = lookup, .env_ctx = e}, s, "us-east-1", &to,
+				     error, sizeof(error))) {
 			fuzz_check_sentence(error, sizeof(error));
 			continue;
 		}

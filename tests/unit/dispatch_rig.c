@@ -48,9 +48,10 @@ static int fake_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
-static int fake_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
+static int fake_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
+			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
+	(void)account;
 	struct dispatch_rig *w = ctx;
 	if (w->endpoint_fail) {
 		snprintf(ret_error, error_size, "bad endpoint");
@@ -66,9 +67,10 @@ static void fake_log(void *ctx, int level, const char *text)
 	struct dispatch_rig *w = ctx;
 	(void)level;
 	text_copy(w->logged, sizeof(w->logged), text);
+	w->n_logged++;
 }
 
-struct dispatch_rig *dispatch_rig_new(double lambda_rps)
+struct dispatch_rig *dispatch_rig_new_unchecked(double lambda_rps)
 {
 	struct dispatch_rig *w = mem_alloc(sizeof(*w));
 	w->now = (struct instant){.unix_ms = START_UNIX_MS, .boot_ms = START_BOOT_MS};
@@ -83,6 +85,23 @@ struct dispatch_rig *dispatch_rig_new(double lambda_rps)
 	    .log = fake_log,
 	};
 	w->d = dispatch_new(&config, &ports);
+	return w;
+}
+
+/* With one call that was answered before, in another account. */
+struct dispatch_rig *dispatch_rig_new(double lambda_rps)
+{
+	struct dispatch_rig *w = dispatch_rig_new_unchecked(lambda_rps);
+	struct probe first = {.w = w, .name = '0'};
+	struct dispatch_call call = dispatch_rig_call_of(&first, OPERATION_CREATE_API, PRIORITY_NORMAL);
+	call.account = "first";
+	(void)dispatch_submit(w->d, &call);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 1);
+	dispatch_rig_answer_status(w, 0, 200, NULL, NULL);
+	w->n_sent = 0;
+	w->done = 0;
+	w->order[0] = '\0';
 	return w;
 }
 

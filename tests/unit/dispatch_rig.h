@@ -34,7 +34,8 @@ struct dispatch_rig {
 	int credentials_fail; /* 1: there are none; 2: they are being fetched */
 	unsigned keys_asked;
 	int endpoint_fail;
-	char logged[1024];
+	char logged[1024]; /* the last */
+	int n_logged;
 	struct dispatch *d;
 	int done; /* calls answered */
 	char order[1024];
@@ -55,6 +56,8 @@ struct probe {
 	uint64_t ticket;
 };
 
+/* `unchecked`: nothing has been answered yet, so that the first call goes alone to ask for the time. */
+struct dispatch_rig *dispatch_rig_new_unchecked(double lambda_rps);
 struct dispatch_rig *dispatch_rig_new(double lambda_rps);
 void dispatch_rig_free(struct dispatch_rig *w);
 void dispatch_rig_advance(struct dispatch_rig *w, int64_t ms);

@@ -184,16 +184,17 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
-static int port_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
-			 char *ret_error, size_t error_size)
+static int port_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
+			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
+	(void)account;
 	(void)ctx;
 	(void)region;
 	(void)ret_error;
 	(void)error_size;
 	*ret = (struct aws_endpoint){.scheme = "http"};
 	/* What API Gateway serves is asked for at the same host, which must be this one then. */
-	if (service == AWS_APIGATEWAY)
+	if (service == AWS_APIGATEWAY || service == AWS_APIGATEWAY_V2)
 		(void)snprintf(ret->host, sizeof(ret->host), "localhost");
 	else
 		(void)snprintf(ret->host, sizeof(ret->host), "%s.localhost", endpoint_service_name(service));

@@ -172,6 +172,29 @@ static void long_texts_are_cut(void **state)
 	assert_int_equal(e.class, AWS_INVALID);
 }
 
+/* AWS puts what matters behind a user whose name may be so long that the rest would be cut off. */
+static void a_missing_right_comes_first(void **state)
+{
+	(void)state;
+	char body[1024], user[256];
+	memset(user, 'r', sizeof(user) - 1);
+	user[sizeof(user) - 1] = '\0';
+	snprintf(body, sizeof(body),
+		 "{\"Message\":\"User: arn:aws:sts::123456789012:assumed-role/%s/i-0 is not authorized to perform: "
+		 "lambda:UpdateAlias on resource: arn:aws:lambda:eu-west-1:123456789012:function:hello:prod with an "
+		 "explicit "
+		 "deny in a service control policy\"}",
+		 user);
+	struct http_response r = answer_of(403, "x-amzn-errortype", "AccessDeniedException", body);
+	struct aws_error e;
+	aws_error_parse(&r, &e);
+	assert_int_equal(e.class, AWS_DENIED);
+	assert_non_null(strstr(e.message,
+			       "not allowed: lambda:UpdateAlias on arn:aws:lambda:eu-west-1:123456789012:function:"
+			       "hello:prod with an explicit deny in a service control policy; asked by arn:aws:sts::"));
+	assert_ptr_equal(strstr(e.message, "not allowed"), e.message);
+}
+
 static int64_t hint_of(const char *header, const char *value)
 {
 	struct http_response r = answer_of(429, header, value, "");
@@ -190,6 +213,54 @@ static void hints_are_read(void **state)
 	assert_int_equal(hint_of("Retry-After", "-1"), 0);
 	assert_int_equal(hint_of("Retry-After", "Sun, 22 Nov 2026 22:10:05 GMT"), 0);
 	assert_int_equal(hint_of(NULL, NULL), 0);
+}
+
+/* As botocore classes them: tests/vectors/retries.json. */
+static void classes_are_botocores(void **state)
+{
+	(void)state;
+	json_t *vectors = json_load_file("tests/vectors/retries.json", 0, NULL), *item;
+	size_t n, checked = 0;
+	assert_non_null(vectors);
+	json_array_foreach(json_object_get(vectors, "throttling"), n, item)
+	{
+		struct http_response r = answer_of(400, "x-amzn-errortype", json_string_value(item), "");
+		struct aws_error e;
+		aws_error_parse(&r, &e);
+		assert_int_equal(e.class, AWS_THROTTLED);
+		checked++;
+	}
+	json_array_foreach(json_object_get(vectors, "transient"), n, item)
+	{
+		struct http_response r = answer_of(400, "x-amzn-errortype", json_string_value(item), "");
+		struct aws_error e;
+		aws_error_parse(&r, &e);
+		/* PriorRequestNotComplete is in both lists, and slowing down is the safer of the two. */
+		assert_true(e.class == AWS_TRANSIENT || strcmp(e.code, "PriorRequestNotComplete") == 0);
+		checked++;
+	}
+	json_array_foreach(json_object_get(vectors, "transient_statuses"), n, item)
+	{
+		struct http_response r = answer_of((int)json_integer_value(item), NULL, NULL, "");
+		struct aws_error e;
+		aws_error_parse(&r, &e);
+		assert_int_equal(e.class, AWS_TRANSIENT);
+		checked++;
+	}
+	assert_true(checked >= 20);
+	json_decref(vectors);
+}
+
+static void hints_are_told_from_commands(void **state)
+{
+	(void)state;
+	struct http_response r = answer_of(429, "Retry-After", "3", "");
+	struct aws_error e;
+	aws_error_parse(&r, &e);
+	assert_true(e.retry_after_firm);
+	r = answer_of(429, "x-amz-retry-after", "3", "");
+	aws_error_parse(&r, &e);
+	assert_false(e.retry_after_firm);
 }
 
 static void the_services_clock_tells_skew(void **state)
@@ -345,7 +416,10 @@ int main(void)
 	    cmocka_unit_test(secrets_in_messages_are_cut_off),
 	    cmocka_unit_test(control_bytes_are_not_shown),
 	    cmocka_unit_test(long_texts_are_cut),
+	    cmocka_unit_test(a_missing_right_comes_first),
 	    cmocka_unit_test(hints_are_read),
+	    cmocka_unit_test(hints_are_told_from_commands),
+	    cmocka_unit_test(classes_are_botocores),
 	    cmocka_unit_test(the_services_clock_tells_skew),
 	    cmocka_unit_test(outcomes_follow_from_the_class),
 	    cmocka_unit_test(errors_are_formatted_for_people),

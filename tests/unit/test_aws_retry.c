@@ -66,6 +66,31 @@ static void waits_double_up_to_the_cap(void **state)
 	assert_true(retry_next_ms(&b, &s, &throttled, true, true, TOP) < 5000);
 }
 
+/* The hint of x-amz-retry-after moves the wait by 5 s at most; Retry-After is kept to, with the jitter on top. */
+static void wishes_are_heeded(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t wish_ms;
+		bool firm, exempt;
+		uint64_t entropy;
+		int64_t want_ms;
+	} cases[] = {
+	    {100, false, false, 700, 700},  {900, false, false, 700, 900},    {60000, false, false, 700, 5700},
+	    {3000, true, false, 700, 3700}, {60000, true, false, 700, 20000}, {1000, true, true, 999, 1999},
+	    {60000, true, true, 700, 5000}, {0, true, false, 700, 700},
+	};
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct retry_budget b;
+		struct retry_state s = {0};
+		struct aws_error e = error_of(AWS_THROTTLED);
+		e.retry_after_ms = cases[i].wish_ms;
+		e.retry_after_firm = cases[i].firm;
+		retry_budget_init(&b);
+		assert_int_equal(retry_next_ms(&b, &s, &e, true, cases[i].exempt, cases[i].entropy), cases[i].want_ms);
+	}
+}
+
 static void three_attempts(void **state)
 {
 	(void)state;
@@ -136,8 +161,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_may_be_repeated), cmocka_unit_test(waits_double_up_to_the_cap),
-	    cmocka_unit_test(three_attempts),	    cmocka_unit_test(the_budget),
-	    cmocka_unit_test(the_services_wish),
+	    cmocka_unit_test(wishes_are_heeded),    cmocka_unit_test(three_attempts),
+	    cmocka_unit_test(the_budget),	    cmocka_unit_test(the_services_wish),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

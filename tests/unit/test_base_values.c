@@ -132,6 +132,24 @@ static void test_bucket(void **state)
 }
 
 /* Waiting as long as it says is always enough, and never much too long, whatever the rate. */
+static void test_bucket_changes_its_rate(void **state)
+{
+	(void)state;
+	struct bucket b;
+	bucket_init(&b, 10, 10, 1000);
+	for (int i = 0; i < 10; i++)
+		assert_true(bucket_take(&b, 1000));
+	/* What came in by the old rate is there; what is to come comes by the new one. */
+	bucket_set_rate(&b, 0.5, 1, 1050);
+	assert_int_equal(bucket_wait_ms(&b, 1050), 1000);
+	bucket_set_rate(&b, 20, 20, 2050);
+	assert_true(bucket_take(&b, 2050));
+	assert_int_equal(bucket_wait_ms(&b, 2050), 50);
+	bucket_set_rate(&b, 1, 1, 60000);
+	assert_true(bucket_take(&b, 60000));
+	assert_false(bucket_take(&b, 60000));
+}
+
 static void test_bucket_wait(void **state)
 {
 	(void)state;
@@ -232,11 +250,17 @@ static void test_headers_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_prng_reference), cmocka_unit_test(test_prng_seed),
-	    cmocka_unit_test(test_prng_below),	   cmocka_unit_test(test_prng_unit),
-	    cmocka_unit_test(test_sha256),	   cmocka_unit_test(test_bucket),
-	    cmocka_unit_test(test_bucket_wait),	   cmocka_unit_test(test_bucket_time_backwards),
-	    cmocka_unit_test(test_headers),	   cmocka_unit_test(test_headers_kept),
+	    cmocka_unit_test(test_prng_reference),
+	    cmocka_unit_test(test_prng_seed),
+	    cmocka_unit_test(test_prng_below),
+	    cmocka_unit_test(test_prng_unit),
+	    cmocka_unit_test(test_sha256),
+	    cmocka_unit_test(test_bucket),
+	    cmocka_unit_test(test_bucket_changes_its_rate),
+	    cmocka_unit_test(test_bucket_wait),
+	    cmocka_unit_test(test_bucket_time_backwards),
+	    cmocka_unit_test(test_headers),
+	    cmocka_unit_test(test_headers_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

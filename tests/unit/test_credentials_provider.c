@@ -159,6 +159,7 @@ static void rig_init(struct rig *w, const char *env, const char *config)
 	    .run = fake_run,
 	    .read_file = fake_read,
 	    .endpoint = fake_endpoint,
+	    .endpoint_ctx = w,
 	};
 	w->p = provider_new(source, &ports, fake_settled, w);
 }

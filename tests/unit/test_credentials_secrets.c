@@ -182,7 +182,8 @@ static int go_through(struct rig *w)
 {
 	struct source *source = NULL;
 	char error[1024] = "";
-	const struct source_request request = {.lookup = look_up, .lookup_ctx = w};
+	struct source_request request = {.lookup = look_up, .lookup_ctx = w};
+	struct profiles *profiles cleanup(profiles_free_p) = NULL;
 	const struct provider_ports ports = {.ctx = w,
 					     .now = fake_now,
 					     .entropy = fake_entropy,
@@ -191,7 +192,10 @@ static int go_through(struct rig *w)
 					     .read_file = fake_read,
 					     .endpoint = fake_endpoint};
 	struct aws_credentials keys = {0};
-	int r = source_load(&request, fake_read, w, &source, error, sizeof(error));
+	int r = source_load_profiles(&request, fake_read, w, &profiles, error, sizeof(error));
+	request.profiles = profiles;
+	if (r == 0)
+		r = source_resolve(&request, &source, error, sizeof(error));
 	if (r == 0) {
 		struct provider *p = provider_new(source, &ports, NULL, NULL);
 		if (provider_get(p, &keys, error, sizeof(error)) == PROVIDER_PENDING)

@@ -360,7 +360,7 @@ static void without_it_or_the_right_to_see_it_nothing_is_asked_for(void **state)
 	start(b, 2, "");
 	bench_run_for(b, 20 * MS_PER_MINUTE);
 	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
-	first = strstr(b->published, "trouble: provisioned concurrency is left alone, as it may not be listed");
+	first = strstr(b->published, "trouble: provisioned concurrency is left alone: not allowed: lambda:ListProv");
 	assert_non_null(first);
 	assert_null(strstr(first + 1, "trouble: provisioned"));
 	assert_int_equal(b->asked, 0);

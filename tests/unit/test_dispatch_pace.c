@@ -1,0 +1,179 @@
+/* The dispatcher in a storm of throttling, and on a host whose clock is wrong. */
+#include <stdio.h>
+#include <string.h>
+
+#include "dispatch_rig.h"
+
+/* A storm of 429: others are slowed down to the floor and no further, the rollback and its look-up not at all; and when
+ * it is over, the old rate is back within seconds, and the operator is told both, once. */
+static void a_storm_slows_down_all_but_rollbacks(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	struct probe crowd[400] = {0}, home[40] = {0}, lookup = {0};
+	w->entropy = 0;
+	for (size_t i = 0; i < array_len(crowd); i++)
+		dispatch_rig_submit(w, &crowd[i], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	int64_t end_ms = w->now.boot_ms + 20000;
+	size_t answered = 0, sent_late = 0;
+	while (w->now.boot_ms < end_ms) {
+		dispatch_rig_run_until(w, w->now.boot_ms + 50);
+		sent_late += w->now.boot_ms > end_ms - 10000 ? w->n_sent - answered : 0;
+		for (; answered < w->n_sent; answered++)
+			dispatch_rig_answer_status(w, answered, 429, NULL, NULL);
+	}
+	/* 0.5 a second and no less; without slowing down it would have been 100. */
+	assert_in_range(sent_late, 4, 8);
+
+	size_t before = w->n_sent;
+	for (size_t i = 0; i < array_len(home); i++)
+		dispatch_rig_submit(w, &home[i], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &lookup, 'l', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
+	dispatch_rig_run_until(w, w->now.boot_ms + 4200);
+	/* Ten were saved up while there was next to nothing to send. */
+	assert_in_range(w->n_sent - before, 41, 53);
+	for (size_t i = before; i < before + 41; i++)
+		assert_true(w->sent[i].path[1] == (i < before + 40 ? 'h' : 'l'));
+
+	for (end_ms = w->now.boot_ms + 6000; w->now.boot_ms < end_ms;) {
+		dispatch_rig_answer_all_from(w, answered);
+		answered = w->n_sent;
+		dispatch_rig_run_until(w, w->now.boot_ms + 50);
+	}
+	before = w->n_sent;
+	dispatch_rig_answer_all_from(w, answered);
+	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
+	assert_in_range(w->n_sent - before, 9, 11);
+	dispatch_rig_answer_all_from(w, before);
+	assert_non_null(strstr(w->logged, "at their usual rate again"));
+	assert_int_equal(w->n_logged, 2);
+	while (w->done < (int)(array_len(crowd) + array_len(home) + 1)) {
+		before = w->n_sent;
+		dispatch_rig_run_until(w, w->now.boot_ms + 1000);
+		dispatch_rig_answer_all_from(w, before);
+	}
+	dispatch_rig_free(w);
+}
+
+#define HALF_AN_HOUR_LATER "Sun, 22 Nov 2026 22:40:05 GMT"
+
+#define ON_TIME "Sun, 22 Nov 2026 22:10:05 GMT"
+
+/* A host that is half an hour behind: one call asks for the time, is refused, and is signed again by AWS's clock, as is
+ * everything that comes after it. */
+static void a_wrong_clock_costs_one_refusal(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new_unchecked(100);
+	struct probe p[20] = {0};
+	for (size_t i = 0; i < array_len(p); i++)
+		dispatch_rig_submit(w, &p[i], 'n', i % 2 ? OPERATION_UPDATE_ALIAS : OPERATION_GET_FUNCTION,
+				    i % 3 ? PRIORITY_NORMAL : PRIORITY_LOOKUP);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 1);
+	assert_string_equal(w->sent[0].amz_date, "20261122T221005Z");
+	dispatch_rig_answer_status(w, 0, 403, "InvalidSignatureException", HALF_AN_HOUR_LATER);
+	assert_int_equal(p[0].done, 0);
+	assert_non_null(strstr(w->logged, "this host's clock is 30m behind AWS's"));
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 1 + array_len(p));
+	for (size_t i = 1; i < w->n_sent; i++)
+		assert_string_equal(w->sent[i].amz_date, "20261122T224005Z");
+	for (size_t i = 1; i < w->n_sent; i++)
+		dispatch_rig_answer_status(w, i, 200, NULL, HALF_AN_HOUR_LATER);
+	for (size_t i = 0; i < array_len(p); i++)
+		assert_int_equal(p[i].status, 200);
+	assert_int_equal(w->n_logged, 1); /* once */
+	assert_in_range(dispatch_unix_ms(w->d, w->now) - w->now.unix_ms, 30 * MS_PER_MINUTE - 1000,
+			30 * MS_PER_MINUTE + 1000);
+	dispatch_rig_free(w);
+}
+
+/* Whatever somebody does to the host's clock afterwards. */
+static void known_time_is_counted_by_boot_time(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new_unchecked(10);
+	struct probe p[4] = {0};
+	dispatch_rig_submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	dispatch_rig_answer_status(w, 0, 200, NULL, ON_TIME);
+	assert_int_equal(w->n_logged, 0);
+
+	w->now.unix_ms -= 6 * MS_PER_HOUR;
+	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[2], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 2); /* the next one asks again */
+	assert_string_equal(w->sent[1].amz_date, "20261122T221005Z");
+	dispatch_rig_answer_status(w, 1, 200, NULL, ON_TIME);
+	assert_non_null(strstr(w->logged, "this host's clock is 6h behind AWS's"));
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 3);
+	dispatch_rig_answer_status(w, 2, 200, NULL, ON_TIME);
+
+	w->now.unix_ms += 6 * MS_PER_HOUR;
+	dispatch_rig_submit(w, &p[3], 'd', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	dispatch_rig_answer_status(w, 3, 200, NULL, ON_TIME);
+	assert_non_null(strstr(w->logged, "agrees with AWS's again"));
+	assert_int_equal(w->n_logged, 2);
+	dispatch_rig_free(w);
+}
+
+static void rollbacks_do_not_wait_for_the_time(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new_unchecked(10);
+	struct probe p[4] = {0};
+	dispatch_rig_submit(w, &p[0], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	dispatch_rig_submit(w, &p[1], 'm', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_run(w->d);
+	char order[8];
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "nh");
+	/* The first one is lost: the others wait for it so long and no longer. */
+	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms + 2000);
+	dispatch_rig_run_until(w, w->now.boot_ms + 2000);
+	assert_string_equal(dispatch_rig_sent_order(w, order, sizeof(order)), "nhm");
+	dispatch_rig_answer_all_from(w, 0);
+	dispatch_rig_free(w);
+}
+
+/* It is corrected once for each call; what is refused by the right time has another reason. */
+static void a_refusal_by_the_right_time_is_told(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new_unchecked(10);
+	struct probe p[2] = {0};
+	dispatch_rig_submit(w, &p[0], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_run(w->d);
+	dispatch_rig_answer_status(w, 0, 403, "SignatureDoesNotMatch", HALF_AN_HOUR_LATER);
+	dispatch_run(w->d);
+	assert_string_equal(w->sent[1].amz_date, "20261122T224005Z");
+	dispatch_rig_answer_status(w, 1, 403, "SignatureDoesNotMatch", HALF_AN_HOUR_LATER);
+	assert_int_equal(p[0].done, 1);
+	assert_int_equal(p[0].error.class, AWS_CREDENTIALS);
+	/* A clock that runs away faster than calls can be signed. */
+	dispatch_rig_submit(w, &p[1], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_run(w->d);
+	dispatch_rig_answer_status(w, 2, 403, "SignatureDoesNotMatch", ON_TIME);
+	dispatch_run(w->d);
+	dispatch_rig_answer_status(w, 3, 403, "RequestExpired", HALF_AN_HOUR_LATER);
+	assert_int_equal(p[1].done, 1);
+	assert_int_equal(p[1].error.class, AWS_SKEW);
+	dispatch_rig_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_storm_slows_down_all_but_rollbacks),
+	    cmocka_unit_test(a_wrong_clock_costs_one_refusal),
+	    cmocka_unit_test(known_time_is_counted_by_boot_time),
+	    cmocka_unit_test(rollbacks_do_not_wait_for_the_time),
+	    cmocka_unit_test(a_refusal_by_the_right_time_is_told),
+	};
+	return cmocka_run_group_tests_name("dispatch: pace and clock", tests, NULL, NULL);
+}
