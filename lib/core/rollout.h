@@ -118,10 +118,10 @@ struct rollout {
 	char stable_hash[CODE_HASH_SIZE]; /* CodeSha256, as AWS gives it (base64) */
 	char canary_hash[CODE_HASH_SIZE];
 
-	struct alias_target live;	  /* what the alias was last seen to hold */
-	char revision[REVISION_SIZE];	  /* its RevisionId then */
-	char old_revision[REVISION_SIZE]; /* the one before: an answer that carries it is an old view of the alias */
-	uint32_t old_views;		  /* such answers in a row */
+	struct alias_target live;	   /* what the alias was last seen to hold */
+	char revision[REVISION_SIZE];	   /* its RevisionId then */
+	char old_revision[REVISION_SIZE];  /* the one before: an answer that carries it is an old view of the alias */
+	uint32_t old_views;		   /* such answers in a row */
 	char told_revision[REVISION_SIZE]; /* of the content that the rollout was blocked for */
 	/*
 	 * Intents recorded since `live` was confirmed, whose outcome is not known: bit i is the weight of step i, bit

@@ -114,8 +114,8 @@ void traffic_take_over(struct turn *t)
 }
 
 /*
- * After an operator's word: may we go on from this content? The word is for what is found at once. When that look fails,
- * or the daemon is killed, somebody may write before the next one: then it is for what the operator was told, alone.
+ * After an operator's word: may we go on from this content? The word is for what is found at once. When that look
+ * fails, or the daemon is killed, somebody may write before the next one: then it is for what the operator was told.
  */
 static bool may_take_over(const struct turn *t, const struct alias_view *view)
 {

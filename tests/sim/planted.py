@@ -98,8 +98,8 @@ FAULTS = [
           ("\t\t\t\t  s->effect.write.revision,", '\t\t\t\t  "",')),
     Fault("go-on-from-anything", 59, "what somebody else has written is taken for ours", "lib/core/traffic.c",
           ("\t\tif (!may_take_over(t, view)) {", "\t\tif (!may_take_over(t, view) && view->odd) {")),
-    Fault("word-for-anything", 95435028104430, "was a bug: an operator's word on a blocked rollout outlives a crash and what "
-          "was written since", "lib/core/traffic.c",
+    Fault("word-for-anything", 95435028104430, "was a bug: an operator's word on a blocked rollout outlives a crash "
+          "and what was written since", "lib/core/traffic.c",
           ("\tif (!r->take_over || (r->take_told && strcmp(", "\tif (!r->take_over || (false && strcmp(")),
     Fault("forget-late-write", 3, "a write without an answer is forgotten", "lib/core/traffic.c",
           ("\tcase CALL_UNKNOWN:\n\t\tr->unsure = true;",
