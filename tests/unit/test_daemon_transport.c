@@ -21,7 +21,10 @@ static void look_and_free(void *block);
 
 /* The daemon is a program and no library: its parts are compiled into the test. */
 #define free(p) look_and_free(p)
+#include "daemon/io/failure.c"
+#include "daemon/io/proxy.c"
 #include "daemon/io/transport.c"
+#include "daemon/io/trust.c"
 #undef free
 #include "daemon/io/turn.c"
 #define arm	  waker_arm
@@ -187,6 +190,28 @@ static void guard_cb(uv_timer_t *timer)
 	r->late = ++r->beats > BEATS_MAX;
 }
 
+static const char *from_environment(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
+static void start_transport(struct rig *r)
+{
+	char error[512];
+	const struct transport_config config = {.user_agent = "test/1", .env = from_environment};
+	assert_int_equal(transport_new(&r->loop, &config, &r->transport, error, sizeof(error)), 0);
+}
+
+/* As after a start of the daemon with this in its environment. */
+static void restart_with(struct rig *r, const char *name, const char *value)
+{
+	transport_close(r->transport);
+	setenv(name, value, 1);
+	start_transport(r);
+	unsetenv(name);
+}
+
 static int make_rig(void **state)
 {
 	struct rig *r = mem_alloc(sizeof(*r));
@@ -204,8 +229,7 @@ static int make_rig(void **state)
 	assert_int_equal(uv_listen((uv_stream_t *)&r->listener, 16, connected), 0);
 	uv_tcp_getsockname(&r->listener, (struct sockaddr *)&address, &size);
 	snprintf(r->host, sizeof(r->host), "127.0.0.1:%u", ntohs(address.sin_port));
-	const struct transport_config config = {.user_agent = "test/1"};
-	assert_int_equal(transport_new(&r->loop, &config, &r->transport), 0);
+	start_transport(r);
 	*state = r;
 	return 0;
 }
@@ -488,10 +512,12 @@ static void test_plain_http_stays_on_this_machine(void **state)
 	assert_int_equal(prereq_cb(&x, there, here, 443, 1), CURL_PREREQFUNC_OK);
 
 	/* A proxy is another machine. */
-	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	restart_with(r, "http_proxy", "http://127.0.0.1:1");
 	send_one(r, "PUT", "x");
 	assert_int_equal(r->result, TRANSPORT_ANSWERED);
-	unsetenv("http_proxy");
+	restart_with(r, "ALL_PROXY", "http://127.0.0.1:1");
+	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
 }
 
 /* What fetches keys takes no more than keys, wipes both bodies, and asks no proxy for metadata, whatever the scheme. */
@@ -510,14 +536,13 @@ static void test_what_fetches_keys(void **state)
 	assert_null(x->body.data);
 	assert_null(x->request_body.data);
 
-	setenv("https_proxy", "http://127.0.0.1:1", 1);
+	restart_with(r, "https_proxy", "http://127.0.0.1:1");
 	request.scheme = "https";
 	r->manner = CLOSE_HEARD;
 	r->result = -1;
 	transport_send_secret(r->transport, &request, 5000, true, answer_cb, r);
 	while ((int)r->result == -1)
 		uv_run(&r->loop, UV_RUN_ONCE);
-	unsetenv("https_proxy");
 	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
 	assert_null(strstr(r->error, "127.0.0.1 port 1"));
 	/* And the next one in the same place is as ever. */
@@ -533,12 +558,11 @@ static void test_https_goes_through_the_proxy(void **state)
 	struct http_request request = request_to(r, "PUT", "x");
 	char proxy[64];
 	snprintf(proxy, sizeof(proxy), "http://%s", r->host);
-	setenv("https_proxy", proxy, 1);
+	restart_with(r, "https_proxy", proxy);
 	request.scheme = "https";
 	request.host = "lambda.eu-west-1.amazonaws.com";
 	r->manner = CLOSE_HEARD;
 	send_with(r, &request, 5000);
-	unsetenv("https_proxy");
 	assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
 	assert_int_equal(strncmp(r->last, "CONNECT lambda.eu-west-1.amazonaws.com:443 ", 43), 0);
 }
