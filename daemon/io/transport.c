@@ -209,6 +209,8 @@ static void set_certificates(struct transfer *x)
 	SET(x, CURLOPT_PROXY_CAPATH, NULL);
 	SET(x, CURLOPT_SSL_CTX_FUNCTION, trust_cb);
 	SET(x, CURLOPT_SSL_CTX_DATA, x);
+	/* Or libcurl keeps the first store that it was given for a day, and puts it in the place of newer ones. */
+	SET(x, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 	SET(x, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	SET(x, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(x, CURLOPT_SSL_VERIFYHOST, 2L);

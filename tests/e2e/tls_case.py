@@ -151,7 +151,11 @@ class TlsCase(Case):
         return json.dumps(answer)
 
     def ask(self, web, **more):
-        return self.doctor(self.start(web, **more))
+        """What a daemon of its own says, which is gone afterwards."""
+        d = self.start(web, **more)
+        text = self.doctor(d)
+        self.assertEqual(d.stop(), 0, d.log())
+        return text
 
     def refused(self, web, *words, **more):
         """Not one request got through, and the operator reads why."""
