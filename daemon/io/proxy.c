@@ -115,7 +115,7 @@ static const char *take_url(const char *value, struct proxy *p)
 	size_t scheme_len = separator ? (size_t)(separator - value) : 0;
 	size_t which = 0;
 	while (
-	    scheme_len && which < array_len(schemes) &&
+	    separator && which < array_len(schemes) &&
 	    (strlen(schemes[which].scheme) != scheme_len || strncasecmp(schemes[which].scheme, value, scheme_len) != 0))
 		which++;
 	if (which == array_len(schemes))
