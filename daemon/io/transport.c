@@ -217,7 +217,7 @@ static void set_certificates(struct transfer *x)
 	SET(x, CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	SET(x, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
 	SET(x, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-	/* A session that is taken up again is not verified again, and the authority may be out of the bundle by then. */
+	/* A session that is taken up again is not verified again, and its authority may have left the bundle. */
 	SET(x, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 

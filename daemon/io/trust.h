@@ -25,8 +25,8 @@ must_use int trust_new(credentials_lookup env, void *env_ctx, const char *profil
 		       char *ret_error, size_t error_size);
 void trust_free(struct trust *t); /* NULL is fine */
 
-/* Looks whether files have changed. Returns 0 (as it was), 1 (read again), or -1 with ret_error: they have, and cannot be
- * used; that is told once for each change. */
+/* Looks whether files have changed. Returns 0 (as it was), 1 (read again), or -1 with ret_error: they have, and cannot
+ * be used; that is told once for each change. */
 int trust_look(struct trust *t, char *ret_error, size_t error_size);
 X509_STORE *trust_store(const struct trust *t);	   /* borrowed; until the next look */
 const char *trust_describe(const struct trust *t); /* "AWS_CA_BUNDLE (/etc/ssl/own.pem)" */

@@ -6,19 +6,13 @@ cannot name, and where secrets do not go."""
 
 import contextlib
 import glob
-import http.server
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import ssl
-import stat
 import subprocess
-import sys
-import tempfile
-import threading
 import unittest
 
 import markers

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Between the daemon and AWS: whose certificates are believed, which way requests go, and over what. Servers and proxies
-are this test's; where the AWS SDK has an opinion on a setting, botocore is asked for it."""
+"""Between the daemon and AWS: whose certificates are believed, which way requests go, and over what. Servers and
+proxies are this test's; where the AWS SDK has an opinion on a setting, botocore is asked for it."""
 
 # runner: timeout 300
 
@@ -52,8 +52,8 @@ def all_of(sock, size):
 
 
 class Proxy:
-    """CONNECT, or SOCKS 5, whichever comes; everything goes to `target`, whatever its name is. `status`: what it answers
-    in place of connecting. `context`: it speaks TLS itself."""
+    """CONNECT, or SOCKS 5, whichever comes; everything goes to `target`, whatever its name is. `status`: what it
+    answers in place of connecting. `context`: it speaks TLS itself."""
 
     def __init__(self, target, status=200, context=None):
         self.target, self.status, self.context = target, status, context
@@ -343,8 +343,8 @@ class Proxies(Case):
         those are in test_daemon_proxy.c."""
         hosts = ["lambda.eu-west-1.amazonaws.com", "sts.amazonaws.com", "amazonaws.com", "xamazonaws.com", "localhost",
                  "10.1.2.3", "vpce-1.lambda.eu-west-1.vpce.amazonaws.com", "LAMBDA.example.com", "example.com:8443"]
-        lists = ["", "*", "amazonaws.com", ".amazonaws.com", "AMAZONAWS.COM", "eu-west-1.amazonaws.com", "*.amazonaws.com",
-                 "a.example, sts.amazonaws.com ,b.example", "10.1.2.3", "10.1.2", "azonaws.com", "example.com",
+        lists = ["", "*", "amazonaws.com", ".amazonaws.com", "AMAZONAWS.COM", "eu-west-1.amazonaws.com",
+                 "*.amazonaws.com", "a.example, sts.amazonaws.com ,b.example", "10.1.2.3", "10.1.2", "azonaws.com", "example.com",
                  "lambda.example.com", "localhost,127.0.0.1", "example.com:8443", "a,*", ",,,"]
         proxies = ["http://proxy:3128", "proxy:3128", "//proxy:3128", "https://proxy:3128", "http://u:p@proxy:3128/"]
         from botocore.httpsession import ProxyConfiguration  # pylint: disable=import-outside-toplevel
