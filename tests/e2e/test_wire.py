@@ -344,7 +344,8 @@ class Proxies(Case):
         hosts = ["lambda.eu-west-1.amazonaws.com", "sts.amazonaws.com", "amazonaws.com", "xamazonaws.com", "localhost",
                  "10.1.2.3", "vpce-1.lambda.eu-west-1.vpce.amazonaws.com", "LAMBDA.example.com", "example.com:8443"]
         lists = ["", "*", "amazonaws.com", ".amazonaws.com", "AMAZONAWS.COM", "eu-west-1.amazonaws.com",
-                 "*.amazonaws.com", "a.example, sts.amazonaws.com ,b.example", "10.1.2.3", "10.1.2", "azonaws.com", "example.com",
+                 "*.amazonaws.com", "a.example, sts.amazonaws.com ,b.example", "10.1.2.3",
+                 "10.1.2", "azonaws.com", "example.com",
                  "lambda.example.com", "localhost,127.0.0.1", "example.com:8443", "a,*", ",,,"]
         proxies = ["http://proxy:3128", "proxy:3128", "//proxy:3128", "https://proxy:3128", "http://u:p@proxy:3128/"]
         from botocore.httpsession import ProxyConfiguration  # pylint: disable=import-outside-toplevel
