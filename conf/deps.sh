@@ -41,6 +41,7 @@ packages() {
 		lint  clang-tidy            command -v clang-tidy
 		lint  cppcheck              command -v cppcheck
 		lint  libcmocka-dev         pkg-config --exists cmocka
+		bench openssl               command -v openssl
 		bench python3               test -x /usr/bin/python3
 		sim   libmimalloc2.0        ldconfig -p | grep -q libmimalloc.so
 		host  mmdebstrap            command -v mmdebstrap
