@@ -1,5 +1,5 @@
 # What is compiled from what, and with which flags. Read by the Makefile.
-PKGS := libuv jansson libcurl libcrypto yaml-0.1 sqlite3 libsystemd libmicrohttpd expat
+PKGS := libuv jansson libcurl libssl libcrypto yaml-0.1 sqlite3 libsystemd libmicrohttpd expat
 
 # --- sources: a new file in one of these folders needs no entry anywhere ---
 

@@ -14,7 +14,7 @@ packages() {
 		build libuv1-dev            pkg-config --exists libuv
 		build libjansson-dev        pkg-config --exists jansson
 		build libcurl4-openssl-dev  pkg-config --exists libcurl
-		build libssl-dev            pkg-config --exists libcrypto
+		build libssl-dev            pkg-config --exists libssl libcrypto
 		build libyaml-dev           pkg-config --exists yaml-0.1
 		build libsqlite3-dev        pkg-config --exists sqlite3
 		build libsystemd-dev        pkg-config --exists libsystemd
@@ -41,6 +41,7 @@ packages() {
 		lint  clang-tidy            command -v clang-tidy
 		lint  cppcheck              command -v cppcheck
 		lint  libcmocka-dev         pkg-config --exists cmocka
+		bench openssl               command -v openssl
 		bench python3               test -x /usr/bin/python3
 		sim   libmimalloc2.0        ldconfig -p | grep -q libmimalloc.so
 		host  mmdebstrap            command -v mmdebstrap

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/strmap.h"
 #include "daemon/config.h"
+#include "daemon/io/transport.h"
 #include "daemon/control/peer.h"
 #include "daemon/planfile.h"
 
@@ -127,6 +128,22 @@ static bool check_group(const char *key, const char *group, FILE *out)
 	return false;
 }
 
+static const char *look_up(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
+/* The service's environment may be another one; but whoever checks with the same hears what the start would say. */
+static bool check_environment(FILE *out)
+{
+	char error[LIMIT_REASON];
+	if (transport_check(look_up, NULL, error, sizeof(error)) == 0)
+		return true;
+	fprintf(out, "error: %s\n", error);
+	return false;
+}
+
 int check_run(const char *config_path, FILE *out)
 {
 	struct diags diags = {0};
@@ -145,6 +162,7 @@ int check_run(const char *config_path, FILE *out)
 	}
 	bool good = check_group("control.group", config->group, out);
 	good = check_group("control.submit_group", config->submit_group, out) && good;
+	good = check_environment(out) && good;
 	good = check_plans(config, out) && good;
 	return good ? 0 : 1;
 }

@@ -404,17 +404,29 @@ static int start_clocks(struct daemon *d)
 	return r == 0 ? 0 : fail(d, "no random numbers: %s", strerror(-r));
 }
 
+static void warn_cb(void *arg, const char *text)
+{
+	struct daemon *d = arg;
+	log_printf(d->log, LOG_LEVEL_WARNING, "%s", text);
+}
+
+static const char *look_up(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
 static int start_transport(struct daemon *d)
 {
-	const char *bundle = getenv("AWS_CA_BUNDLE");
-	struct transport_config config = {
-	    .ca_bundle = bundle && bundle[0] ? bundle : NULL,
+	char error[LIMIT_REASON];
+	const struct transport_config config = {
 	    .user_agent = "rolloutd/" ROLLOUTD_VERSION,
+	    .env = look_up,
+	    .warn = warn_cb,
+	    .warn_arg = d,
 	};
-	if (config.ca_bundle && access(config.ca_bundle, R_OK) < 0)
-		return fail(d, "AWS_CA_BUNDLE names %s, which cannot be read: %s", config.ca_bundle, strerror(errno));
-	int r = transport_new(&d->loop, &config, &d->ports.transport);
-	return r == 0 ? 0 : fail(d, "no transport: %s", strerror(-r));
+	int r = transport_new(&d->loop, &config, &d->ports.transport, error, sizeof(error));
+	return r == 0 ? 0 : fail(d, "not started: %s", error);
 }
 
 static const char *account_region_cb(void *ctx, const char *name)
@@ -425,12 +437,6 @@ static const char *account_region_cb(void *ctx, const char *name)
 static bool account_known_cb(void *ctx, const char *name)
 {
 	return accounts_known(ctx, name);
-}
-
-static const char *look_up(void *ctx, const char *name)
-{
-	(void)ctx;
-	return getenv(name);
 }
 
 /* Without it, records of this boot are treated like those of an earlier one, which is always safe. */

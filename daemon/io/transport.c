@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <malloc.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,8 +23,16 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "credentials/place.h"
+#include "daemon/io/failure.h"
+#include "daemon/io/proxy.h"
+#include "daemon/io/trust.h"
 
-#define CONNECT_TIMEOUT_MS 5000L
+#define CONNECT_TIMEOUT_MS 5000L /* for name, connection, proxy and TLS together */
+/* How old an address may be when a connection is made, and a connection when a request is sent on it. */
+#define ADDRESS_KEPT_S	  30L
+#define CONNECTION_KEPT_S 30L
+#define TRUST_LOOK_MS	  10000 /* how often the certificates' files are looked at, at most */
+#define ERROR_SIZE	  1024
 /* As many as can be in flight: with fewer, a full load would open and close a connection for each call beyond it. */
 #define CONNECTIONS_KEPT ((long)LIMIT_CALLS_IN_FLIGHT)
 #define POOL_MAX	 LIMIT_CALLS_IN_FLIGHT
@@ -45,9 +54,11 @@ struct transfer {
 	bool metadata;	 /* or to a metadata service */
 	bool secret;	 /* the bodies are wiped */
 	bool astray;	 /* plain http was about to leave this machine */
-	bool unsendable; /* libcurl would not take it */
+	bool unsendable; /* libcurl would not take it, or there is nobody to trust */
+	bool proxied;
 	bool too_large;
 	struct curl_slist *headers;
+	char *host;
 	struct buf url;
 	struct buf request_body;
 	struct buf body;
@@ -69,8 +80,12 @@ struct watched { /* a socket of libcurl's */
 struct transport {
 	uv_loop_t *loop;
 	CURLM *multi;
-	char *ca_bundle;
-	char *user_agent;
+	struct transport_config config; /* of which user_agent is owned */
+	char *bundle;			/* of a profile; NULL: what holds for all */
+	struct transport *others;	/* the same for profiles with bundles of their own */
+	struct proxy proxy;
+	struct trust *trust;
+	uint64_t looked_ms; /* when its files were, by the loop */
 	uv_timer_t timer;
 	uv_timer_t later; /* answers what could not even be started */
 	struct transfer *flying;
@@ -176,16 +191,50 @@ static int prereq_cb(void *arg, char *remote_ip, char *local_ip, int remote_port
 			(x)->unsendable = true;                                                                        \
 	} while (0)
 
+/* libcurl is about to shake hands, with a server or with a proxy. */
+static CURLcode trust_cb(CURL *easy, void *ssl_ctx, void *arg)
+{
+	const struct transfer *x = arg;
+	(void)easy;
+	SSL_CTX_set1_cert_store(ssl_ctx, trust_store(x->owner->trust));
+	return CURLE_OK;
+}
+
+/* libcurl itself is to load none: see trust.h. */
 static void set_certificates(struct transfer *x)
 {
-	const char *bundle = x->owner->ca_bundle;
-	if (!bundle)
-		bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
-	if (!bundle)
-		return;
-	SET(x, CURLOPT_CAINFO, bundle);
-	/* While a folder of certificates is set, libcurl reads all of them anew for each connection. */
+	SET(x, CURLOPT_CAINFO, NULL);
 	SET(x, CURLOPT_CAPATH, NULL);
+	SET(x, CURLOPT_PROXY_CAINFO, NULL);
+	SET(x, CURLOPT_PROXY_CAPATH, NULL);
+	SET(x, CURLOPT_SSL_CTX_FUNCTION, trust_cb);
+	SET(x, CURLOPT_SSL_CTX_DATA, x);
+	/* Or libcurl keeps the first store that it was given for a day, and puts it in the place of newer ones. */
+	SET(x, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	SET(x, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	SET(x, CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(x, CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(x, CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	SET(x, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	SET(x, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+	/* A session that is taken up again is not verified again, and its authority may have left the bundle. */
+	SET(x, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+}
+
+/* Which connections are made and kept, and for how long. */
+static void set_connections(struct transfer *x)
+{
+	SET(x, CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(x, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	SET(x, CURLOPT_DNS_CACHE_TIMEOUT, ADDRESS_KEPT_S);
+	SET(x, CURLOPT_MAXLIFETIME_CONN, CONNECTION_KEPT_S);
+	SET(x, CURLOPT_MAXAGE_CONN, CONNECTION_KEPT_S);
+	/* Otherwise libcurl waits, in the loop, until a resolver that hangs has given up. */
+	SET(x, CURLOPT_QUICK_EXIT, 1L);
+	SET(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	/* Signature and token are not for proxies. */
+	SET(x, CURLOPT_HEADEROPT, CURLHEADER_SEPARATE);
+	SET(x, CURLOPT_NOPROXY, ""); /* not the environment's: proxy.h has read it */
 }
 
 /* What is the same for every request of this handle. */
@@ -198,19 +247,14 @@ static void set_constants(struct transfer *x)
 	SET(x, CURLOPT_FOLLOWLOCATION, 0L);
 	SET(x, CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(x, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	SET(x, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	SET(x, CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(x, CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(x, CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(x, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-	SET(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(x, CURLOPT_USERAGENT, x->owner->user_agent);
+	SET(x, CURLOPT_USERAGENT, x->owner->config.user_agent);
 	SET(x, CURLOPT_WRITEFUNCTION, write_cb);
 	SET(x, CURLOPT_WRITEDATA, x);
 	SET(x, CURLOPT_HEADERFUNCTION, header_cb);
 	SET(x, CURLOPT_HEADERDATA, x);
 	SET(x, CURLOPT_PREREQFUNCTION, prereq_cb);
 	SET(x, CURLOPT_PREREQDATA, x);
+	set_connections(x);
 	set_certificates(x);
 }
 
@@ -238,6 +282,7 @@ static void free_headers(struct transfer *x)
 
 static void free_transfer(struct transfer *x)
 {
+	free(x->host);
 	curl_easy_cleanup(x->easy);
 	free_headers(x);
 	buf_deinit(&x->url);
@@ -259,6 +304,7 @@ static struct transfer *take_transfer(struct transport *t)
 
 static void recycle_transfer(struct transport *t, struct transfer *x)
 {
+	free(take_ptr(x->host));
 	if (t->n_pool == POOL_MAX || x->unsendable) {
 		free_transfer(x);
 		return;
@@ -309,6 +355,16 @@ static void set_headers(struct transfer *x, const struct http_request *r)
 	SET(x, CURLOPT_HTTPHEADER, x->headers);
 }
 
+/* A proxy is another machine, and would read what is not encrypted. */
+static void set_proxy(struct transfer *x, const struct http_request *r)
+{
+	const struct proxy *p = &x->owner->proxy;
+	x->proxied = !x->plain && !x->metadata && proxy_serves(p, r->host);
+	SET(x, CURLOPT_PROXY, x->proxied ? p->url : "");
+	SET(x, CURLOPT_PROXYUSERNAME, x->proxied ? p->user : NULL);
+	SET(x, CURLOPT_PROXYPASSWORD, x->proxied ? p->password : NULL);
+}
+
 static void set_request(struct transfer *x, const struct http_request *r, int64_t timeout_ms)
 {
 	bool get = strcmp(r->method, "GET") == 0;
@@ -320,12 +376,12 @@ static void set_request(struct transfer *x, const struct http_request *r, int64_
 		x->unsendable = true;
 	x->once = !get;
 	x->plain = strcmp(r->scheme, "https") != 0;
+	x->host = mem_strdup(r->host);
 	x->astray = false;
 	SET(x, CURLOPT_HTTPGET, 1L); /* forgets the former request's body and method */
 	SET(x, CURLOPT_CUSTOMREQUEST, NULL);
 	SET(x, CURLOPT_URL, buf_text(&x->url));
-	/* NULL: by the environment. A proxy is another machine, and would read what is not encrypted. */
-	SET(x, CURLOPT_PROXY, x->plain || x->metadata ? "" : NULL);
+	set_proxy(x, r);
 	SET(x, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1)); /* 0 would mean: for ever */
 	if (!get || r->body_len > 0) {
 		SET(x, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->request_body.len);
@@ -382,23 +438,33 @@ static void mask_echoes(struct transfer *x)
 
 static void describe_failure(const struct transfer *x, CURLcode code, char *out, size_t size)
 {
-	const char *text = x->error[0] ? x->error : curl_easy_strerror(code);
+	const struct transport *t = x->owner;
+	const struct failure failure = {
+	    .easy = x->easy,
+	    .code = code,
+	    .text = x->error,
+	    .host = x->host,
+	    .trust = trust_describe(t->trust),
+	    .proxy = x->proxied ? t->proxy.url : NULL,
+	    .proxy_setting = t->proxy.setting,
+	};
 	if (x->too_large)
 		snprintf(out, size, "the answer is larger than %zu bytes", x->body.max);
 	else if (x->astray)
 		snprintf(out, size,
 			 "plain http goes to the loopback only, and this name leads to another machine: use https");
 	else if (x->unsendable)
-		snprintf(out, size, "the request could not be built: too large, or libcurl refuses it");
+		snprintf(out, size, "%s",
+			 x->error[0] ? x->error : "the request could not be built: too large, or libcurl refuses it");
 	else if (x->once && x->sent > 1)
 		snprintf(out, size, "the connection was closed before an answer came");
 	else
-		text_copy_printable(out, size, text);
+		failure_describe(&failure, out, size);
 }
 
 static void answer(struct transport *t, struct transfer *x, enum transport_result result, CURLcode code)
 {
-	char error[CURL_ERROR_SIZE + 64] = "";
+	char error[ERROR_SIZE] = "";
 	long status = 0;
 	list_remove(&t->flying, x);
 	t->n_flying--;
@@ -473,11 +539,8 @@ static void later_cb(uv_timer_t *timer)
 
 static void free_when_closed(struct transport *t)
 {
-	if (--t->open_handles == 0) {
-		free(t->ca_bundle);
-		free(t->user_agent);
+	if (--t->open_handles == 0)
 		free(t);
-	}
 }
 
 static void watched_closed(uv_handle_t *handle)
@@ -614,17 +677,32 @@ static void configure_multi(struct transport *t)
 	require(curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK);
 }
 
-int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret)
+static const char *no_setting(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return NULL;
+}
+
+static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config, const char *bundle,
+			  struct transport **ret, char *ret_error, size_t error_size)
 {
 	struct transport *t = mem_alloc(sizeof(*t));
-	t->multi = curl_multi_init();
-	if (!t->multi) {
+	t->config = *config;
+	if (!t->config.env)
+		t->config.env = no_setting;
+	if (trust_new(t->config.env, t->config.env_ctx, bundle, &t->trust, ret_error, error_size) ||
+	    proxy_read(t->config.env, t->config.env_ctx, &t->proxy, ret_error, error_size)) {
+		trust_free(t->trust);
 		free(t);
-		return -ENOMEM;
+		return 1;
 	}
+	t->multi = curl_multi_init();
+	require(t->multi); /* fails for want of memory only */
 	t->loop = loop;
-	t->ca_bundle = mem_strdup(config->ca_bundle);
-	t->user_agent = mem_strdup(config->user_agent);
+	t->bundle = mem_strdup(bundle);
+	t->config.user_agent = mem_strdup(config->user_agent);
+	t->looked_ms = uv_now(loop);
 	require(uv_timer_init(loop, &t->timer) == 0); /* cannot fail */
 	require(uv_timer_init(loop, &t->later) == 0);
 	t->timer.data = t->later.data = t;
@@ -634,8 +712,62 @@ int transport_new(uv_loop_t *loop, const struct transport_config *config, struct
 	return 0;
 }
 
+int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret, char *ret_error,
+		  size_t error_size)
+{
+	return new_for_bundle(loop, config, NULL, ret, ret_error, error_size);
+}
+
+int transport_check(credentials_lookup env, void *env_ctx, char *ret_error, size_t error_size)
+{
+	struct trust *trust = NULL;
+	struct proxy proxy = {.setting = NULL};
+	int r = trust_new(env, env_ctx, NULL, &trust, ret_error, error_size);
+	if (r == 0)
+		r = proxy_read(env, env_ctx, &proxy, ret_error, error_size);
+	trust_free(trust);
+	proxy_deinit(&proxy);
+	return r;
+}
+
+/* --- whom to trust --- */
+
+/* A connection that was verified by one profile's authorities is none for another profile, so each bundle has
+ * connections of its own. NULL: it cannot be used, and ret_error says why. */
+static struct transport *find_for_bundle(struct transport *t, const char *bundle, char *ret_error, size_t error_size)
+{
+	const char *for_all = t->config.env(t->config.env_ctx, "AWS_CA_BUNDLE");
+	if (!bundle || (for_all && *for_all))
+		return t;
+	for (struct transport *other = t->others; other; other = other->others)
+		if (strcmp(other->bundle, bundle) == 0)
+			return other;
+	struct transport *made;
+	if (new_for_bundle(t->loop, &t->config, bundle, &made, ret_error, error_size))
+		return NULL;
+	made->others = t->others;
+	t->others = made;
+	return made;
+}
+
+/* Connections that are open keep what they were verified by, for as long as they live. */
+static void look_at_trust(struct transport *t)
+{
+	char text[ERROR_SIZE];
+	uint64_t now = uv_now(t->loop);
+	if (now - t->looked_ms < TRUST_LOOK_MS)
+		return;
+	t->looked_ms = now;
+	if (trust_look(t->trust, text, sizeof(text)) >= 0 || !t->config.warn)
+		return;
+	size_t len = strlen(text);
+	snprintf(text + len, sizeof(text) - len, "; until then, what was read before is trusted");
+	t->config.warn(t->config.warn_arg, text);
+}
+
+/* `refusal`: why there is nobody to trust; "": there is. */
 static void submit(struct transport *t, struct transfer *x, const struct http_request *request, int64_t timeout_ms,
-		   transport_cb cb, void *arg)
+		   const char *refusal, transport_cb cb, void *arg)
 {
 	x->cb = cb;
 	x->arg = arg;
@@ -643,7 +775,8 @@ static void submit(struct transport *t, struct transfer *x, const struct http_re
 	x->too_large = false;
 	x->response = (struct http_response){0};
 	x->arena = arena_new();
-	x->error[0] = '\0';
+	x->unsendable = *refusal != '\0';
+	(void)text_copy(x->error, sizeof(x->error), refusal); /* cut at the end at worst */
 	x->body.max = x->secret ? LIMIT_KEYS_ANSWER : LIMIT_AWS_RESPONSE_BYTES;
 	x->body.secret = x->request_body.secret = x->secret;
 	buf_reset(&x->body);
@@ -656,29 +789,43 @@ static void submit(struct transport *t, struct transfer *x, const struct http_re
 	require(uv_timer_start(&t->later, later_cb, 0, 0) == 0);
 }
 
+static void send_any(struct transport *t, const struct http_request *request, int64_t timeout_ms, bool secret,
+		     bool metadata, transport_cb cb, void *arg)
+{
+	char refusal[ERROR_SIZE] = "";
+	bool plain = strcmp(request->scheme, "https") != 0;
+	struct transport *via = plain ? t : find_for_bundle(t, request->ca_bundle, refusal, sizeof(refusal));
+	if (!via)
+		via = t;
+	if (!plain)
+		look_at_trust(via);
+	struct transfer *x = take_transfer(via);
+	x->secret = secret;
+	x->metadata = metadata;
+	submit(via, x, request, timeout_ms, refusal, cb, arg);
+}
+
 void transport_send(struct transport *t, const struct http_request *request, int64_t timeout_ms, transport_cb cb,
 		    void *arg)
 {
-	struct transfer *x = take_transfer(t);
-	x->secret = x->metadata = false;
-	submit(t, x, request, timeout_ms, cb, arg);
+	send_any(t, request, timeout_ms, false, false, cb, arg);
 }
 
 void transport_send_secret(struct transport *t, const struct http_request *request, int64_t timeout_ms, bool metadata,
 			   transport_cb cb, void *arg)
 {
-	struct transfer *x = take_transfer(t);
-	x->secret = true;
-	x->metadata = metadata;
-	submit(t, x, request, timeout_ms, cb, arg);
+	send_any(t, request, timeout_ms, true, metadata, cb, arg);
 }
 
 size_t transport_in_flight(const struct transport *t)
 {
-	return t->n_flying;
+	size_t n = 0;
+	for (; t; t = t->others)
+		n += t->n_flying;
+	return n;
 }
 
-void transport_abort(struct transport *t)
+static void abort_own(struct transport *t)
 {
 	while (t->flying) {
 		struct transfer *x = t->flying;
@@ -689,6 +836,12 @@ void transport_abort(struct transport *t)
 		else
 			finish(t, x, CURLE_ABORTED_BY_CALLBACK);
 	}
+}
+
+void transport_abort(struct transport *t)
+{
+	for (; t; t = t->others)
+		abort_own(t);
 }
 
 static void handle_closed(uv_handle_t *handle)
@@ -702,6 +855,7 @@ void transport_close(struct transport *t)
 		return;
 	require(t->n_flying == 0);
 	t->closing = true;
+	transport_close(take_ptr(t->others));
 	while (t->pool) {
 		struct transfer *x = t->pool;
 		t->pool = x->next;
@@ -712,6 +866,10 @@ void transport_close(struct transport *t)
 	t->multi = NULL;
 	while (t->sockets)
 		unwatch(t->sockets);
+	trust_free(t->trust);
+	proxy_deinit(&t->proxy);
+	free(t->bundle);
+	free((char *)t->config.user_agent);
 	uv_close((uv_handle_t *)&t->timer, handle_closed);
 	uv_close((uv_handle_t *)&t->later, handle_closed);
 }

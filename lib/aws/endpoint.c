@@ -271,18 +271,32 @@ static const char *configured_url(const struct endpoint_settings *s, enum aws_se
 	return from_profile(s, "endpoint_url");
 }
 
-int endpoint_resolve(const struct endpoint_settings *settings, enum aws_service service, const char *region,
-		     struct aws_endpoint *ret, char *ret_error, size_t error_size)
+static int find_place(const struct endpoint_settings *settings, enum aws_service service, const char *region,
+		      struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
 	char setting[80];
 	const char *url = configured_url(settings, service, setting, sizeof(setting));
 	if (!url)
 		return from_region(settings, service, region, ret, ret_error, error_size);
-	struct aws_endpoint found;
-	const char *problem = parse_url(url, &found);
+	const char *problem = parse_url(url, ret);
 	if (problem) {
 		/* The URL itself is not shown: it may hold a password. */
 		snprintf(ret_error, error_size, "%s is unusable: the URL %s", setting, problem);
+		return 1;
+	}
+	return 0;
+}
+
+int endpoint_resolve(const struct endpoint_settings *settings, enum aws_service service, const char *region,
+		     struct aws_endpoint *ret, char *ret_error, size_t error_size)
+{
+	struct aws_endpoint found = {.host = ""};
+	const char *bundle = from_profile(settings, "ca_bundle");
+	if (find_place(settings, service, region, &found, ret_error, error_size))
+		return 1;
+	if (bundle && !text_copy(found.ca_bundle, sizeof(found.ca_bundle), bundle)) {
+		snprintf(ret_error, error_size, "the profile's ca_bundle is a path of more than %zu characters",
+			 sizeof(found.ca_bundle) - 1);
 		return 1;
 	}
 	*ret = found;

@@ -16,6 +16,7 @@ struct aws_endpoint {
 	char scheme[8];
 	char host[256];	     /* with the port when it is not the scheme's own */
 	char base_path[128]; /* "" or "/prefix" without a final slash */
+	char ca_bundle[256]; /* the profile's own certificates to verify it by; "": those that hold for all */
 };
 
 const char *endpoint_signing_name(enum aws_service s); /* "lambda", "monitoring", "apigateway", "sts" */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#define SHOWN_MAX	   72 /* of an answer that is not AWS's */
 #define RETRY_AFTER_MAX_MS (5 * MS_PER_MINUTE)
 #define MESSAGE_READ_MAX   1024		       /* of which LIMIT_REASON are kept */
 #define SKEW_MIN_MS	   (4 * MS_PER_MINUTE) /* AWS takes signatures up to 5 minutes old; Date is in seconds */
@@ -292,17 +293,91 @@ int64_t aws_error_date(const struct http_response *r)
 	return text_parse_utc(iso, &unix_ms) == 0 ? unix_ms : 0;
 }
 
-static const char *foreign_answer(int status)
+/* --- answers of others than AWS --- */
+
+static bool is_page(const char *body)
+{
+	return strncasecmp(body, "<!doctype html", 14) == 0 || strcasestr(body, "<html") || strcasestr(body, "<head") ||
+	       strcasestr(body, "<body");
+}
+
+/* What a page calls itself, in one line; "": it does not. */
+static void read_title(const char *body, char *out, size_t size)
+{
+	const char *open = strcasestr(body, "<title");
+	const char *start = open ? strchr(open, '>') : NULL;
+	size_t n = 0;
+	for (const char *at = start ? start + 1 : ""; *at && *at != '<' && n + 1 < size; at++) {
+		bool space = strchr(" \t\r\n", *at);
+		if (!space)
+			out[n++] = *at;
+		else if (n > 0 && out[n - 1] != ' ')
+			out[n++] = ' ';
+	}
+	out[n] = '\0';
+	decode_entities(out);
+}
+
+/* Its first printable characters; "": they are none. */
+static void read_beginning(const char *body, char *out, size_t size)
+{
+	size_t n = 0;
+	while (n + 1 < size && (unsigned char)body[n] >= ' ' && body[n] != 0x7f) {
+		out[n] = body[n];
+		n++;
+	}
+	while (n + 1 == size && n > 0 && (unsigned char)out[n - 1] >= 0x80)
+		n--; /* a character of UTF-8 that may have been cut */
+	out[text_is_utf8(out, n) ? n : 0] = '\0';
+}
+
+/* In a few words what came in place of AWS's JSON, whoever sent it. */
+static void describe_body(const struct http_response *r, char *out, size_t size)
+{
+	const char *body = r->body ? r->body : "";
+	char some[SHOWN_MAX] = "", shown[SHOWN_MAX];
+	body += strspn(body, " \t\r\n");
+	bool page = *body == '<' && is_page(body);
+	if (page)
+		read_title(body, some, sizeof(some));
+	else
+		read_beginning(body, some, sizeof(some));
+	text_copy_printable(shown, sizeof(shown), some);
+	if (r->body_len == 0)
+		snprintf(out, size, "an empty answer");
+	else if (page && *shown)
+		snprintf(out, size, "a web page, titled '%s'", shown);
+	else if (page)
+		snprintf(out, size, "a web page");
+	else if (*shown)
+		snprintf(out, size, "%zu bytes that begin with '%s'", r->body_len, shown);
+	else
+		snprintf(out, size, "%zu bytes that are no text", r->body_len);
+}
+
+/* Whoever else may have answered, and what to do. */
+static const char *advise(int status)
 {
 	if (status == 407)
-		return "the proxy wants a user name and password";
+		return "a proxy wants a user name and password: put them into HTTPS_PROXY";
 	if (status >= 300 && status <= 399)
 		return "a redirect, which AWS does not send: something between here and AWS answered; check the "
 		       "endpoint and the network";
-	if (status >= 500 || status == 429)
-		return "no further reason was given";
-	return "the answer has no AWS error code: something between here and AWS may have answered; check the "
-	       "endpoint and the network";
+	if (status == 429 || status >= 500)
+		return "a proxy or a load balancer may have answered in place of AWS";
+	return "a captive portal, a proxy or another server answered in place of AWS: check the endpoint and the "
+	       "network";
+}
+
+static void describe_foreign(const struct http_response *r, char *out, size_t size)
+{
+	char came[SHOWN_MAX + 64];
+	if (r->body_len == 0 && (r->status >= 500 || r->status == 429)) {
+		snprintf(out, size, "no further reason was given"); /* AWS's own do so, too */
+		return;
+	}
+	describe_body(r, came, sizeof(came));
+	snprintf(out, size, "no AWS error code, but %s: %s", came, advise(r->status));
 }
 
 void aws_error_parse(const struct http_response *response, struct aws_error *ret)
@@ -328,13 +403,22 @@ void aws_error_parse(const struct http_response *response, struct aws_error *ret
 		read_xml_error(body, ret);
 	ret->class = classify(response->status, ret->code);
 	if (!*ret->message && (!*ret->code || ret->class == AWS_MALFORMED))
-		text_copy(ret->message, sizeof(ret->message), foreign_answer(response->status));
+		describe_foreign(response, ret->message, sizeof(ret->message));
 }
 
 void aws_error_malformed(const struct http_response *response, const char *what, struct aws_error *ret)
 {
+	char came[SHOWN_MAX + 64];
+	const char *body = response->body ? response->body : "";
 	*ret = (struct aws_error){.class = AWS_MALFORMED, .status = response->status};
-	snprintf(ret->message, sizeof(ret->message), "the answer is not what AWS sends: %.160s", what);
+	/* JSON that lacks something is AWS's or its mock's; anything else is somebody's who is no AWS at all. */
+	body += strspn(body, " \t\r\n");
+	if (*body == '{' || *body == '[') {
+		snprintf(ret->message, sizeof(ret->message), "the answer is not what AWS sends: %.160s", what);
+		return;
+	}
+	describe_body(response, came, sizeof(came));
+	snprintf(ret->message, sizeof(ret->message), "not JSON, but %s: %s", came, advise(response->status));
 }
 
 void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret)

@@ -16,6 +16,7 @@ void request_init(struct http_request *r, struct arena *a, const struct aws_endp
 	    .path = arena_printf(a, "%s%s", e->base_path, path),
 	    .query = arena_strdup(a, query),
 	    .body = "",
+	    .ca_bundle = e->ca_bundle[0] ? arena_strdup(a, e->ca_bundle) : NULL,
 	};
 }
 

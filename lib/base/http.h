@@ -30,6 +30,7 @@ struct http_request {
 	size_t n_headers;
 	const char *body;
 	size_t body_len;
+	const char *ca_bundle; /* by whose certificates the server is verified; NULL: by those that hold for all */
 };
 
 /* Responses name only the headers that somebody reads. */

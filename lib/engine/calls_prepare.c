@@ -500,7 +500,7 @@ static void done(void *arg, const struct http_response *response, const struct a
 		p->event.prepared.canary_info.state = VERSION_ABSENT;
 		p->event.prepared.same_role = true;
 		complete(p);
-	} else if (p->stage == STAGE_CONCURRENCY && (error->status == 404 || error->class == AWS_DENIED)) {
+	} else if (p->stage == STAGE_CONCURRENCY && (error->class == AWS_NOT_FOUND || error->class == AWS_DENIED)) {
 		without_concurrency(p, error);
 	} else {
 		failed(p, engine_operation_name(stages[p->stage].operation), error);

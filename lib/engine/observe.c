@@ -385,7 +385,7 @@ static int parse(struct observation *o, const struct http_response *r, struct aw
 /* An error that is an answer: what was looked for is not there, or the service cannot tell. */
 static bool tolerate(struct observation *o, const struct aws_error *error)
 {
-	bool absent = error->class == AWS_NOT_FOUND || error->status == 404;
+	bool absent = error->class == AWS_NOT_FOUND; /* a 404 without a code is a page of somebody else */
 	struct aws_error unused;
 
 	switch (o->look) {

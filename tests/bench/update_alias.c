@@ -231,12 +231,13 @@ static void setup(struct bench *b, const char *folder)
 	    .account_known = any_account,
 	};
 	struct transport_config transport = {.user_agent = "rolloutd-bench"};
-	char path[256];
+	char path[256], error[256];
 
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 	(void)uv_loop_init(&b->loop);
 	turn_new(&b->loop, turn_cb, b, &b->turn);
-	if (transport_new(&b->loop, &transport, &b->transport) != 0 || waker_new(&b->loop, wake_cb, b, &b->waker) != 0)
+	if (transport_new(&b->loop, &transport, &b->transport, error, sizeof(error)) != 0 ||
+	    waker_new(&b->loop, wake_cb, b, &b->waker) != 0)
 		bench_fail("the loop", "cannot be set up");
 	(void)snprintf(path, sizeof(path), "%s/bench.db", folder);
 	if (store_open_sqlite(path, &b->store) != 0)

@@ -87,16 +87,23 @@ static bool parse_options(int argc, char **argv, struct config_account *ret)
 	return optind == argc;
 }
 
+static const char *look_up(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
 int main(int argc, char **argv)
 {
 	struct config_account account = {.name = (char *)"default"};
 	const struct config config = {.accounts = &account, .n_accounts = 1};
-	const struct transport_config transport = {.user_agent = "resolve_keys"};
+	const struct transport_config transport = {.user_agent = "resolve_keys", .env = look_up};
+	char error[LIMIT_REASON];
 	struct tool t = {.exit_code = 2};
 	if (!parse_options(argc, argv, &account))
 		return 2;
 	require(transport_set_up() == 0 && uv_loop_init(&t.loop) == 0 && ports_init(&t.ports) == 0);
-	require(transport_new(&t.loop, &transport, &t.ports.transport) == 0);
+	require(transport_new(&t.loop, &transport, &t.ports.transport, error, sizeof(error)) == 0);
 	turn_new(&t.loop, turned, &t, &t.ports.turn);
 	t.ports.programs = programs_new(&t.loop);
 	t.ports.accounts = accounts_new(&config, NULL);

@@ -338,7 +338,7 @@ static void errors_are_formatted_for_people(void **state)
 	e.message[0] = '\0';
 	aws_error_format(&e, "UpdateAlias", out, sizeof(out));
 	assert_string_equal(out, "UpdateAlias: PreconditionFailedException (412)");
-	struct http_response r = answer_of(502, NULL, NULL, "<html>");
+	struct http_response r = answer_of(502, NULL, NULL, "");
 	aws_error_parse(&r, &e);
 	aws_error_format(&e, "GetAlias", out, sizeof(out));
 	assert_string_equal(out, "GetAlias: HTTP 502: no further reason was given");
@@ -348,7 +348,7 @@ static void errors_are_formatted_for_people(void **state)
 	aws_error_transport(AWS_NO_ANSWER, NULL, &e);
 	aws_error_format(&e, "GetAlias", out, sizeof(out));
 	assert_string_equal(out, "GetAlias: no-answer");
-	r = answer_body("x");
+	r = answer_body("{x");
 	aws_error_malformed(&r, "it is no valid JSON", &e);
 	assert_int_equal(e.class, AWS_MALFORMED);
 	aws_error_format(&e, "GetAlias", out, sizeof(out));
@@ -356,6 +356,55 @@ static void errors_are_formatted_for_people(void **state)
 	char small[12];
 	aws_error_format(&e, "GetAlias", small, sizeof(small));
 	assert_string_equal(small, "GetAlias: H");
+}
+
+/* Proxies, portals and load balancers answer with pages and with worse: what came is named, shortly and without markup,
+ * and what to do about it. */
+static void foreign_answers_are_named(void **state)
+{
+	(void)state;
+	static const char in_place[] = ": a captive portal, a proxy or another server answered in place of AWS: check "
+				       "the endpoint and the network";
+	static const char maybe[] = ": a proxy or a load balancer may have answered in place of AWS";
+	static const struct {
+		int status;
+		const char *body;
+		const char *came;
+		const char *advice;
+	} cases[] = {
+	    {200, " <!DOCTYPE html><html><head><title class=x>Sign in &amp;\n  go</title>",
+	     "not JSON, but a web page, titled 'Sign in & go'", in_place},
+	    {200, "<html><body><h1>It works!</h1>", "not JSON, but a web page", in_place},
+	    {200, "", "not JSON, but an empty answer", in_place},
+	    {200, "Welcome\nhome", "not JSON, but 12 bytes that begin with 'Welcome'", in_place},
+	    {200, "\x01\x02", "not JSON, but 2 bytes that are no text", in_place},
+	    {200, "\xff\xfeX", "not JSON, but 3 bytes that are no text", in_place},
+	    {403, "<HTML><TITLE>Blocked</TITLE>", "no AWS error code, but a web page, titled 'Blocked'", in_place},
+	    {403, "<Error>no</Error>", "no AWS error code, but 17 bytes that begin with '<Error>no</Error>'", in_place},
+	    {502, "<html><title>502 Bad Gateway</title>", "no AWS error code, but a web page, titled '502 Bad Gateway'",
+	     maybe},
+	    {407, "<html/>", "no AWS error code, but a web page",
+	     ": a proxy wants a user name and password: put them into HTTPS_PROXY"},
+	};
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct aws_error e;
+		char wanted[512];
+		struct http_response r = answer_of(cases[i].status, NULL, NULL, cases[i].body);
+		if (cases[i].status == 200)
+			aws_error_malformed(&r, "it is no valid JSON", &e);
+		else
+			aws_error_parse(&r, &e);
+		snprintf(wanted, sizeof(wanted), "%s%s", cases[i].came, cases[i].advice);
+		assert_string_equal(e.message, wanted);
+	}
+	/* However long it is, the advice stays. */
+	char page[4096] = "<html><title>";
+	memset(page + strlen(page), 'x', 3000);
+	struct http_response r = answer_of(200, NULL, NULL, page);
+	struct aws_error e;
+	aws_error_malformed(&r, "it is no valid JSON", &e);
+	assert_non_null(strstr(e.message, "xxx': a captive portal"));
+	assert_non_null(strstr(e.message, "the network"));
 }
 
 /* What boto3 made of a recorded error tells the code and status that the wire must have had. */
@@ -423,6 +472,7 @@ int main(void)
 	    cmocka_unit_test(the_services_clock_tells_skew),
 	    cmocka_unit_test(outcomes_follow_from_the_class),
 	    cmocka_unit_test(errors_are_formatted_for_people),
+	    cmocka_unit_test(foreign_answers_are_named),
 	    cmocka_unit_test(recorded_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,289 @@
+#include "daemon/io/proxy.h"
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+#define HOST_MAX    256
+#define SETTING_MAX 2048
+#define HTTPS_PORT  443
+
+static const struct {
+	const char *scheme;
+	unsigned port; /* where it is when nothing else is said */
+} schemes[] = {{"http", 80}, {"https", 443}, {"socks5", 1080}, {"socks5h", 1080}};
+
+/* --- reading --- */
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* What is percent-encoded in a name or a password. NULL: it is not well formed, or has control characters. */
+static char *decode(const char *s, size_t len)
+{
+	char *out = mem_alloc(len + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		int c = (unsigned char)s[i];
+		if (c == '%') {
+			int high = len - i > 2 ? hex_value(s[i + 1]) : -1;
+			int low = len - i > 2 ? hex_value(s[i + 2]) : -1;
+			if (high < 0 || low < 0) {
+				secret_free(out);
+				return NULL;
+			}
+			c = high * 16 + low;
+			i += 2;
+		}
+		if (c < ' ' || c == 0x7f) {
+			secret_free(out);
+			return NULL;
+		}
+		out[n++] = (char)c;
+	}
+	return out;
+}
+
+/* Returns what is wrong, or NULL. */
+static const char *take_user(const char *s, size_t len, struct proxy *p)
+{
+	const char *colon = memchr(s, ':', len);
+	size_t user_len = colon ? (size_t)(colon - s) : len;
+	p->user = decode(s, user_len);
+	p->password = decode(colon ? colon + 1 : "", colon ? len - user_len - 1 : 0);
+	if (!p->user || !p->password)
+		return "has a name or a password that is not percent-encoded as in a URL";
+	/* It separates the two in what is sent. */
+	return strchr(p->user, ':') ? "has a user name with a colon in it" : NULL;
+}
+
+static bool is_proxy_host(const char *host)
+{
+	struct in6_addr six;
+	size_t len = strlen(host);
+	if (host[0] == '[') {
+		char inside[HOST_MAX];
+		text_copy(inside, sizeof(inside), host + 1);
+		inside[len - 2] = '\0';
+		return inet_pton(AF_INET6, inside, &six) == 1;
+	}
+	return len > 0 && strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == len;
+}
+
+/* Takes "host", "host:port", "[::1]" or "[::1]:port" apart. */
+static bool split_host(const char *s, size_t len, unsigned port, char ret_host[static HOST_MAX], unsigned *ret_port)
+{
+	const char *end = s + len;
+	const char *bracket = len > 0 && s[0] == '[' ? memchr(s, ']', len) : NULL;
+	const char *host_end = bracket ? bracket + 1 : memchr(s, ':', len);
+	char digits[8];
+	uint64_t number = port;
+	if (!host_end)
+		host_end = end;
+	if (host_end == s || host_end - s >= HOST_MAX || (s[0] == '[' && !bracket))
+		return false;
+	if (host_end != end) {
+		size_t n = (size_t)(end - host_end) - 1;
+		if (*host_end != ':' || n == 0 || n >= sizeof(digits))
+			return false;
+		memcpy(digits, host_end + 1, n);
+		digits[n] = '\0';
+		if (text_parse_u64(digits, 65535, &number) || number == 0)
+			return false;
+	}
+	memcpy(ret_host, s, (size_t)(host_end - s));
+	ret_host[host_end - s] = '\0';
+	*ret_port = (unsigned)number;
+	return true;
+}
+
+static const char *take_url(const char *value, struct proxy *p)
+{
+	const char *separator = strstr(value, "://");
+	const char *authority = separator ? separator + 3 : text_starts_with(value, "//") ? value + 2 : value;
+	size_t scheme_len = separator ? (size_t)(separator - value) : 0;
+	size_t which = 0;
+	while (
+	    separator && which < array_len(schemes) &&
+	    (strlen(schemes[which].scheme) != scheme_len || strncasecmp(schemes[which].scheme, value, scheme_len) != 0))
+		which++;
+	if (which == array_len(schemes))
+		return "has a scheme that is none of http, https, socks5 and socks5h";
+	size_t len = strcspn(authority, "/?#");
+	const char *at = memrchr(authority, '@', len);
+	if (at) {
+		const char *wrong = take_user(authority, (size_t)(at - authority), p);
+		if (wrong)
+			return wrong;
+		len -= (size_t)(at + 1 - authority);
+		authority = at + 1;
+	}
+	char host[HOST_MAX];
+	unsigned port;
+	if (!split_host(authority, len, schemes[which].port, host, &port) || !is_proxy_host(host))
+		return "has no host name or address, or a port that is not a number from 1 to 65535";
+	p->url = mem_printf("%s://%s:%u", schemes[which].scheme, host, port);
+	return NULL;
+}
+
+static const char *first_set(credentials_lookup env, void *env_ctx, const char *const *names, size_t n,
+			     const char **ret_name)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *value = env(env_ctx, names[i]);
+		if (!value || !*value)
+			continue;
+		*ret_name = names[i];
+		return value;
+	}
+	return NULL;
+}
+
+int proxy_read(credentials_lookup env, void *env_ctx, struct proxy *ret, char *ret_error, size_t error_size)
+{
+	static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+	static const char *const exceptions[] = {"no_proxy", "NO_PROXY"};
+	struct proxy p = {.setting = NULL};
+	const char *name;
+	const char *value = first_set(env, env_ctx, names, array_len(names), &p.setting);
+	if (value) {
+		const char *wrong = strlen(value) > SETTING_MAX ? "is too long" : take_url(value, &p);
+		if (wrong) {
+			snprintf(ret_error, error_size,
+				 "%s cannot be used: it %s; write http://HOST:PORT or "
+				 "http://USER:PASSWORD@HOST:PORT, or unset it",
+				 p.setting, wrong);
+			proxy_deinit(&p);
+			return 1;
+		}
+		p.exceptions = mem_strdup(first_set(env, env_ctx, exceptions, array_len(exceptions), &name));
+	}
+	*ret = p;
+	return 0;
+}
+
+void proxy_deinit(struct proxy *p)
+{
+	free(p->url);
+	secret_free(p->user);
+	secret_free(p->password);
+	free(p->exceptions);
+	*p = (struct proxy){.setting = NULL};
+}
+
+/* --- exceptions --- */
+
+struct address {
+	int family; /* 0: it is none */
+	unsigned char bytes[16];
+};
+
+static struct address read_address(const char *s)
+{
+	struct address a = {.family = 0};
+	char inside[HOST_MAX];
+	size_t len = strlen(s);
+	if (len > 1 && s[0] == '[' && s[len - 1] == ']') {
+		text_copy(inside, sizeof(inside), s + 1);
+		inside[len - 2] = '\0';
+		s = inside;
+	}
+	if (inet_pton(AF_INET, s, a.bytes) == 1)
+		a.family = AF_INET;
+	else if (inet_pton(AF_INET6, s, a.bytes) == 1)
+		a.family = AF_INET6;
+	return a;
+}
+
+static bool in_network(const struct address *network, unsigned bits, const struct address *a)
+{
+	if (network->family != a->family || bits > (a->family == AF_INET ? 32 : 128))
+		return false;
+	unsigned whole = bits / 8;
+	unsigned char mask = (unsigned char)(0xff00U >> bits % 8);
+	return memcmp(network->bytes, a->bytes, whole) == 0 &&
+	       (bits % 8 == 0 || (network->bytes[whole] & mask) == (a->bytes[whole] & mask));
+}
+
+static bool address_is_excepted(char *entry, const struct address *host)
+{
+	char *slash = strchr(entry, '/');
+	uint64_t bits = 128;
+	if (slash) {
+		*slash = '\0';
+		if (text_parse_u64(slash + 1, 128, &bits))
+			return false;
+	}
+	const struct address network = read_address(entry);
+	if (!slash && network.family == AF_INET)
+		bits = 32;
+	return network.family && in_network(&network, (unsigned)bits, host);
+}
+
+/* "example.com" and ".example.com" stand for that name and for all below it. */
+static bool name_is_excepted(const char *entry, const char *host)
+{
+	while (*entry == '.')
+		entry++;
+	size_t entry_len = strlen(entry), host_len = strlen(host);
+	while (entry_len > 0 && entry[entry_len - 1] == '.')
+		entry_len--;
+	while (host_len > 0 && host[host_len - 1] == '.')
+		host_len--;
+	if (entry_len == 0 || entry_len > host_len)
+		return false;
+	const char *tail = host + host_len - entry_len;
+	return strncasecmp(tail, entry, entry_len) == 0 && (tail == host || tail[-1] == '.');
+}
+
+static bool entry_matches(const char *s, size_t len, const char *host, unsigned port)
+{
+	char entry[HOST_MAX];
+	if (len >= sizeof(entry))
+		return false;
+	memcpy(entry, s, len);
+	entry[len] = '\0';
+	const struct address address = read_address(host);
+	unsigned entry_port = 0;
+	char name[HOST_MAX];
+	/* Whatever has more than one colon and no brackets is an address of IPv6. */
+	bool bare_six = entry[0] != '[' && strchr(entry, ':') != strrchr(entry, ':');
+	if (!bare_six && !strchr(entry, '/') && split_host(entry, len, 0, name, &entry_port))
+		text_copy(entry, sizeof(entry), name);
+	if (entry_port && entry_port != port)
+		return false;
+	return address.family ? address_is_excepted(entry, &address) : name_is_excepted(entry, host);
+}
+
+bool proxy_serves(const struct proxy *p, const char *host)
+{
+	char name[HOST_MAX];
+	unsigned port;
+	if (!p->url)
+		return false;
+	if (!p->exceptions || !split_host(host, strlen(host), HTTPS_PORT, name, &port))
+		return true;
+	static const char separators[] = ", \t";
+	const char *at = p->exceptions + strspn(p->exceptions, separators);
+	if (at[0] == '*' && at[1 + strspn(at + 1, separators)] == '\0')
+		return false;
+	while (*at) {
+		size_t len = strcspn(at, separators);
+		if (entry_matches(at, len, name, port))
+			return false;
+		at += len;
+		at += strspn(at, separators);
+	}
+	return true;
+}
