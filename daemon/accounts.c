@@ -210,7 +210,8 @@ int accounts_endpoint(struct accounts *a, const char *name, enum aws_service ser
 const char *accounts_region(struct accounts *a, const char *name)
 {
 	const struct account *account = find(a, name);
-	if (!account || account->what.region || a->region || endpoint_region(&(struct endpoint_settings){.env = look_up}))
+	const struct endpoint_settings elsewhere = {.env = look_up};
+	if (!account || account->what.region || a->region || endpoint_region(&elsewhere))
 		return account ? account->what.region : NULL;
 	const struct endpoint_settings settings = settings_of(find_fresh(a, name));
 	return endpoint_region(&settings);
