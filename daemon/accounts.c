@@ -17,9 +17,9 @@ struct account {
 	struct config_account what; /* all borrowed */
 	const struct accounts *owner;
 	struct profiles *profiles; /* NULL: nothing was read yet, or it could not be */
-	struct provider *provider;  /* NULL: nothing was resolved yet */
-	char error[ERROR_SIZE];	    /* why nothing could be resolved; "" */
-	int64_t until_boot_ms;	    /* what is known is believed until then */
+	struct provider *provider; /* NULL: nothing was resolved yet */
+	char error[ERROR_SIZE];	   /* why nothing could be resolved; "" */
+	int64_t until_boot_ms;	   /* what is known is believed until then */
 };
 
 struct accounts {
