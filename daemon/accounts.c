@@ -17,14 +17,15 @@ struct account {
 	struct config_account what; /* all borrowed */
 	const struct accounts *owner;
 	struct profiles *profiles; /* NULL: nothing was read yet, or it could not be */
-	struct provider *provider;  /* NULL: nothing was resolved yet */
-	char error[ERROR_SIZE];	    /* why nothing could be resolved; "" */
-	int64_t until_boot_ms;	    /* what is known is believed until then */
+	struct provider *provider; /* NULL: nothing was resolved yet */
+	char error[ERROR_SIZE];	   /* why nothing could be resolved; "" */
+	int64_t until_boot_ms;	   /* what is known is believed until then */
 };
 
 struct accounts {
 	struct account *items;
 	size_t n;
+	size_t n_named; /* the first ones: without a "default" that nobody wrote down, though others were */
 	const char *region;
 	struct provider_ports ports;
 	void (*settled)(void *arg);
@@ -38,6 +39,7 @@ struct accounts *accounts_new(const struct config *config, const char *region)
 	a->items = mem_array(config->n_accounts + 1, sizeof(a->items[0]));
 	for (size_t i = 0; i < config->n_accounts; i++)
 		a->items[a->n++].what = config->accounts[i];
+	a->n_named = a->n ? a->n : 1;
 	if (!config_find_account(config, DEFAULT_NAME))
 		a->items[a->n++].what.name = (char *)DEFAULT_NAME;
 	for (size_t i = 0; i < a->n; i++)
@@ -81,6 +83,11 @@ static struct account *find(const struct accounts *a, const char *name)
 		if (strcmp(a->items[i].what.name, name) == 0)
 			return &a->items[i];
 	return NULL;
+}
+
+const char *accounts_name(const struct accounts *a, size_t index)
+{
+	return index < a->n_named ? a->items[index].what.name : NULL;
 }
 
 bool accounts_known(const struct accounts *a, const char *name)
@@ -210,7 +217,8 @@ int accounts_endpoint(struct accounts *a, const char *name, enum aws_service ser
 const char *accounts_region(struct accounts *a, const char *name)
 {
 	const struct account *account = find(a, name);
-	if (!account || account->what.region || a->region || endpoint_region(&(struct endpoint_settings){.env = look_up}))
+	if (!account || account->what.region || a->region ||
+	    endpoint_region(&(struct endpoint_settings){.env = look_up}))
 		return account ? account->what.region : NULL;
 	const struct endpoint_settings settings = settings_of(find_fresh(a, name));
 	return endpoint_region(&settings);

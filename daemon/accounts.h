@@ -18,6 +18,8 @@ void accounts_free(struct accounts *a); /* wipes; NULL is fine */
  * matter. */
 void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg), void *arg);
 
+/* In the configuration's order; "default" where it names none. NULL: there are no more. */
+const char *accounts_name(const struct accounts *a, size_t index);
 bool accounts_known(const struct accounts *a, const char *name);
 /* What rolloutd.yaml says of it; where nothing else names a region, that of its profile. NULL: none of its own. Good
  * until the accounts are next used. */

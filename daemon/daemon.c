@@ -427,6 +427,11 @@ static bool account_known_cb(void *ctx, const char *name)
 	return accounts_known(ctx, name);
 }
 
+static const char *account_name_cb(void *ctx, size_t index)
+{
+	return accounts_name(ctx, index);
+}
+
 static const char *look_up(void *ctx, const char *name)
 {
 	(void)ctx;
@@ -464,6 +469,7 @@ static int start_engine(struct daemon *d)
 	    .mark = d->config->mark,
 	    .account_region = account_region_cb,
 	    .account_known = account_known_cb,
+	    .account_name = account_name_cb,
 	    .account_ctx = d->accounts,
 	};
 	struct ports ports;

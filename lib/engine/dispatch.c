@@ -29,6 +29,7 @@
 #define DEPLOYMENT_RPS	    0.18 /* an account has one in 5 seconds, counted where they arrive: a little slack */
 #define RESOURCES_RPS_MAX   2	 /* and 5 of these in 2 seconds */
 #define ALARMS_RPS_MAX	    5
+#define STS_RPS		    5 /* of 600 */
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
 #define CLOCK_CHECK_MS	    (2 * MS_PER_SECOND) /* the first call goes alone for so long */
 #define CLOCK_STEP_MS	    MS_PER_MINUTE
@@ -81,6 +82,7 @@ static const struct {
     [OPERATION_CREATE_DEPLOYMENT] = {AWS_APIGATEWAY, LANE_DEPLOYMENT},
     [OPERATION_CREATE_STAGE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
     [OPERATION_UPDATE_STAGE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_CALLER_IDENTITY] = {AWS_STS, LANE_STS},
 };
 
 /* A ticket is a slot and how often it was used before, so finding a call and telling it from an earlier one is one
@@ -605,6 +607,7 @@ struct dispatch *dispatch_new(const struct engine_config *config, const struct p
 	d->rates[LANE_DEPLOYMENT] = DEPLOYMENT_RPS;
 	d->rates[LANE_RESOURCES] =
 	    config->apigateway_rps < RESOURCES_RPS_MAX ? config->apigateway_rps : RESOURCES_RPS_MAX;
+	d->rates[LANE_STS] = STS_RPS;
 	return d;
 }
 

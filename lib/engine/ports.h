@@ -33,6 +33,15 @@ struct exec_result {
 
 typedef void (*exec_cb)(void *arg, const struct exec_result *result);
 
+/* Where an account's keys are from. No secret. The strings are good until the account's keys are next asked for. */
+struct keys_told {
+	const char *source;	 /* "instance role ops"; "": not known */
+	bool there;		 /* they can be signed with now */
+	bool extended;		 /* they are over, and AWS extended them */
+	int64_t expires_unix_ms; /* INT64_MAX: never */
+	const char *error;	 /* of the last attempt to get them; "": none */
+};
+
 /* Levels of `log`, as syslog has them. */
 #define LOG_ERROR   3
 #define LOG_WARNING 4
@@ -50,6 +59,8 @@ struct ports {
 	 * again. The caller deinits *ret. */
 	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			   size_t error_size);
+	/* What is to be told of those keys; nothing is fetched. NULL: nobody can tell. */
+	void (*describe_keys)(void *ctx, const char *account, struct keys_told *ret);
 	/* Endpoint of a service, as the account's profile and the environment have it; 0, or 1 with a sentence. */
 	int (*endpoint)(void *ctx, const char *account, enum aws_service service, const char *region,
 			struct aws_endpoint *ret, char *ret_error, size_t error_size);
