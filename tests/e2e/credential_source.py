@@ -54,7 +54,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """As a careless proxy would: with everything that it was sent, secrets and all."""
         with self.server.lock:
             self.server.refused += 1
-        text = "no: " + html.escape(" ".join([*self.headers.values(), urllib.parse.unquote_plus(body), body]))
+        text = "no: " + html.escape(" ".join([body.partition("WebIdentityToken=")[2], *self.headers.values()]))
+        text = urllib.parse.unquote(text) if self.server.refused % 2 else text
         if self.command == "POST":
             self.answer(f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{text}</Message></Error>"
                         "</ErrorResponse>", 403, "text/xml")
