@@ -191,6 +191,7 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	*ret = (struct ports){
 	    .ctx = p,
 	    .now = port_now,
+	    .clock = &p->clock,
 	    .entropy = port_entropy,
 	    .wake_at = port_wake_at,
 	    .send = port_send,
@@ -237,6 +238,7 @@ void ports_connect_accounts(struct daemon_ports *p)
 	const struct provider_ports ports = {
 	    .ctx = p,
 	    .now = port_now,
+	    .clock = &p->clock,
 	    .entropy = port_entropy,
 	    .send = port_send_secret,
 	    .run = port_run_program,

@@ -118,7 +118,8 @@ struct dispatch {
 	size_t n_wire;
 	size_t n_wire_home;
 	size_t n_wire_invoke;
-	struct aws_clock clock;
+	struct aws_clock own_clock;
+	struct aws_clock *clock;   /* the ports' or that one */
 	bool clock_checked;	   /* AWS has answered since the start, or since somebody set this host's clock */
 	int64_t checking_since_ms; /* boot_ms: the call that shall tell left then */
 	int64_t wall_ahead_ms;	   /* of boot_ms, when we last looked */
@@ -135,7 +136,7 @@ static struct instant now_of(const struct dispatch *d)
 
 int64_t dispatch_unix_ms(const struct dispatch *d, struct instant now)
 {
-	return aws_clock_unix_ms(&d->clock, now);
+	return aws_clock_unix_ms(d->clock, now);
 }
 
 /* --- tickets --- */
@@ -307,7 +308,7 @@ static void note_clock(struct dispatch *d, const struct call *c, int64_t date_un
 	d->clock_checked = true;
 	if (date_unix_ms == 0)
 		return;
-	aws_clock_told(&d->clock, now, date_unix_ms, now.boot_ms - c->sent_boot_ms, accepted);
+	aws_clock_told(d->clock, now, date_unix_ms, now.boot_ms - c->sent_boot_ms, accepted);
 	tell_skew(d);
 }
 
@@ -597,6 +598,7 @@ struct dispatch *dispatch_new(const struct engine_config *config, const struct p
 	struct dispatch *d = mem_alloc(sizeof(*d));
 	d->timeout_ms = config->call_timeout_ms > 0 ? config->call_timeout_ms : DEFAULT_TIMEOUT_MS;
 	d->ports = *ports;
+	d->clock = ports->clock ? ports->clock : &d->own_clock;
 	d->signer = sigv4_signer_new();
 	d->rates[LANE_LAMBDA] = config->lambda_rps;
 	d->rates[LANE_GET_FUNCTION] = config->lambda_rps * GET_FUNCTION_FACTOR;
@@ -716,7 +718,7 @@ bool dispatch_idle(const struct dispatch *d)
 
 int64_t dispatch_host_ahead_ms(const struct dispatch *d)
 {
-	return aws_clock_host_ahead_ms(&d->clock, now_of(d));
+	return aws_clock_host_ahead_ms(d->clock, now_of(d));
 }
 
 void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)

@@ -41,7 +41,7 @@ void inspect_end(struct inspect *n, const char *error);
 struct chain_place inspect_place(const struct inspect *n);
 void inspect_find(struct inspect *n, enum finding_level level, const char *subject, const char *cure, const char *fmt,
 		  ...) printf_like(5, 6);
-/* One answer is there, which counted in n->calls. False: nobody wants to know any more; the last answer then ends it. */
+/* One answer is there, which counted in n->calls. False: nobody wants to know any more; the last one then ends it. */
 bool inspect_goes_on(struct inspect *n);
 /* Whose keys the plan's account has, or all of them have, is known as far as it can be. `usable`: all have keys and an
  * endpoint. */

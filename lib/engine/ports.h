@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "aws/clock.h"
 #include "aws/endpoint.h"
 #include "aws/error.h"
 #include "base/clock.h"
@@ -50,6 +51,7 @@ struct keys_told {
 struct ports {
 	void *ctx;
 	struct instant (*now)(void *ctx);
+	struct aws_clock *clock; /* AWS's, shared with whoever else asks AWS; NULL: nobody does */
 	uint64_t (*entropy)(void *ctx);
 	/* Ask for one call of engine_turn() at that time (replaces the earlier wish; INT64_MAX: none). */
 	void (*wake_at)(void *ctx, int64_t boot_ms);

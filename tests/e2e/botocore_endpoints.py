@@ -1,5 +1,5 @@
-"""Resolves region and endpoints with botocore, for test_endpoints.py: a request {environment, profile, region} a line on
-standard input, an answer a line on standard output: {region, urls} or {error}. First its own version."""
+"""Resolves region and endpoints with botocore, for test_endpoints.py: a request {environment, profile, region} a line
+on standard input, an answer a line on standard output: {region, urls} or {error}. First its own version."""
 
 import json
 import os

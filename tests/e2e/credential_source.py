@@ -1,5 +1,5 @@
-"""Whoever gives keys away, for tests: a container's and an instance's metadata service, STS and SSO in one. What it gives
-is the test's matter: see `give`. It counts what it is asked, and can be down."""
+"""Whoever gives keys away, for tests: a container's and an instance's metadata service, STS and SSO in one. What it
+gives is the test's matter: see `give`. It counts what it is asked, and can be down."""
 
 import html
 import http.server

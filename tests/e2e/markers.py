@@ -12,7 +12,7 @@ import urllib.parse
 
 SECRET = "Marker/of+a+secret/key+0123456789/abcdefgh"
 TOKEN = "Marker/of+a+session/token+9876543210/zyxwvuts"
-BEARER = "Nextmark/what+a+source/is+asked+with/0192837465"  # a metadata service's, a container's, of SSO, a web identity's
+BEARER = "Nextmark/what+a+source/is+asked+with/0192837465"  # a metadata service, a container's, SSO, for a web identity
 OTHER = "Thirdone/key+that+a+role/is+assumed+with/5647382910"
 PART = 16  # a form that was cut, or runs over the pages of a database, is found by its begin or its end
 

@@ -124,8 +124,8 @@ class Rotation(RolloutCase):
         self.assertEqual(self.source.given, self.mint.made)
         self.assertGreaterEqual(self.source.refused, 1)
         self.assertGreaterEqual(self.mint.made, 4)
-        print(f"{len(self.names)} rollouts, {self.calls()} calls, {self.mint.made} keys, {self.mint.ended} of them ended, "
-              f"{self.source.refused} fetches refused, 0 calls signed with dead keys")
+        print(f"{len(self.names)} rollouts, {self.calls()} calls, {self.mint.made} keys, {self.mint.ended} of them "
+              f"ended, {self.source.refused} fetches refused, 0 calls signed with dead keys")
 
     def test_container(self):
         self.begin_with(lambda url: {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url + "/creds"})

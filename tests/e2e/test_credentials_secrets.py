@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Keys and tokens of every source are markers here: what a source gives, what it is asked with, and the keys that a role
-is assumed with. A rollout is run with them; then the source breaks, and its answer repeats all of them. None is found
-in the log, the database, an answer of the control socket, or what rolloutctl says. The search is that of markers.py:
-every answer as it comes, and the whole folder at the end."""
+"""Keys and tokens of every source are markers here: what a source gives, what it is asked with, and the keys that a
+role is assumed with. A rollout is run with them; then the source breaks, and its answer repeats what it was sent. None
+is found in the log, the database, an answer of the control socket, or what rolloutctl says. The search is that of
+markers.py: every answer as it comes, and the whole folder at the end."""
 
 # runner: timeout 300
 
@@ -29,7 +29,8 @@ OTHER_KEYS = f"aws_access_key_id = AKIDOTHER\naws_secret_access_key = {OTHER}\n"
 @at_once
 class Sources(RolloutCase):
     def prepare(self, sts=False):
-        """`sts`: the source is STS. The files with the markers in them are kept beside the daemon's folder, as that one is searched."""
+        """`sts`: the source is STS. The files with the markers in them are kept beside the daemon's folder, as that one
+        is searched."""
         self.begin(config=CONFIG, start=False)
         self.home = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="rollout-home-"))
         os.makedirs(os.path.join(self.home, ".aws/sso/cache"))
@@ -97,8 +98,8 @@ class Sources(RolloutCase):
         good = json.dumps({"Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET, "SessionToken": TOKEN})
         program = self.write("keys", f"#!/bin/sh\necho '{good}'\n", 0o700)
         self.write(".aws/config", f"[default]\ncredential_process = {program}\n")
-        self.run_through(lambda: self.write("keys", f"#!/bin/sh\necho '{good}'\necho 'no: {SECRET} {TOKEN}' >&2\nexit 7\n",
-                                            0o700), "ended with status 7")
+        broken = f"#!/bin/sh\necho '{good}'\necho 'no: {SECRET} {TOKEN}' >&2\nexit 7\n"
+        self.run_through(lambda: self.write("keys", broken, 0o700), "ended with status 7")
 
     def test_program_with_an_argument(self):
         """Where somebody gives a password as an argument."""

@@ -129,7 +129,8 @@ class Profiles(unittest.TestCase):
     def test_each_setting(self):
         profile = "[profile ops]\nregion = eu-west-1\n"
         of_lambda = [f"{p}.eu-west-1.{s}" for p, s in (
-            ("https://lambda-fips", "amazonaws.com"), ("https://lambda", "api.aws"), ("https://lambda-fips", "api.aws"))]
+            ("https://lambda-fips", "amazonaws.com"), ("https://lambda", "api.aws"),
+            ("https://lambda-fips", "api.aws"))]
         for lines, url in (
                 ("use_fips_endpoint = true\n", of_lambda[0]),
                 ("use_dualstack_endpoint = true\n", of_lambda[1]),
@@ -145,7 +146,8 @@ class Profiles(unittest.TestCase):
 
     def test_a_section_that_is_not_there(self):
         """Nobody meant AWS itself, which would be asked otherwise. What goes before it still does."""
-        config = "[default]\nregion = eu-west-1\nservices = mien\n[services mine]\nlambda =\n  endpoint_url = https://a\n"
+        config = ("[default]\nregion = eu-west-1\nservices = mien\n"
+                  "[services mine]\nlambda =\n  endpoint_url = https://a\n")
         self.assertIn("[services mien]", self.both(config=config)["error"])
         self.assertIn("urls", self.both(config=config, AWS_ENDPOINT_URL="https://b.example"))
         self.assertIn("urls", self.both(config=config, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true"))
@@ -198,7 +200,8 @@ class Profiles(unittest.TestCase):
                     kind = ("configured" if url in {u.rstrip("/") for u in URLS} else "fips" if "-fips." in url
                             else "dual-stack" if "api." in url else "plain")
                     seen[kind] += 1
-        print(f"botocore {'.'.join(map(str, self.version))}: {sum(seen.values())} URLs of profiles are the same: {seen}")
+        version = ".".join(map(str, self.version))
+        print(f"botocore {version}: {sum(seen.values())} URLs of profiles are the same: {seen}")
         self.assertGreater(min(seen.values()), 20)
 
 
