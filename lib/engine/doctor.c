@@ -520,16 +520,16 @@ static void judge_credentials(struct doctor *d)
 	find(d, FINDING_OK, subject, "", "its credentials work in %s", d->inspect->region);
 }
 
-static void judge_clock(struct doctor *d)
+void doctor_judge_clock(struct inspect *n)
 {
-	int64_t ahead_ms = dispatch_host_ahead_ms(d->inspect->engine->dispatch);
+	int64_t ahead_ms = dispatch_host_ahead_ms(n->engine->dispatch);
 	char span[32];
 
 	text_format_span(ahead_ms < 0 ? -ahead_ms : ahead_ms, span);
 	if (ahead_ms != 0)
-		find(d, FINDING_WARNING, "clock", "set this host's clock, and keep it by NTP",
-		     "this host's clock is %s %s AWS's; rolloutd signs and reads metrics by AWS's time", span,
-		     ahead_ms < 0 ? "behind" : "ahead of");
+		inspect_find(n, FINDING_WARNING, "clock", "set this host's clock, and keep it by NTP",
+			     "this host's clock is %s %s AWS's; rolloutd signs and reads metrics by AWS's time", span,
+			     ahead_ms < 0 ? "behind" : "ahead of");
 }
 
 void doctor_start(struct inspect *n)
@@ -546,7 +546,7 @@ void doctor_start(struct inspect *n)
 			d->rollouts[i] = plan_make_child(n->plan, i, 1, NULL, 0);
 	}
 	judge_credentials(d);
-	judge_clock(d);
+	doctor_judge_clock(n);
 	if (reconcile_unsettled(n->reconcile)) {
 		judge_changes(d);
 		inspect_end(n, NULL);

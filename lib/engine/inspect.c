@@ -219,10 +219,12 @@ static void compare(struct inspect *n)
 
 void inspect_identified(struct inspect *n, bool usable)
 {
-	if (n->plan && usable)
+	if (n->plan && usable) {
 		compare(n);
-	else
-		inspect_end(n, NULL);
+		return;
+	}
+	doctor_judge_clock(n);
+	inspect_end(n, NULL);
 }
 
 static void add_account(struct inspect *n, const char *name, const char *region)

@@ -52,6 +52,8 @@ void identify_accounts(struct inspect *n);
 
 /* Begins to try things out; ends with inspect_end. */
 void doctor_start(struct inspect *n);
+/* A warning when this host's clock is off. */
+void doctor_judge_clock(struct inspect *n);
 /* Not even looking was possible: that is the finding. */
 void doctor_tell_error(struct inspect *n, const struct aws_error *error, const char *text);
 void doctor_free(struct doctor *d); /* NULL is fine */
