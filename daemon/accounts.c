@@ -8,10 +8,11 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define KEPT_MS	      MS_PER_MINUTE
-#define ERROR_KEPT_MS (5 * MS_PER_SECOND) /* so that many calls do not read a broken file as many times */
-#define DEFAULT_NAME  "default"
-#define ERROR_SIZE    1024
+#define KEPT_MS	       MS_PER_MINUTE
+#define ERROR_KEPT_MS  (5 * MS_PER_SECOND) /* so that many calls do not read a broken file as many times */
+#define DEFAULT_NAME   "default"
+#define DEFAULT_REGION "us-east-1"
+#define ERROR_SIZE     1024
 
 struct account {
 	struct config_account what; /* all borrowed */
@@ -25,19 +26,21 @@ struct account {
 struct accounts {
 	struct account *items;
 	size_t n;
-	const char *region;
+	size_t n_named;	    /* the first ones: without a "default" that nobody wrote down, though others were */
+	const char *region; /* the configuration's; NULL: none */
 	struct provider_ports ports;
 	void (*settled)(void *arg);
 	void *settled_arg;
 };
 
-struct accounts *accounts_new(const struct config *config, const char *region)
+struct accounts *accounts_new(const struct config *config)
 {
 	struct accounts *a = mem_alloc(sizeof(*a));
-	a->region = region;
+	a->region = config->region;
 	a->items = mem_array(config->n_accounts + 1, sizeof(a->items[0]));
 	for (size_t i = 0; i < config->n_accounts; i++)
 		a->items[a->n++].what = config->accounts[i];
+	a->n_named = a->n ? a->n : 1;
 	if (!config_find_account(config, DEFAULT_NAME))
 		a->items[a->n++].what.name = (char *)DEFAULT_NAME;
 	for (size_t i = 0; i < a->n; i++)
@@ -83,6 +86,11 @@ static struct account *find(const struct accounts *a, const char *name)
 	return NULL;
 }
 
+const char *accounts_name(const struct accounts *a, size_t index)
+{
+	return index < a->n_named ? a->items[index].what.name : NULL;
+}
+
 bool accounts_known(const struct accounts *a, const char *name)
 {
 	return find(a, name) != NULL;
@@ -124,12 +132,19 @@ static const char *get_service(void *ctx, const char *service_id, const char *ke
 	return profiles_get_service(account->profiles, source_profile(&request), service_id, key);
 }
 
+static bool has_services(void *ctx, const char *name)
+{
+	const struct account *account = ctx;
+	return profiles_has_services(account->profiles, name);
+}
+
 static struct endpoint_settings settings_of(struct account *account)
 {
 	struct endpoint_settings settings = {.env = look_up, .ctx = account};
 	if (account->profiles) {
 		settings.profile_get = get_setting;
 		settings.service_get = get_service;
+		settings.has_services = has_services;
 	}
 	return settings;
 }
@@ -207,11 +222,22 @@ int accounts_endpoint(struct accounts *a, const char *name, enum aws_service ser
 		       : no_such_account(name, ret_error, error_size);
 }
 
+/* NULL: nothing names one for all accounts. */
+static const char *common_region(const struct accounts *a)
+{
+	return a->region ? a->region : endpoint_region(&(struct endpoint_settings){.env = look_up});
+}
+
+const char *accounts_default_region(const struct accounts *a)
+{
+	const char *region = common_region(a);
+	return region ? region : DEFAULT_REGION;
+}
+
 const char *accounts_region(struct accounts *a, const char *name)
 {
 	const struct account *account = find(a, name);
-	const struct endpoint_settings elsewhere = {.env = look_up};
-	if (!account || account->what.region || a->region || endpoint_region(&elsewhere))
+	if (!account || account->what.region || common_region(a))
 		return account ? account->what.region : NULL;
 	const struct endpoint_settings settings = settings_of(find_fresh(a, name));
 	return endpoint_region(&settings);

@@ -11,17 +11,21 @@
 
 struct accounts;
 
-/* Borrows the configuration. `region`: for accounts that have none of their own; NULL: as source.h says. */
-struct accounts *accounts_new(const struct config *config, const char *region);
+/* Borrows the configuration. */
+struct accounts *accounts_new(const struct config *config);
 void accounts_free(struct accounts *a); /* wipes; NULL is fine */
 /* Before anything is asked for. `settled`: see provider_new(). The endpoint port is not used: that is the accounts' own
  * matter. */
 void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg), void *arg);
 
+/* In the configuration's order; "default" where it names none. NULL: there are no more. */
+const char *accounts_name(const struct accounts *a, size_t index);
 bool accounts_known(const struct accounts *a, const char *name);
 /* What rolloutd.yaml says of it; where nothing else names a region, that of its profile. NULL: none of its own. Good
  * until the accounts are next used. */
 const char *accounts_region(struct accounts *a, const char *name);
+/* Where nothing else names a region: the configuration's, the environment's, us-east-1. */
+const char *accounts_default_region(const struct accounts *a);
 /* As in engine/ports.h: the environment, and the account's profile. */
 must_use int accounts_endpoint(struct accounts *a, const char *name, enum aws_service service, const char *region,
 			       struct aws_endpoint *ret, char *ret_error, size_t error_size);

@@ -32,10 +32,9 @@
 #include "engine/engine.h"
 #include "store/store.h"
 
-#define DRAIN_MS       25000
-#define LOOK_MS	       5000 /* how often the daemon looks after itself */
-#define PRUNE_EVERY    24   /* looks: two minutes */
-#define DEFAULT_REGION "us-east-1"
+#define DRAIN_MS    25000
+#define LOOK_MS	    5000 /* how often the daemon looks after itself */
+#define PRUNE_EVERY 24	 /* looks: two minutes */
 
 struct daemon {
 	const struct config *config;
@@ -439,6 +438,11 @@ static bool account_known_cb(void *ctx, const char *name)
 	return accounts_known(ctx, name);
 }
 
+static const char *account_name_cb(void *ctx, size_t index)
+{
+	return accounts_name(ctx, index);
+}
+
 /* Without it, records of this boot are treated like those of an earlier one, which is always safe. */
 static void read_boot_id(struct daemon *d, char *out, size_t size)
 {
@@ -459,17 +463,15 @@ static void read_boot_id(struct daemon *d, char *out, size_t size)
 
 static int start_engine(struct daemon *d)
 {
-	const char *region = d->config->region;
-	if (!region)
-		region = endpoint_region(&(struct endpoint_settings){.env = look_up});
 	struct engine_config config = {
-	    .region = region ? region : DEFAULT_REGION,
+	    .region = accounts_default_region(d->accounts),
 	    .lambda_rps = d->config->lambda_rps,
 	    .cloudwatch_rps = d->config->cloudwatch_rps,
 	    .apigateway_rps = d->config->apigateway_rps,
 	    .mark = d->config->mark,
 	    .account_region = account_region_cb,
 	    .account_known = account_known_cb,
+	    .account_name = account_name_cb,
 	    .account_ctx = d->accounts,
 	};
 	struct ports ports;
@@ -597,7 +599,7 @@ static int start_handles(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	d->accounts = accounts_new(d->config, d->config->region);
+	d->accounts = accounts_new(d->config);
 	if (start_store(d) < 0 || start_clocks(d) < 0 || start_transport(d) < 0 || start_engine(d) < 0 ||
 	    start_dropin(d) < 0 || start_server(d) < 0 || start_handles(d) < 0)
 		return -1;

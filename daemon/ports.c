@@ -89,6 +89,21 @@ static int port_endpoint(void *ctx, const char *account, enum aws_service servic
 	return accounts_endpoint(p->accounts, account, service, region, ret, ret_error, error_size);
 }
 
+static void port_describe_keys(void *ctx, const char *account, struct keys_told *ret)
+{
+	struct daemon_ports *p = ctx;
+	struct provider_status status;
+	if (!accounts_describe(p->accounts, account, &status))
+		return;
+	*ret = (struct keys_told){
+	    .source = status.source,
+	    .there = status.has_keys,
+	    .extended = status.extended,
+	    .expires_unix_ms = status.expires_unix_ms,
+	    .error = status.error,
+	};
+}
+
 /* What wants an operator's eye is a warning; what is said before it happens is for the curious. */
 static int level_of(const struct store_event *e)
 {
@@ -176,10 +191,12 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	*ret = (struct ports){
 	    .ctx = p,
 	    .now = port_now,
+	    .clock = &p->clock,
 	    .entropy = port_entropy,
 	    .wake_at = port_wake_at,
 	    .send = port_send,
 	    .credentials = port_credentials,
+	    .describe_keys = port_describe_keys,
 	    .endpoint = port_endpoint,
 	    .load_artifact = port_load_artifact,
 	    .stamp_artifact = port_stamp_artifact,
@@ -221,6 +238,7 @@ void ports_connect_accounts(struct daemon_ports *p)
 	const struct provider_ports ports = {
 	    .ctx = p,
 	    .now = port_now,
+	    .clock = &p->clock,
 	    .entropy = port_entropy,
 	    .send = port_send_secret,
 	    .run = port_run_program,

@@ -23,6 +23,7 @@ struct daemon_ports {
 	struct programs *programs;
 	struct log *log;
 	struct prng prng;
+	struct aws_clock clock; /* told by whatever AWS answers, to the engine and to the accounts */
 	void *published_ctx;
 	void (*published)(void *ctx, const struct store_event *event); /* after it was logged */
 };

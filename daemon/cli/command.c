@@ -108,12 +108,12 @@ static const struct command commands[] = {
     {
 	.name = "doctor",
 	.run = command_doctor,
-	.min_args = 1,
 	.max_args = 1,
-	.usage = "FILE",
+	.usage = "[FILE]",
 	.summary = "whether everything that a plan needs is there, and the cure where not",
-	.text = "The daemon tries, under its own keys and changing nothing: credentials and their rights, the\n"
-		"function's state, aliases, permissions, metrics, alarms. Exit code 1 when there is a problem;\n"
+	.text = "The daemon tries, under its own keys and changing nothing: which identity its keys are, from which\n"
+		"source and until when, their rights, the function's state, aliases, permissions, metrics, alarms.\n"
+		"Without FILE: the identity of every account of rolloutd.yaml. Exit code 1 when there is a problem;\n"
 		"warnings alone give 0. '-' reads standard input.\n",
 	.example = "rolloutctl doctor hello.yaml && rolloutctl submit hello.yaml",
     },

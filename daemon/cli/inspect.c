@@ -83,10 +83,14 @@ static void print_doctor(const json_t *answer, struct canvas *c)
 {
 	const json_t *findings = field_array(answer, "findings");
 	size_t problems = count_level(findings, "problem"), warnings = count_level(findings, "warning");
+	size_t accounts = json_array_size(field_array(answer, "accounts"));
 
 	for (size_t i = 0; i < json_array_size(findings); i++)
 		put_finding(c, json_array_get(findings, i));
-	canvas_putf(c, STYLE_BOLD, "%s: ", field_text(answer, "name"));
+	if (field_text(answer, "name")[0])
+		canvas_putf(c, STYLE_BOLD, "%s: ", field_text(answer, "name"));
+	else
+		canvas_putf(c, STYLE_BOLD, "%zu %s: ", accounts, accounts == 1 ? "account" : "accounts");
 	if (problems > 0)
 		canvas_putf(c, STYLE_BAD, "%zu %s", problems, problems == 1 ? "problem" : "problems");
 	else
@@ -98,6 +102,16 @@ static void print_doctor(const json_t *answer, struct canvas *c)
 
 /* --- both --- */
 
+static int ask_accounts(struct cli *cli, json_t **ret)
+{
+	struct buf path = BUF_INIT(256);
+
+	control_format_path(CONTROL_ACCOUNTS, NULL, NULL, &path);
+	int rc = cli_get(cli, buf_text(&path), ret);
+	buf_deinit(&path);
+	return rc;
+}
+
 static int inspect(struct cli *cli, enum control_route route, void (*print)(const json_t *answer, struct canvas *c),
 		   json_t **ret)
 {
@@ -105,7 +119,7 @@ static int inspect(struct cli *cli, enum control_route route, void (*print)(cons
 	struct canvas c = {.screen = &cli->screen, .out = &out};
 
 	client_allow_calls(cli->client, PATIENCE_MS);
-	int rc = plans_post(cli, cli->args[0], route, ret);
+	int rc = route == CONTROL_ACCOUNTS ? ask_accounts(cli, ret) : plans_post(cli, cli->args[0], route, ret);
 	if (rc != EXIT_DONE)
 		return rc;
 	if (cli->json)
@@ -129,7 +143,7 @@ int command_diff(struct cli *cli)
 int command_doctor(struct cli *cli)
 {
 	json_t *answer = NULL;
-	int rc = inspect(cli, CONTROL_DOCTOR, print_doctor, &answer);
+	int rc = inspect(cli, cli->n_args > 0 ? CONTROL_DOCTOR : CONTROL_ACCOUNTS, print_doctor, &answer);
 
 	if (rc == EXIT_DONE && !field_true(answer, "healthy"))
 		rc = EXIT_REFUSED;

@@ -278,6 +278,14 @@ static void submit(const struct backend *b, const char *by, const char *body, si
 	diags_deinit(&diags);
 }
 
+static json_t *accounts_of(const struct inspection *i)
+{
+	json_t *accounts = json_array();
+	for (size_t n = 0; n < i->n_accounts; n++)
+		json_array_append_new(accounts, form_account(&i->accounts[n]));
+	return accounts;
+}
+
 void answer_inspection(const struct inspection *i, enum inspect_what what, struct answer *ret)
 {
 	if (i->error)
@@ -285,7 +293,7 @@ void answer_inspection(const struct inspection *i, enum inspect_what what, struc
 	else if (what == INSPECT_DIFF)
 		give_json(200, form_diff(i->name, i->kind, i->changes), ret);
 	else
-		give_json(200, form_doctor(i->name, i->findings, i->n_findings), ret);
+		give_json(200, form_doctor(i->name, accounts_of(i), i->findings, i->n_findings), ret);
 }
 
 void answer_request(const struct backend *b, const struct control_request *r, const char *by, const char *body,
@@ -313,7 +321,8 @@ void answer_request(const struct backend *b, const struct control_request *r, co
 		validate(body, len, ret);
 		break;
 	case CONTROL_DIFF:
-	case CONTROL_DOCTOR: /* their answers come later: see inquiry.h */
+	case CONTROL_DOCTOR:
+	case CONTROL_ACCOUNTS: /* their answers come later: see inquiry.h */
 		require(false);
 		break;
 	case CONTROL_EVENTS:

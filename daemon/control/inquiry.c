@@ -21,14 +21,10 @@ static void inspected_cb(void *arg, const struct inspection *i)
 	q->ready(q->ctx);
 }
 
-/* The plan, or NULL with an answer that says why there is none. */
-static struct plan *load(const struct backend *b, const char *body, size_t len, struct answer *ret)
+/* NULL, with an answer that says why there is none. */
+static struct plan *load(const char *body, size_t len, struct answer *ret)
 {
 	struct diags diags = {0};
-	if (b->draining(b->ctx)) {
-		answer_error(503, "unavailable", "the daemon is stopping: ask again when it is back", ret);
-		return NULL;
-	}
 	struct plan *plan = plan_load(body, len, &diags);
 	if (!plan)
 		answer_invalid(&diags, "", ret);
@@ -39,21 +35,27 @@ static struct plan *load(const struct backend *b, const char *body, size_t len, 
 struct inquiry *inquiry_new(const struct backend *b, const struct control_request *r, const char *body, size_t len,
 			    void (*ready)(void *ctx), void *ctx, struct answer *ret)
 {
-	struct plan *plan = load(b, body, len, ret);
-	if (!plan)
+	if (b->draining(b->ctx)) {
+		answer_error(503, "unavailable", "the daemon is stopping: ask again when it is back", ret);
+		return NULL;
+	}
+	bool of_accounts = r->route == CONTROL_ACCOUNTS;
+	struct plan *plan = of_accounts ? NULL : load(body, len, ret);
+	if (!plan && !of_accounts)
 		return NULL;
 	struct inquiry *q = mem_alloc(sizeof(*q));
 	q->backend = b;
-	q->what = r->route == CONTROL_DOCTOR ? INSPECT_DOCTOR : INSPECT_DIFF;
+	q->what = r->route == CONTROL_DIFF ? INSPECT_DIFF : INSPECT_DOCTOR;
 	q->ready = ready;
 	q->ctx = ctx;
-	q->ticket = engine_inspect(b->engine, plan, q->what, inspected_cb, q);
+	q->ticket = plan ? engine_inspect(b->engine, plan, q->what, inspected_cb, q)
+			 : engine_inspect_accounts(b->engine, inspected_cb, q);
 	turn_want(b->turn);
 	if (q->ticket)
 		return q;
 	free(q);
 	cleanup(mem_free_p) char *message =
-	    mem_printf("%d plans are being looked at already: ask again in a moment", LIMIT_INSPECTIONS);
+	    mem_printf("%d plans or accounts are being looked at already: ask again in a moment", LIMIT_INSPECTIONS);
 	answer_error(503, "unavailable", message, ret);
 	return NULL;
 }

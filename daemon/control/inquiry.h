@@ -1,5 +1,6 @@
 /*
- * A request whose answer has to be found out first: POST /v1/plans/diff and /v1/plans/doctor. The engine asks AWS; the
+ * A request whose answer has to be found out first: POST /v1/plans/diff and /v1/plans/doctor, and
+ * GET /v1/accounts. The engine asks AWS; the
  * connection is suspended meanwhile, by the server.
  */
 #pragma once

@@ -324,7 +324,7 @@ static enum MHD_Result answer_exchange(struct server *s, struct client *c, struc
 	}
 	if (request.route == CONTROL_EVENTS && request.follow)
 		return follow(s, c, connection, &request);
-	if (request.route == CONTROL_DIFF || request.route == CONTROL_DOCTOR)
+	if (request.route == CONTROL_DIFF || request.route == CONTROL_DOCTOR || request.route == CONTROL_ACCOUNTS)
 		return ask(s, c, connection, &request, x);
 	answer_request(s->backend, &request, by, buf_text(&x->body), x->body.len, &a);
 	return give(connection, &a, false);

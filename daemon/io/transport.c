@@ -421,19 +421,55 @@ static const char *secret_of(const char *line)
 	return strncasecmp(line, signature, sizeof(signature) - 1) == 0 ? line + sizeof(signature) - 1 : "";
 }
 
+static void mask_everywhere(struct transfer *x, const char *secret, size_t len)
+{
+	struct http_response *r = &x->response;
+	mask(x->body.data, x->body.len, secret, len);
+	for (size_t i = 0; i < r->n_headers; i++)
+		mask((char *)r->headers[i].value, strlen(r->headers[i].value), secret, len); /* the arena's */
+	mask(x->error, strlen(x->error), secret, len);
+}
+
+static int hex_of(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *found = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+	return found ? (int)(found - digits) : -1;
+}
+
+/* A web identity is asked with in the body, as STS has it: as it was sent there, and as whoever reads forms sees it. */
+static void mask_web_identity(struct transfer *x)
+{
+	static const char name[] = "WebIdentityToken=";
+	const char *end = x->request_body.data + x->request_body.len;
+	const char *at = x->secret && x->request_body.len > 0
+			     ? memmem(x->request_body.data, x->request_body.len, name, sizeof(name) - 1)
+			     : NULL;
+	if (!at)
+		return;
+	at += sizeof(name) - 1;
+	const char *behind = memchr(at, '&', (size_t)(end - at));
+	end = behind ? behind : end;
+	mask_everywhere(x, at, (size_t)(end - at));
+	struct buf plain = BUF_INIT_SECRET(x->request_body.len + 1);
+	for (; at < end; at++) {
+		bool encoded = *at == '%' && end - at > 2 && hex_of(at[1]) >= 0 && hex_of(at[2]) >= 0;
+		buf_add_char(&plain, encoded ? (char)(hex_of(at[1]) * 16 + hex_of(at[2])) : *at);
+		at += encoded ? 2 : 0;
+	}
+	mask_everywhere(x, buf_text(&plain), plain.len);
+	buf_wipe(&plain);
+}
+
 /* An answer that repeats its request, as a proxy's page or a signature error does, would carry the session's token
  * into logs, events and records. */
 static void mask_echoes(struct transfer *x)
 {
-	struct http_response *r = &x->response;
 	for (const struct curl_slist *item = x->headers; item; item = item->next) {
 		const char *secret = secret_of(item->data);
-		size_t len = strlen(secret);
-		mask(x->body.data, x->body.len, secret, len);
-		for (size_t i = 0; i < r->n_headers; i++)
-			mask((char *)r->headers[i].value, strlen(r->headers[i].value), secret, len); /* the arena's */
-		mask(x->error, strlen(x->error), secret, len);
+		mask_everywhere(x, secret, strlen(secret));
 	}
+	mask_web_identity(x);
 }
 
 static void describe_failure(const struct transfer *x, CURLcode code, char *out, size_t size)

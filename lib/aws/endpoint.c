@@ -251,31 +251,49 @@ static const char *parse_url(const char *url, struct aws_endpoint *out)
 	return NULL;
 }
 
-/* NULL: none is configured. ret_setting: where it came from, for people. */
-static const char *configured_url(const struct endpoint_settings *s, enum aws_service service, char *ret_setting,
-				  size_t size)
+/* Whether a name in the profile leads nowhere: AWS itself would be asked then, which nobody meant. */
+static bool lacks_services(const struct endpoint_settings *s, const char **ret_name)
 {
-	const char *url, *id = services[service].service_id;
+	*ret_name = from_profile(s, "services");
+	return *ret_name && s->has_services && !s->has_services(s->ctx, *ret_name);
+}
+
+/* *ret_url NULL: none is configured. ret_setting: where it came from, for people. Returns 0, or 1 with ret_error. */
+static int configured_url(const struct endpoint_settings *s, enum aws_service service, const char **ret_url,
+			  char *ret_setting, size_t size, char *ret_error, size_t error_size)
+{
+	const char *id = services[service].service_id, *name;
+	*ret_url = NULL;
 	if (is_on(s, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"))
-		return NULL;
+		return 0;
 	text_copy(ret_setting, size, services[service].variable);
-	if ((url = from_env(s, ret_setting)))
-		return url;
+	if ((*ret_url = from_env(s, ret_setting)))
+		return 0;
 	text_copy(ret_setting, size, "AWS_ENDPOINT_URL");
-	if ((url = from_env(s, ret_setting)))
-		return url;
+	if ((*ret_url = from_env(s, ret_setting)))
+		return 0;
+	if (lacks_services(s, &name)) {
+		char shown[80];
+		text_copy_printable(shown, sizeof(shown), name);
+		snprintf(ret_error, error_size,
+			 "the profile names [services %s], which the AWS config file does not have", shown);
+		return 1;
+	}
 	snprintf(ret_setting, size, "endpoint_url of %s in the profile's [services] section", id);
-	if (s->service_get && (url = filled(s->service_get(s->ctx, id, "endpoint_url"))))
-		return url;
+	if (s->service_get && (*ret_url = filled(s->service_get(s->ctx, id, "endpoint_url"))))
+		return 0;
 	text_copy(ret_setting, size, "the profile's endpoint_url");
-	return from_profile(s, "endpoint_url");
+	*ret_url = from_profile(s, "endpoint_url");
+	return 0;
 }
 
 static int find_place(const struct endpoint_settings *settings, enum aws_service service, const char *region,
 		      struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
 	char setting[80];
-	const char *url = configured_url(settings, service, setting, sizeof(setting));
+	const char *url;
+	if (configured_url(settings, service, &url, setting, sizeof(setting), ret_error, error_size))
+		return 1;
 	if (!url)
 		return from_region(settings, service, region, ret, ret_error, error_size);
 	const char *problem = parse_url(url, ret);

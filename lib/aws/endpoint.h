@@ -36,11 +36,13 @@ struct endpoint_settings {
 	void *env_ctx;
 	const char *(*profile_get)(void *ctx, const char *key); /* of the profile that is in use */
 	const char *(*service_get)(void *ctx, const char *service_id, const char *key);
-	void *ctx; /* of these two */
+	bool (*has_services)(void *ctx, const char *name); /* whether there is a section [services NAME] */
+	void *ctx;					   /* of these three */
 };
 
 /* Returns 0, or 1 with ret_error when a configured URL is unusable: not http or https, http to another host than
- * loopback, or with a query, user name or fragment; or when the region is none. The error names the setting. */
+ * loopback, or with a query, user name or fragment; when the profile names a [services] section that is not there; or
+ * when the region is none. The error names the setting. */
 must_use int endpoint_resolve(const struct endpoint_settings *settings, enum aws_service service, const char *region,
 			      struct aws_endpoint *ret, char *ret_error, size_t error_size);
 /* AWS_REGION, AWS_DEFAULT_REGION, the profile's region; NULL: none of them. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "aws/json.h"
+#include "aws/xml.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -208,55 +209,21 @@ static void read_json_error(const struct http_response *r, struct aws_error *e)
 	}
 }
 
-/* The text of the first element of that name, without attributes or children. */
-static const char *find_element(const char *text, const char *open, const char *close, size_t *ret_len)
-{
-	const char *start = strstr(text, open);
-	const char *end = start ? strstr(start, close) : NULL;
-	if (!end)
-		return NULL;
-	start += strlen(open);
-	*ret_len = (size_t)(end - start);
-	return start;
-}
-
-/* Decodes the five entities of XML in place. */
-static void decode_entities(char *text)
-{
-	static const struct {
-		const char *name;
-		char c;
-	} entities[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&amp;", '&'}};
-	char *out = text;
-	while (*text) {
-		size_t i = 0;
-		while (i < array_len(entities) && !text_starts_with(text, entities[i].name))
-			i++;
-		if (i < array_len(entities)) {
-			*out++ = entities[i].c;
-			text += strlen(entities[i].name);
-		} else {
-			*out++ = *text++;
-		}
-	}
-	*out = '\0';
-}
-
 /* The query protocol's <ErrorResponse><Error><Code>…, which other services' front doors answer with as well. HTML has
  * no <Code>, or one with markup in it. */
 static void read_xml_error(const char *body, struct aws_error *e)
 {
 	size_t len;
-	const char *code = find_element(body, "<Code>", "</Code>", &len);
+	const char *code = xml_find(body, "Code", &len);
 	if (!code)
 		return;
 	if (!*e->code)
 		copy_code(e->code, sizeof(e->code), code, len);
-	const char *message = find_element(body, "<Message>", "</Message>", &len);
+	const char *message = xml_find(body, "Message", &len);
 	if (!message)
 		return;
 	copy_message(e->message, sizeof(e->message), message, len);
-	decode_entities(e->message);
+	xml_decode(e->message);
 }
 
 /* A wish in milliseconds (x-amz-retry-after) goes before one in seconds (Retry-After, whose date form is not taken). */
@@ -315,7 +282,7 @@ static void read_title(const char *body, char *out, size_t size)
 			out[n++] = ' ';
 	}
 	out[n] = '\0';
-	decode_entities(out);
+	xml_decode(out);
 }
 
 /* Its first printable characters; "": they are none. */

@@ -22,6 +22,7 @@ static const struct control_entry table[] = {
     {CONTROL_VALIDATE, "POST", "/v1/plans/validate", 0},
     {CONTROL_DIFF, "POST", "/v1/plans/diff", 0},
     {CONTROL_DOCTOR, "POST", "/v1/plans/doctor", 0},
+    {CONTROL_ACCOUNTS, "GET", "/v1/accounts", 0},
     {CONTROL_EVENTS, "GET", "/v1/events", 0},
     {CONTROL_RELOAD, "POST", "/v1/reload", 0},
     {CONTROL_VERSION, "GET", "/v1/version", 0},
@@ -248,6 +249,7 @@ static int take_arguments(struct source *s, struct control_request *r)
 		return take_plan_body(s);
 	case CONTROL_LIST:
 	case CONTROL_STATUS:
+	case CONTROL_ACCOUNTS:
 	case CONTROL_RELOAD:
 	case CONTROL_VERSION:
 	case CONTROL_METRICS:

@@ -22,6 +22,7 @@ enum control_route {
 	CONTROL_VALIDATE, /* POST /v1/plans/validate   body: the YAML */
 	CONTROL_DIFF,	  /* POST /v1/plans/diff       body: the YAML */
 	CONTROL_DOCTOR,	  /* POST /v1/plans/doctor     body: the YAML */
+	CONTROL_ACCOUNTS, /* GET  /v1/accounts */
 	CONTROL_EVENTS,	  /* GET  /v1/events?name=&after=&limit=&follow=1 */
 	CONTROL_RELOAD,	  /* POST /v1/reload */
 	CONTROL_VERSION,  /* GET  /v1/version */

@@ -500,7 +500,22 @@ static const char *finding_level_name(enum finding_level l)
 	return "problem";
 }
 
-json_t *form_doctor(const char *name, const struct finding *findings, size_t n)
+json_t *form_account(const struct view_account *v)
+{
+	bool ends = v->expires_unix_ms != 0 && v->expires_unix_ms != INT64_MAX;
+	json_t *o = new_object();
+
+	set(o, "name", make_text(v->name));
+	set(o, "region", make_text(v->region));
+	set(o, "source", make_text(v->source));
+	set(o, "arn", make_text(v->arn));
+	set(o, "account_id", make_text(v->account_id));
+	set(o, "expires_at", ends ? make_time(v->expires_unix_ms) : json_null());
+	set(o, "extended", json_boolean(v->extended));
+	return o;
+}
+
+json_t *form_doctor(const char *name, json_t *accounts, const struct finding *findings, size_t n)
 {
 	json_t *o = new_object(), *items = new_array();
 	bool healthy = true;
@@ -518,6 +533,7 @@ json_t *form_doctor(const char *name, const struct finding *findings, size_t n)
 	}
 	set(o, "name", make_text(name));
 	set(o, "healthy", json_boolean(healthy));
+	set(o, "accounts", accounts);
 	set(o, "findings", items);
 	return o;
 }

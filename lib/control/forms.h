@@ -87,6 +87,17 @@ struct finding {
 	const char *cure;    /* what to do; "" when nothing */
 };
 
+/* Which identity an account has. No secret. */
+struct view_account {
+	const char *name;
+	const char *region;
+	const char *source;	 /* of its keys; "" when it is not known */
+	const char *arn;	 /* "" when STS did not say */
+	const char *account_id;	 /* the number; "" likewise */
+	int64_t expires_unix_ms; /* INT64_MAX: never; 0: it has no keys */
+	bool extended;		 /* beyond their end, by AWS */
+};
+
 /* A file that is wrong: shown in `list`. */
 struct view_file {
 	const char *file;
@@ -103,8 +114,11 @@ json_t *form_change(const struct change *c);
 /* POST /v1/plans/diff: {"name", "kind", "as_declared": no call and no rollout would follow, and nothing
  * is in the way, "changes": […]}. */
 json_t *form_diff(const char *name, const char *kind, const struct change_list *changes);
-/* POST /v1/plans/doctor: {"name", "healthy": no finding is a problem, "findings": [{level, subject, text, cure}]}. */
-json_t *form_doctor(const char *name, const struct finding *findings, size_t n);
+/* One account: {name, region, source, arn, account_id, expires_at: null when never or not known, extended}. */
+json_t *form_account(const struct view_account *v);
+/* POST /v1/plans/doctor and GET /v1/accounts: {"name": "" when it is about no plan, "healthy": no finding is a problem,
+ * "accounts": […], "findings": [{level, subject, text, cure}]}. Takes over the accounts. */
+json_t *form_doctor(const char *name, json_t *accounts, const struct finding *findings, size_t n);
 /* {"error": {"code": CODE, "message": TEXT}} */
 json_t *form_error(const char *code, const char *message);
 json_t *form_event(uint64_t id, const char *name, uint64_t rollout_id, int64_t unix_ms, const char *kind,

@@ -180,6 +180,11 @@ const char *profiles_get(const struct profiles *p, const char *profile, const ch
 	return value ? value : profiles_get_from(p, PROFILES_CONFIG, profile, key);
 }
 
+bool profiles_has_services(const struct profiles *p, const char *name)
+{
+	return strmap_get(&p->services, name) != NULL;
+}
+
 const char *profiles_get_service(const struct profiles *p, const char *profile, const char *service_id, const char *key)
 {
 	const char *name = profiles_get(p, profile, "services");

@@ -46,6 +46,8 @@ bool profiles_has(const struct profiles *p, const char *profile);
 const char *profiles_get(const struct profiles *p, const char *profile, const char *key);
 /* What one file alone says. */
 const char *profiles_get_from(const struct profiles *p, enum profiles_file file, const char *profile, const char *key);
+/* Whether there is a section [services NAME]. */
+bool profiles_has_services(const struct profiles *p, const char *name);
 /* A key under `service_id` ("lambda", "api_gateway", "sts", …) in the [services NAME] that the profile names. */
 const char *profiles_get_service(const struct profiles *p, const char *profile, const char *service_id,
 				 const char *key);

@@ -72,6 +72,8 @@ struct fetch {
 	int64_t again_ms; /* boot: when the step is to be taken again; INT64_MAX: it waits for something else */
 	unsigned tries;	  /* of this step */
 	bool renewed;	  /* the instance's token, or the clock, was corrected: not a second time */
+	int64_t sent_boot_ms;
+	int64_t sent_unix_ms; /* what the time was taken for then */
 };
 
 struct provider {
@@ -95,7 +97,8 @@ struct provider {
 	bool driven; /* by a call that will see for itself what became of it */
 	unsigned failures;
 	int64_t retry_boot_ms; /* not before */
-	int64_t clock_offset_ms;
+	struct aws_clock own_clock;
+	struct aws_clock *clock; /* the ports', its owner's, or that one */
 	char error[ERROR_SIZE];
 
 	char token[IMDS_TOKEN_MAX + 1]; /* of the instance's session */
@@ -104,10 +107,11 @@ struct provider {
 	char text[LIMIT_REASON];
 };
 
+/* By AWS's clock, as far as that is known. */
 static struct instant now_of(const struct provider *p)
 {
 	struct instant now = p->ports.now(p->ports.ctx);
-	now.unix_ms += p->clock_offset_ms;
+	now.unix_ms = aws_clock_unix_ms(p->clock, now);
 	return now;
 }
 
@@ -225,8 +229,11 @@ static struct provider *take_back(void *arg)
 
 static void send(struct provider *p, const struct http_request *r, int64_t timeout_ms, bool metadata, transport_cb cb)
 {
+	struct instant now = now_of(p);
 	p->fetch->out = true;
 	p->fetch->again_ms = INT64_MAX;
+	p->fetch->sent_boot_ms = now.boot_ms;
+	p->fetch->sent_unix_ms = now.unix_ms;
 	p->ports.send(p->ports.ctx, r, timeout_ms, metadata, cb, p->fetch);
 }
 
@@ -269,14 +276,24 @@ static void trim_end(char *text)
 
 /* --- STS --- */
 
-/* The service's clock counts: a role must not fail to be assumed because this host's is off. */
+static void note_clock(struct provider *p, int64_t date_unix_ms, bool accepted)
+{
+	struct instant now = p->ports.now(p->ports.ctx);
+	if (date_unix_ms != 0)
+		aws_clock_told(p->clock, now, date_unix_ms, now.boot_ms - p->fetch->sent_boot_ms, accepted);
+}
+
+/* AWS's clock counts: a role must not fail to be assumed because this host's is off. */
 static bool correct_clock(struct provider *p, struct aws_error *e)
 {
-	int64_t offset = aws_error_check_clock(e, now_of(p).unix_ms);
-	if (offset == 0 || p->fetch->renewed)
+	int64_t travel_ms = now_of(p).boot_ms - p->fetch->sent_boot_ms;
+	/* Against the time that it was signed by: another answer may have told the right one meanwhile. */
+	if (aws_error_check_clock(e, p->fetch->sent_unix_ms + travel_ms) == 0)
+		return false;
+	note_clock(p, e->date_unix_ms, false);
+	if (p->fetch->renewed)
 		return false;
 	p->fetch->renewed = true;
-	p->clock_offset_ms += offset;
 	p->fetch->again_ms = now_of(p).boot_ms;
 	return true;
 }
@@ -303,6 +320,9 @@ static void take_sts(void *arg, enum transport_result result, const struct http_
 	char why[256];
 	if (!p)
 		return;
+	/* Of a web identity nothing is signed, so that its answer proves no time. */
+	if (result == TRANSPORT_ANSWERED && response->status == 200 && p->source->kind == SOURCE_ASSUME_ROLE)
+		note_clock(p, aws_error_date(response), true);
 	if (result != TRANSPORT_ANSWERED) {
 		aws_error_transport(result == TRANSPORT_NO_CONNECTION ? AWS_NO_CONNECTION : AWS_NO_ANSWER, error, &e);
 		take_sts_failure(p, &e);
@@ -753,13 +773,15 @@ static struct provider *new_provider(const struct source *source, const struct p
 	struct provider *p = mem_alloc(sizeof(*p));
 	p->source = source;
 	p->ports = *ports;
+	p->clock = ports->clock ? ports->clock : &p->own_clock;
+	p->ports.clock = p->clock; /* one for all that a chain asks */
 	if (source->kind == SOURCE_STATIC) {
 		aws_credentials_copy(&p->keys, &source->keys);
 		p->has_keys = true;
 		p->expires_unix_ms = source->keys.expires_unix_ms;
 	}
 	if (source->source) {
-		p->child = new_provider(source->source, ports);
+		p->child = new_provider(source->source, &p->ports);
 		p->child->settled = source_settled;
 		p->child->settled_arg = p;
 	}

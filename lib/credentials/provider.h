@@ -7,12 +7,15 @@
  *    with growing pauses, which stay short in the last 10 minutes.
  *  - Keys that have ended are never given out, but for an instance's: where the metadata service itself still gives
  *    keys whose time is over, AWS has extended them.
+ *  - Keys end, and requests are signed, by AWS's clock (aws/clock.h): STS's answers tell it, too, and what was refused
+ *    for its time is signed again, once.
  *  - Files (tokens of web identities, containers and SSO) are read at each attempt.
  *
  * provider_get() and provider_look() drive it: pauses between tries end with the next of either.
  */
 #pragma once
 
+#include "aws/clock.h"
 #include "aws/endpoint.h"
 #include "base/clock.h"
 #include "base/transport.h"
@@ -32,6 +35,7 @@ typedef void (*provider_ran_cb)(void *arg, const struct provider_output *output)
 struct provider_ports {
 	void *ctx;
 	struct instant (*now)(void *ctx);
+	struct aws_clock *clock; /* AWS's, shared with whoever else asks AWS; NULL: nobody does */
 	uint64_t (*entropy)(void *ctx);
 	/* Request and answer hold secrets. `metadata`: plain http may go to a container's or an instance's link-local
 	 * address, and nothing goes through a proxy. The rest as in engine/ports.h. */

@@ -29,6 +29,7 @@
 #define DEPLOYMENT_RPS	    0.18 /* an account has one in 5 seconds, counted where they arrive: a little slack */
 #define RESOURCES_RPS_MAX   2	 /* and 5 of these in 2 seconds */
 #define ALARMS_RPS_MAX	    5
+#define STS_RPS		    5 /* of 600 */
 #define DEFAULT_TIMEOUT_MS  (10 * MS_PER_SECOND)
 #define CLOCK_CHECK_MS	    (2 * MS_PER_SECOND) /* the first call goes alone for so long */
 #define CLOCK_STEP_MS	    MS_PER_MINUTE
@@ -81,6 +82,7 @@ static const struct {
     [OPERATION_CREATE_DEPLOYMENT] = {AWS_APIGATEWAY, LANE_DEPLOYMENT},
     [OPERATION_CREATE_STAGE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
     [OPERATION_UPDATE_STAGE] = {AWS_APIGATEWAY, LANE_APIGATEWAY},
+    [OPERATION_GET_CALLER_IDENTITY] = {AWS_STS, LANE_STS},
 };
 
 /* A ticket is a slot and how often it was used before, so finding a call and telling it from an earlier one is one
@@ -116,7 +118,8 @@ struct dispatch {
 	size_t n_wire;
 	size_t n_wire_home;
 	size_t n_wire_invoke;
-	struct aws_clock clock;
+	struct aws_clock own_clock;
+	struct aws_clock *clock;   /* the ports' or that one */
 	bool clock_checked;	   /* AWS has answered since the start, or since somebody set this host's clock */
 	int64_t checking_since_ms; /* boot_ms: the call that shall tell left then */
 	int64_t wall_ahead_ms;	   /* of boot_ms, when we last looked */
@@ -133,7 +136,7 @@ static struct instant now_of(const struct dispatch *d)
 
 int64_t dispatch_unix_ms(const struct dispatch *d, struct instant now)
 {
-	return aws_clock_unix_ms(&d->clock, now);
+	return aws_clock_unix_ms(d->clock, now);
 }
 
 /* --- tickets --- */
@@ -305,7 +308,7 @@ static void note_clock(struct dispatch *d, const struct call *c, int64_t date_un
 	d->clock_checked = true;
 	if (date_unix_ms == 0)
 		return;
-	aws_clock_told(&d->clock, now, date_unix_ms, now.boot_ms - c->sent_boot_ms, accepted);
+	aws_clock_told(d->clock, now, date_unix_ms, now.boot_ms - c->sent_boot_ms, accepted);
 	tell_skew(d);
 }
 
@@ -595,6 +598,7 @@ struct dispatch *dispatch_new(const struct engine_config *config, const struct p
 	struct dispatch *d = mem_alloc(sizeof(*d));
 	d->timeout_ms = config->call_timeout_ms > 0 ? config->call_timeout_ms : DEFAULT_TIMEOUT_MS;
 	d->ports = *ports;
+	d->clock = ports->clock ? ports->clock : &d->own_clock;
 	d->signer = sigv4_signer_new();
 	d->rates[LANE_LAMBDA] = config->lambda_rps;
 	d->rates[LANE_GET_FUNCTION] = config->lambda_rps * GET_FUNCTION_FACTOR;
@@ -605,6 +609,7 @@ struct dispatch *dispatch_new(const struct engine_config *config, const struct p
 	d->rates[LANE_DEPLOYMENT] = DEPLOYMENT_RPS;
 	d->rates[LANE_RESOURCES] =
 	    config->apigateway_rps < RESOURCES_RPS_MAX ? config->apigateway_rps : RESOURCES_RPS_MAX;
+	d->rates[LANE_STS] = STS_RPS;
 	return d;
 }
 
@@ -713,7 +718,7 @@ bool dispatch_idle(const struct dispatch *d)
 
 int64_t dispatch_host_ahead_ms(const struct dispatch *d)
 {
-	return aws_clock_host_ahead_ms(&d->clock, now_of(d));
+	return aws_clock_host_ahead_ms(d->clock, now_of(d));
 }
 
 void dispatch_stats(const struct dispatch *d, struct engine_stats *ret)

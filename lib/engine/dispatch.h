@@ -14,8 +14,8 @@
  *    aws/adaptive.h. PRIORITY_HOME and PRIORITY_LOOKUP are not slowed down.
  *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; Invoke; CloudWatch GetMetricData;
  *    CloudWatch DescribeAlarms; API Gateway; CreateDeployment, of which an account has one in 5 seconds; GetResources,
- *    of which it has 5 in 2 seconds. Rates from the configuration; GetFunction and Invoke ten times the Lambda rate,
- *    DescribeAlarms at most 5 a second. Invokes, which may take minutes, have at most 16 places on the wire.
+ *    of which it has 5 in 2 seconds; STS. Rates from the configuration; GetFunction and Invoke ten times the Lambda
+ *    rate, DescribeAlarms at most 5 a second. Invokes, which may take minutes, have at most 16 places on the wire.
  */
 #pragma once
 

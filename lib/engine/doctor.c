@@ -32,9 +32,6 @@ enum exam {
 
 struct doctor {
 	struct inspect *inspect;
-	struct finding *findings; /* texts in the inspection's arena */
-	size_t n;
-	size_t cap;
 	struct plan **rollouts; /* of each alias; NULL: none moves it */
 	size_t alias;
 	enum exam exam;
@@ -49,24 +46,10 @@ void doctor_free(struct doctor *d)
 	for (size_t n = 0; n < d->inspect->spec.n_aliases && d->inspect->plan->kind == PLAN_SERVICE; n++)
 		plan_free(d->rollouts[n]);
 	free(d->rollouts);
-	free(d->findings);
 	free(d);
 }
 
-static void printf_like(5, 6)
-    find(struct doctor *d, enum finding_level level, const char *subject, const char *cure, const char *fmt, ...)
-{
-	struct arena *a = d->inspect->arena;
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	d->findings = mem_grow(d->findings, &d->cap, d->n + 1, sizeof(*d->findings));
-	d->findings[d->n++] =
-	    (struct finding){level, arena_strdup(a, subject), arena_strdup(a, text), arena_strdup(a, cure)};
-}
+#define find(d, ...) inspect_find((d)->inspect, __VA_ARGS__)
 
 /* --- what the comparison has shown --- */
 
@@ -475,11 +458,8 @@ static void answered(void *arg, const struct http_response *response, const stru
 	struct doctor *d = arg;
 	struct inspect *n = d->inspect;
 
-	n->engine->calls_open--;
-	if (n->forgotten || n->engine->draining) {
-		inspect_end(n, "rolloutd is shutting down", NULL, 0);
+	if (!inspect_goes_on(n))
 		return;
-	}
 	judge(d, response, error);
 	d->exam++;
 	next(d);
@@ -510,6 +490,7 @@ static void submit(struct doctor *d)
 		call.region = region;
 	}
 	n->engine->calls_open++;
+	n->calls++;
 	(void)dispatch_submit(n->engine->dispatch, &call);
 }
 
@@ -527,7 +508,7 @@ static void next(struct doctor *d)
 			return;
 		}
 	}
-	inspect_end(n, NULL, d->findings, d->n);
+	inspect_end(n, NULL);
 }
 
 /* Where AWS was compared with the plan, the account's keys have worked. */
@@ -539,16 +520,16 @@ static void judge_credentials(struct doctor *d)
 	find(d, FINDING_OK, subject, "", "its credentials work in %s", d->inspect->region);
 }
 
-static void judge_clock(struct doctor *d)
+void doctor_judge_clock(struct inspect *n)
 {
-	int64_t ahead_ms = dispatch_host_ahead_ms(d->inspect->engine->dispatch);
+	int64_t ahead_ms = dispatch_host_ahead_ms(n->engine->dispatch);
 	char span[32];
 
 	text_format_span(ahead_ms < 0 ? -ahead_ms : ahead_ms, span);
 	if (ahead_ms != 0)
-		find(d, FINDING_WARNING, "clock", "set this host's clock, and keep it by NTP",
-		     "this host's clock is %s %s AWS's; rolloutd signs and reads metrics by AWS's time", span,
-		     ahead_ms < 0 ? "behind" : "ahead of");
+		inspect_find(n, FINDING_WARNING, "clock", "set this host's clock, and keep it by NTP",
+			     "this host's clock is %s %s AWS's; rolloutd signs and reads metrics by AWS's time", span,
+			     ahead_ms < 0 ? "behind" : "ahead of");
 }
 
 void doctor_start(struct inspect *n)
@@ -565,10 +546,10 @@ void doctor_start(struct inspect *n)
 			d->rollouts[i] = plan_make_child(n->plan, i, 1, NULL, 0);
 	}
 	judge_credentials(d);
-	judge_clock(d);
+	doctor_judge_clock(n);
 	if (reconcile_unsettled(n->reconcile)) {
 		judge_changes(d);
-		inspect_end(n, NULL, d->findings, d->n);
+		inspect_end(n, NULL);
 		return;
 	}
 	judge_function(d);
@@ -583,15 +564,16 @@ void doctor_tell_error(struct inspect *n, const struct aws_error *error, const c
 {
 	static const char *const cures[] = {
 	    [AWS_DENIED] = "allow this operation to the identity of the account",
-	    [AWS_CREDENTIALS] = "give the daemon keys that work: see AWS_ACCESS_KEY_ID and the profile of the account",
+	    [AWS_CREDENTIALS] = "give the account's source keys that work, then `rolloutctl reload`",
 	    [AWS_SKEW] = "set this host's clock",
 	    [AWS_NO_CONNECTION] = "check the network and the endpoint from this host",
 	    [AWS_NO_ANSWER] = "check the network and the endpoint from this host",
 	};
 	const char *cure = (size_t)error->class < array_len(cures) ? cures[error->class] : NULL;
 	char subject[96];
-	struct finding f = {FINDING_PROBLEM, subject, text, cure ? cure : "ask again; AWS's own words say what it is"};
 
 	(void)snprintf(subject, sizeof(subject), "account %.60s", n->plan->account);
-	inspect_end(n, NULL, &f, 1);
+	inspect_find(n, FINDING_PROBLEM, subject, cure ? cure : "ask again; AWS's own words say what it is", "%s",
+		     text);
+	inspect_end(n, NULL);
 }

@@ -23,6 +23,7 @@ struct engine_config {
 	char boot_id[40]; /* of this boot of the host: records of another boot do not compare boot_ms */
 	const char *(*account_region)(void *ctx, const char *account); /* NULL result: no region of its own */
 	bool (*account_known)(void *ctx, const char *account);
+	const char *(*account_name)(void *ctx, size_t index); /* those of the configuration; NULL: no more */
 	void *account_ctx;
 };
 
@@ -103,12 +104,14 @@ void engine_each_artifact(struct engine *e, void (*cb)(void *ctx, const char *pa
 enum inspect_what { INSPECT_DIFF, INSPECT_DOCTOR };
 
 struct inspection {
-	const char *name;
-	const char *kind;		   /* "Rollout" | "Service" */
+	const char *name;		   /* "": it is about no plan */
+	const char *kind;		   /* "Rollout" | "Service"; "": it is about no plan */
 	const char *error;		   /* NULL: the next ones are there */
 	const struct change_list *changes; /* INSPECT_DIFF */
 	const struct finding *findings;	   /* INSPECT_DOCTOR */
 	size_t n_findings;
+	const struct view_account *accounts; /* INSPECT_DOCTOR: the plan's, or all of them */
+	size_t n_accounts;
 };
 
 typedef void (*inspect_cb)(void *arg, const struct inspection *i);
@@ -118,6 +121,8 @@ typedef void (*inspect_cb)(void *arg, const struct inspection *i);
  * comes exactly once, never before this returns, and not at all after engine_inspect_forget. Returns a ticket, or 0
  * when LIMIT_INSPECTIONS are under way (the plan is freed). */
 uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what what, inspect_cb cb, void *arg);
+/* Whose keys each account has: INSPECT_DOCTOR without a plan. As engine_inspect. */
+uint64_t engine_inspect_accounts(struct engine *e, inspect_cb cb, void *arg);
 void engine_inspect_forget(struct engine *e, uint64_t ticket);
 
 /* --- counters, for /metrics and the tests --- */

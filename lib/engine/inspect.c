@@ -1,12 +1,16 @@
 /* See inspect.h. */
 #include "engine/inspect.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/service.h"
+
+#define SHUTTING_DOWN "rolloutd is shutting down"
+#define FINDING_SIZE  2048 /* an ARN, and a source's whole sentence */
 
 struct chain_place inspect_place(const struct inspect *n)
 {
@@ -32,23 +36,54 @@ static void inspect_free(struct inspect *n)
 	arena_free(n->arena);
 	free(n->region);
 	free(n->memory);
+	free(n->accounts);
+	free(n->findings);
 	free(n);
 }
 
-void inspect_end(struct inspect *n, const char *error, const struct finding *findings, size_t n_findings)
+void inspect_end(struct inspect *n, const char *error)
 {
 	struct inspection told = {
-	    .name = n->plan->name,
-	    .kind = n->plan->kind == PLAN_SERVICE ? "Service" : "Rollout",
+	    .name = n->plan ? n->plan->name : "",
+	    .kind = !n->plan			    ? ""
+		    : n->plan->kind == PLAN_SERVICE ? "Service"
+						    : "Rollout",
 	    .error = error,
 	    .changes = &n->changes,
-	    .findings = findings,
-	    .n_findings = n_findings,
+	    .findings = n->findings,
+	    .n_findings = n->n_findings,
+	    .accounts = n->accounts,
+	    .n_accounts = n->n_accounts,
 	};
 
 	if (!n->forgotten)
 		n->cb(n->arg, &told);
 	inspect_free(n);
+}
+
+void inspect_find(struct inspect *n, enum finding_level level, const char *subject, const char *cure, const char *fmt,
+		  ...)
+{
+	char text[FINDING_SIZE];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	n->findings = mem_grow(n->findings, &n->cap_findings, n->n_findings + 1, sizeof(*n->findings));
+	n->findings[n->n_findings++] = (struct finding){level, arena_strdup(n->arena, subject),
+							arena_strdup(n->arena, text), arena_strdup(n->arena, cure)};
+}
+
+bool inspect_goes_on(struct inspect *n)
+{
+	n->engine->calls_open--;
+	n->calls--;
+	if (!n->forgotten && !n->engine->draining)
+		return true;
+	if (n->calls == 0)
+		inspect_end(n, SHUTTING_DOWN);
+	return false;
 }
 
 /* --- a rollout's plan as a chain of one alias --- */
@@ -117,7 +152,7 @@ static void looked(void *arg, const struct aws_error *error, const char *operati
 	char text[LIMIT_REASON];
 
 	if (n->forgotten) {
-		inspect_end(n, NULL, NULL, 0);
+		inspect_end(n, NULL);
 		return;
 	}
 	if (error) {
@@ -125,7 +160,7 @@ static void looked(void *arg, const struct aws_error *error, const char *operati
 		if (n->what == INSPECT_DOCTOR)
 			doctor_tell_error(n, error, text);
 		else
-			inspect_end(n, text, NULL, 0);
+			inspect_end(n, text);
 		return;
 	}
 	if (reconcile_unsettled(n->reconcile)) {
@@ -137,7 +172,7 @@ static void looked(void *arg, const struct aws_error *error, const char *operati
 	if (n->what == INSPECT_DOCTOR)
 		doctor_start(n);
 	else
-		inspect_end(n, NULL, NULL, 0);
+		inspect_end(n, NULL);
 }
 
 static size_t count(const struct engine *e)
@@ -155,28 +190,21 @@ static void refused(void *arg)
 	struct inspect *n = arg;
 
 	n->engine->calls_open--;
-	inspect_end(n,
-		    n->engine->draining
-			? "rolloutd is shutting down"
-			: "no region, or an account that rolloutd.yaml does not name: see `account` and "
-			  "`region` in the plan",
-		    NULL, 0);
+	inspect_end(n, n->engine->draining ? SHUTTING_DOWN
+					   : "no region, or an account that rolloutd.yaml does not name: see `account` "
+					     "and `region` in the plan");
 }
 
-static void start(struct inspect *n)
+static void refuse(struct inspect *n)
 {
-	struct engine *e = n->engine;
-	const char *region = intake_region(e, n->plan);
-	struct reconcile_config config;
+	n->engine->calls_open++;
+	engine_after_commit(n->engine, refused, n);
+}
 
-	n->region = mem_strdup(region ? region : "");
-	if (n->region[0] == '\0' || e->draining || !e->config.account_known(e->config.account_ctx, n->plan->account)) {
-		e->calls_open++;
-		engine_after_commit(e, refused, n);
-		return;
-	}
-	config = (struct reconcile_config){
-	    .engine = e,
+static void compare(struct inspect *n)
+{
+	struct reconcile_config config = {
+	    .engine = n->engine,
 	    .place = inspect_place(n),
 	    .spec = &n->spec,
 	    .memory = n->memory,
@@ -185,17 +213,58 @@ static void start(struct inspect *n)
 	    .ops = {.done = looked},
 	    .arg = n,
 	};
+
 	n->reconcile = reconcile_start(&config);
 }
 
-uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what what, inspect_cb cb, void *arg)
+void inspect_identified(struct inspect *n, bool usable)
 {
-	const struct service *live = service_find(e, plan->name);
+	if (n->plan && usable) {
+		compare(n);
+		return;
+	}
+	doctor_judge_clock(n);
+	inspect_end(n, NULL);
+}
+
+static void add_account(struct inspect *n, const char *name, const char *region)
+{
+	size_t cap = n->n_accounts;
+
+	n->accounts = mem_grow(n->accounts, &cap, n->n_accounts + 1, sizeof(*n->accounts));
+	n->accounts[n->n_accounts++] = (struct view_account){
+	    .name = arena_strdup(n->arena, name),
+	    .region = arena_strdup(n->arena, region),
+	    .source = "",
+	    .arn = "",
+	    .account_id = "",
+	};
+}
+
+static void start(struct inspect *n)
+{
+	struct engine *e = n->engine;
+	const char *region = intake_region(e, n->plan);
+
+	n->region = mem_strdup(region ? region : "");
+	if (n->region[0] == '\0' || e->draining || !e->config.account_known(e->config.account_ctx, n->plan->account)) {
+		refuse(n);
+	} else if (n->what == INSPECT_DOCTOR) {
+		add_account(n, n->plan->account, n->region);
+		identify_accounts(n);
+	} else {
+		compare(n);
+	}
+}
+
+/* NULL: there are too many. */
+static struct inspect *begin(struct engine *e, struct plan *plan, enum inspect_what what, inspect_cb cb, void *arg)
+{
 	struct inspect *n;
 
 	if (count(e) >= LIMIT_INSPECTIONS) {
 		plan_free(plan);
-		return 0;
+		return NULL;
 	}
 	n = mem_alloc(sizeof(*n));
 	*n = (struct inspect){
@@ -204,6 +273,17 @@ uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what w
 	e->first_inspect = n;
 	n->arena = arena_new();
 	n->memory = mem_alloc(sizeof(*n->memory));
+	e->ports.wake_at(e->ports.ctx, engine_now(e).boot_ms);
+	return n;
+}
+
+uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what what, inspect_cb cb, void *arg)
+{
+	const struct service *live = service_find(e, plan->name);
+	struct inspect *n = begin(e, plan, what, cb, arg);
+
+	if (!n)
+		return 0;
 	if (plan->kind == PLAN_ROLLOUT) {
 		describe_rollout(n);
 	} else {
@@ -212,8 +292,25 @@ uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what w
 			service_copy_memory(live, &n->spec, n->memory);
 	}
 	start(n);
-	e->ports.wake_at(e->ports.ctx, engine_now(e).boot_ms);
-	return e->last_inspect;
+	return n->ticket;
+}
+
+uint64_t engine_inspect_accounts(struct engine *e, inspect_cb cb, void *arg)
+{
+	struct inspect *n = begin(e, NULL, INSPECT_DOCTOR, cb, arg);
+	const char *name, *region;
+
+	if (!n)
+		return 0;
+	for (size_t i = 0; (name = e->config.account_name(e->config.account_ctx, i)); i++) {
+		region = e->config.account_region(e->config.account_ctx, name);
+		add_account(n, name, region ? region : e->config.region);
+	}
+	if (e->draining || n->n_accounts == 0)
+		refuse(n);
+	else
+		identify_accounts(n);
+	return n->ticket;
 }
 
 void engine_inspect_forget(struct engine *e, uint64_t ticket)
@@ -225,9 +322,9 @@ void engine_inspect_forget(struct engine *e, uint64_t ticket)
 	if (!n)
 		return;
 	n->forgotten = true;
-	/* A call of the doctor's refers to it until it is answered; so does a refusal that waits for its turn. */
-	if (n->reconcile && !n->doctor)
-		inspect_end(n, NULL, NULL, 0);
+	/* Calls refer to it until they are answered; so does a refusal that waits for its turn. */
+	if (n->reconcile && n->calls == 0)
+		inspect_end(n, NULL);
 }
 
 void inspects_free(struct engine *e)
@@ -236,6 +333,8 @@ void inspects_free(struct engine *e)
 
 	for (struct inspect *n = e->first_inspect; n; n = next) {
 		next = n->next;
-		inspect_free(n);
+		n->forgotten = true;
+		if (n->calls == 0) /* the answers end the others, which the dispatcher's end gives them */
+			inspect_free(n);
 	}
 }

@@ -146,6 +146,7 @@ const char *lane_name(enum lane_kind kind)
 	    [LANE_APIGATEWAY] = "calls of API Gateway",
 	    [LANE_DEPLOYMENT] = "CreateDeployment calls",
 	    [LANE_RESOURCES] = "GetResources calls",
+	    [LANE_STS] = "calls of STS",
 	};
 
 	return names[kind];

@@ -26,6 +26,7 @@ enum lane_kind {
 	LANE_APIGATEWAY,
 	LANE_DEPLOYMENT, /* CreateDeployment */
 	LANE_RESOURCES,	 /* GetResources */
+	LANE_STS,
 	LANE_COUNT,
 };
 

@@ -41,6 +41,7 @@ const char *engine_operation_name(enum engine_operation o)
 	    [OPERATION_CREATE_DEPLOYMENT] = "CreateDeployment",
 	    [OPERATION_CREATE_STAGE] = "CreateStage",
 	    [OPERATION_UPDATE_STAGE] = "UpdateStage",
+	    [OPERATION_GET_CALLER_IDENTITY] = "GetCallerIdentity",
 	};
 
 	return names[o];

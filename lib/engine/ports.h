@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "aws/clock.h"
 #include "aws/endpoint.h"
 #include "aws/error.h"
 #include "base/clock.h"
@@ -33,6 +34,15 @@ struct exec_result {
 
 typedef void (*exec_cb)(void *arg, const struct exec_result *result);
 
+/* Where an account's keys are from. No secret. The strings are good until the account's keys are next asked for. */
+struct keys_told {
+	const char *source;	 /* "instance role ops"; "": not known */
+	bool there;		 /* they can be signed with now */
+	bool extended;		 /* they are over, and AWS extended them */
+	int64_t expires_unix_ms; /* INT64_MAX: never */
+	const char *error;	 /* of the last attempt to get them; "": none */
+};
+
 /* Levels of `log`, as syslog has them. */
 #define LOG_ERROR   3
 #define LOG_WARNING 4
@@ -41,6 +51,7 @@ typedef void (*exec_cb)(void *arg, const struct exec_result *result);
 struct ports {
 	void *ctx;
 	struct instant (*now)(void *ctx);
+	struct aws_clock *clock; /* AWS's, shared with whoever else asks AWS; NULL: nobody does */
 	uint64_t (*entropy)(void *ctx);
 	/* Ask for one call of engine_turn() at that time (replaces the earlier wish; INT64_MAX: none). */
 	void (*wake_at)(void *ctx, int64_t boot_ms);
@@ -50,6 +61,8 @@ struct ports {
 	 * again. The caller deinits *ret. */
 	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			   size_t error_size);
+	/* What is to be told of those keys; nothing is fetched. NULL: nobody can tell. */
+	void (*describe_keys)(void *ctx, const char *account, struct keys_told *ret);
 	/* Endpoint of a service, as the account's profile and the environment have it; 0, or 1 with a sentence. */
 	int (*endpoint)(void *ctx, const char *account, enum aws_service service, const char *region,
 			struct aws_endpoint *ret, char *ret_error, size_t error_size);

@@ -142,6 +142,11 @@ const struct right *rights_at(size_t index)
 	return &rights[index];
 }
 
+bool rights_are_needed(enum engine_operation operation)
+{
+	return operation != OPERATION_GET_CALLER_IDENTITY;
+}
+
 const char *rights_feature_name(enum right_feature f)
 {
 	return features[f].name;

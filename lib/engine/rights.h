@@ -50,6 +50,8 @@ struct right {
 
 size_t rights_count(void);
 const struct right *rights_at(size_t index);
+/* Whoever has keys may: AWS asks for no right, and none can be taken away. Such an operation is not in the table. */
+bool rights_are_needed(enum engine_operation operation);
 
 const char *rights_feature_name(enum right_feature f);	/* "rollouts", "rest-apis", … */
 const char *rights_feature_about(enum right_feature f); /* a clause for people */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/endpoint.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -203,8 +204,10 @@ void cloudwatch_answer(struct call *c, json_t *result)
 
 void sts_get_caller_identity(struct call *c)
 {
-	json_t *who = json_pack("{s:s, s:s, s:s}", "Arn", "arn:aws:iam::" WORLD_ACCOUNT ":user/localaws", "UserId",
-				"AIDALOCALAWSUSER00001", "Account", WORLD_ACCOUNT);
+	const char *arn = arena_printf(c->arena, "arn:%s:iam::" WORLD_ACCOUNT ":user/%s", endpoint_partition(c->region),
+				       *c->key_id ? c->key_id : "localaws");
+	json_t *who =
+	    json_pack("{s:s, s:s, s:s}", "Arn", arn, "UserId", "AIDALOCALAWSUSER00001", "Account", WORLD_ACCOUNT);
 	answer_xml(c, "https://sts.amazonaws.com/doc/2011-06-15/", who);
 }
 

@@ -5,6 +5,7 @@
 
 #include "aws/endpoint.h"
 #include "base/text.h"
+#include "sim/cloudwatch.h"
 #include "sim/lambda.h"
 
 static const char *prefix_of(const struct call *c)
@@ -106,6 +107,8 @@ bool iam_allows(struct call *c, const json_t *policy)
 	const char *action = action_of(c), *resource = resource_of(c);
 	bool allowed = false;
 
+	if (c->operation->run == sts_get_caller_identity)
+		return true;
 	for (size_t n = 0; n < json_array_size(statements); n++) {
 		const json_t *s = json_array_get(statements, n);
 		const char *effect = json_string_value(json_object_get(s, "Effect"));

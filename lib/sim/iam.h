@@ -6,7 +6,7 @@
 
 #include "sim/call.h"
 
-/* Whether the policy lets the call through. */
+/* Whether the policy lets the call through; GetCallerIdentity, whatever it says. */
 bool iam_allows(struct call *c, const json_t *policy);
 /* Answers as AWS does when no policy lets it through. */
 void iam_deny(struct call *c);

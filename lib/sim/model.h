@@ -180,7 +180,7 @@ struct traffic {
 struct access_key {
 	char *id;
 	char *secret;
-	char *token; /* NULL: none */
+	char *token;	/* NULL: none */
 	json_t *policy; /* IAM's, of what it may do; NULL: everything */
 	bool expired;
 };

@@ -12,6 +12,8 @@ import urllib.parse
 
 SECRET = "Marker/of+a+secret/key+0123456789/abcdefgh"
 TOKEN = "Marker/of+a+session/token+9876543210/zyxwvuts"
+BEARER = "Nextmark/what+a+source/is+asked+with/0192837465"  # a metadata service, a container's, SSO, for a web identity
+OTHER = "Thirdone/key+that+a+role/is+assumed+with/5647382910"
 PART = 16  # a form that was cut, or runs over the pages of a database, is found by its begin or its end
 
 REPORT = os.environ.get("ROLLOUT_SEARCHED")  # where to write down how much was searched; tests/run sums it up
@@ -34,7 +36,8 @@ def forms_of(marker):
 
 def patterns():
     found = {}
-    for what, marker in (("secret key", SECRET), ("session token", TOKEN)):
+    for what, marker in (("secret key", SECRET), ("session token", TOKEN), ("token of a source", BEARER),
+                         ("key of a role's source", OTHER)):
         for form, text in forms_of(marker):
             # What both have in common would say the wrong name, never nothing.
             for part in (text[:PART], text[-PART:]):

@@ -1,7 +1,8 @@
 /*
- * Prints the keys that rolloutd would sign with: resolve_keys [--profile NAME] [--role-arn ARN] [--external-id ID]. The
- * daemon's own parts, with the environment and the files that they are given; for tests that compare with other SDKs.
- * Keys or error as one JSON object, exit status 0 or 1.
+ * Prints the keys that rolloutd would sign with: resolve_keys [--profile NAME] [--role-arn ARN] [--external-id ID]; or
+ * where it would send its requests: resolve_keys --endpoints FILE ACCOUNT, the account being one of that rolloutd.yaml.
+ * The daemon's own parts, with the environment and the files that they are given; for tests that compare with other
+ * SDKs. Keys, {region, urls} or error as one JSON object, exit status 0 or 1.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "daemon/ports.h"
 
 #define ASK_MS	  10
@@ -93,28 +95,77 @@ static const char *look_up(void *ctx, const char *name)
 	return getenv(name);
 }
 
+static void open_accounts(struct tool *t, const struct config *config)
+{
+	const struct transport_config transport = {.user_agent = "resolve_keys", .env = look_up};
+	char error[LIMIT_REASON];
+	require(transport_set_up() == 0 && uv_loop_init(&t->loop) == 0 && ports_init(&t->ports) == 0);
+	require(transport_new(&t->loop, &transport, &t->ports.transport, error, sizeof(error)) == 0);
+	turn_new(&t->loop, turned, t, &t->ports.turn);
+	t->ports.programs = programs_new(&t->loop);
+	t->ports.accounts = accounts_new(config);
+	ports_connect_accounts(&t->ports);
+	require(uv_timer_init(&t->loop, &t->timer) == 0);
+	t->timer.data = t;
+}
+
+static int close_accounts(struct tool *t)
+{
+	while (uv_run(&t->loop, UV_RUN_DEFAULT) != 0)
+		;
+	require(uv_loop_close(&t->loop) == 0);
+	accounts_free(t->ports.accounts);
+	transport_tear_down();
+	return t->exit_code;
+}
+
+/* --- endpoints --- */
+
+static json_t *endpoints_of(struct accounts *accounts, const char *name, const char *region)
+{
+	json_t *urls = json_object();
+	for (enum aws_service s = 0; s < AWS_N_SERVICES; s++) {
+		struct aws_endpoint e;
+		char error[LIMIT_REASON];
+		if (accounts_endpoint(accounts, name, s, region, &e, error, sizeof(error))) {
+			json_decref(urls);
+			return json_pack("{s:s}", "error", error);
+		}
+		json_object_set_new(urls, endpoint_service_name(s),
+				    json_sprintf("%s://%s%s", e.scheme, e.host, e.base_path));
+	}
+	return json_pack("{s:s,s:o}", "region", region, "urls", urls);
+}
+
+static int resolve_endpoints(const char *file, const char *name)
+{
+	struct diags diags = {0};
+	struct tool t = {.exit_code = 0};
+	char error[LIMIT_REASON];
+	struct config *config cleanup(config_free_p) = config_load(file, &diags, error, sizeof(error));
+	diags_deinit(&diags);
+	if (!config)
+		return 2;
+	open_accounts(&t, config);
+	const char *region = accounts_region(t.ports.accounts, name);
+	if (!region)
+		region = accounts_default_region(t.ports.accounts);
+	char *copy cleanup(mem_free_p) = mem_strdup(region);
+	print(endpoints_of(t.ports.accounts, name, copy));
+	end(&t, 0);
+	return close_accounts(&t);
+}
+
 int main(int argc, char **argv)
 {
 	struct config_account account = {.name = (char *)"default"};
 	const struct config config = {.accounts = &account, .n_accounts = 1};
-	const struct transport_config transport = {.user_agent = "resolve_keys", .env = look_up};
-	char error[LIMIT_REASON];
 	struct tool t = {.exit_code = 2};
+	if (argc == 4 && strcmp(argv[1], "--endpoints") == 0)
+		return resolve_endpoints(argv[2], argv[3]);
 	if (!parse_options(argc, argv, &account))
 		return 2;
-	require(transport_set_up() == 0 && uv_loop_init(&t.loop) == 0 && ports_init(&t.ports) == 0);
-	require(transport_new(&t.loop, &transport, &t.ports.transport, error, sizeof(error)) == 0);
-	turn_new(&t.loop, turned, &t, &t.ports.turn);
-	t.ports.programs = programs_new(&t.loop);
-	t.ports.accounts = accounts_new(&config, NULL);
-	ports_connect_accounts(&t.ports);
-	require(uv_timer_init(&t.loop, &t.timer) == 0);
-	t.timer.data = &t;
+	open_accounts(&t, &config);
 	require(uv_timer_start(&t.timer, ask, 0, ASK_MS) == 0);
-	while (uv_run(&t.loop, UV_RUN_DEFAULT) != 0)
-		;
-	require(uv_loop_close(&t.loop) == 0);
-	accounts_free(t.ports.accounts);
-	transport_tear_down();
-	return t.exit_code;
+	return close_accounts(&t);
 }

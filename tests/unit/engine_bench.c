@@ -172,16 +172,28 @@ static void end_loads(struct bench *b)
 static int port_credentials(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			    size_t error_size)
 {
-	(void)ctx;
+	const struct bench *b = ctx;
+
 	(void)account;
-	(void)ret_error;
-	(void)error_size;
+	if (b->no_keys) {
+		(void)snprintf(ret_error, error_size, "%s", b->no_keys);
+		return 1;
+	}
 	*ret = (struct aws_credentials){
 	    .access_key_id = mem_strdup("AKID"),
 	    .secret_access_key = mem_strdup("secret"),
 	    .expires_unix_ms = INT64_MAX,
 	};
 	return 0;
+}
+
+static void port_describe_keys(void *ctx, const char *account, struct keys_told *ret)
+{
+	const struct bench *b = ctx;
+
+	(void)account;
+	if (b->keys.source)
+		*ret = b->keys;
 }
 
 static int port_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
@@ -232,6 +244,12 @@ static bool account_known(void *ctx, const char *account)
 	return strcmp(account, "default") == 0;
 }
 
+static const char *account_name(void *ctx, size_t index)
+{
+	(void)ctx;
+	return index == 0 ? "other" : index == 1 ? "default" : NULL;
+}
+
 /* --- life --- */
 
 void bench_load(struct bench *b)
@@ -242,6 +260,7 @@ void bench_load(struct bench *b)
 			      .wake_at = port_wake_at,
 			      .send = port_send,
 			      .credentials = port_credentials,
+			      .describe_keys = port_describe_keys,
 			      .endpoint = port_endpoint,
 			      .load_artifact = port_load_artifact,
 			      .run_hook = port_run_hook,
@@ -271,7 +290,8 @@ struct bench *bench_new_world(const char *world)
 					   .apigateway_rps = 5,
 					   .boot_id = "boot-1",
 					   .account_region = account_region,
-					   .account_known = account_known};
+					   .account_known = account_known,
+					   .account_name = account_name};
 	bench_load(b);
 	return b;
 }

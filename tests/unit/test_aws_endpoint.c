@@ -156,12 +156,19 @@ static const char *fake_service_get(void *ctx, const char *service_id, const cha
 	return fake_lookup((void *)p->services, name);
 }
 
+static bool fake_has_services(void *ctx, const char *name)
+{
+	(void)ctx;
+	return strcmp(name, "mine") == 0;
+}
+
 static struct endpoint_settings settings_of(const struct fake_profile *p)
 {
 	return (struct endpoint_settings){.env = fake_lookup,
 					  .env_ctx = (void *)p->env,
 					  .profile_get = fake_profile_get,
 					  .service_get = fake_service_get,
+					  .has_services = fake_has_services,
 					  .ctx = (void *)p};
 }
 
@@ -173,6 +180,29 @@ static void expect_with(const struct fake_profile *p, enum aws_service service, 
 	if (endpoint_resolve(&settings, service, "us-east-1", &e, error, sizeof(error)))
 		fail_msg("%s: %s", host, error);
 	assert_string_equal(e.host, host);
+}
+
+/* A name that leads nowhere is a mistake, and AWS itself not what was meant. What goes before it still counts. */
+static void a_section_that_is_not_there(void **state)
+{
+	(void)state;
+	const char *const none[] = {NULL};
+	const char *const there[] = {"services", "mine", NULL};
+	const char *const missing[] = {"services", "mien", "endpoint_url", "https://profile", NULL};
+	const char *const ignored[] = {"services", "mien", "ignore_configured_endpoint_urls", "true", NULL};
+	const char *const of_all[] = {"AWS_ENDPOINT_URL", "https://env", NULL};
+	struct fake_profile p = {none, there, none};
+	expect_with(&p, AWS_LAMBDA, "lambda.us-east-1.amazonaws.com");
+	p.profile = ignored;
+	expect_with(&p, AWS_LAMBDA, "lambda.us-east-1.amazonaws.com");
+	p.profile = missing;
+	struct endpoint_settings settings = settings_of(&p);
+	struct aws_endpoint e;
+	char error[256] = "";
+	assert_int_equal(endpoint_resolve(&settings, AWS_LAMBDA, "us-east-1", &e, error, sizeof(error)), 1);
+	assert_string_equal(error, "the profile names [services mien], which the AWS config file does not have");
+	p.env = of_all;
+	expect_with(&p, AWS_LAMBDA, "env");
 }
 
 static void the_nearest_setting_counts(void **state)
@@ -381,6 +411,7 @@ int main(void)
 	    cmocka_unit_test(fips_and_dualstack),
 	    cmocka_unit_test(configured_endpoints),
 	    cmocka_unit_test(the_nearest_setting_counts),
+	    cmocka_unit_test(a_section_that_is_not_there),
 	    cmocka_unit_test(profiles_have_switches),
 	    cmocka_unit_test(a_broken_setting_is_named),
 	    cmocka_unit_test(regions_come_in_order),

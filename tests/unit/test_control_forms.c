@@ -389,11 +389,25 @@ static void what_doctor_found(void **state)
 	};
 
 	(void)state;
-	json_t *j = form_doctor("hello", findings, 2);
+	const struct view_account accounts[] = {
+	    {"default", "eu-west-1", "environment", "arn:aws:iam::123456789012:user/ops", "123456789012", INT64_MAX,
+	     false},
+	    {"b", "eu-west-1", "instance role ops", "", "", INT64_C(1767225600000), true},
+	    {"c", "eu-west-1", "", "", "", 0, false},
+	};
+	json_t *three = json_array();
+	for (size_t i = 0; i < array_len(accounts); i++)
+		json_array_append_new(three, form_account(&accounts[i]));
+	json_t *j = form_doctor("hello", three, findings, 2);
+	is_text(j, "accounts.0.arn", "arn:aws:iam::123456789012:user/ops");
+	assert_true(json_is_null(get(j, "accounts.0.expires_at")));
+	is_text(j, "accounts.1.expires_at", "2026-01-01T00:00:00.000Z");
+	assert_true(json_is_true(get(j, "accounts.1.extended")));
+	assert_true(json_is_null(get(j, "accounts.2.expires_at")));
 	assert_true(json_is_true(get(j, "healthy")));
 	is_text(j, "findings.1.level", "warning");
 	fits("Doctor", j);
-	j = form_doctor("hello", findings, 3);
+	j = form_doctor("", json_array(), findings, 3);
 	assert_true(json_is_false(get(j, "healthy")));
 	is_text(j, "findings.2.level", "problem");
 	is_text(j, "findings.2.cure", "create it");

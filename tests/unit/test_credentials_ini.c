@@ -201,7 +201,6 @@ static void every_cut_is_survived(void **state)
 
 /* --- both files --- */
 
-
 static struct profiles *both(const char *credentials, const char *config)
 {
 	char error[300] = "";

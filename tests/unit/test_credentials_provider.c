@@ -46,6 +46,7 @@ struct rig {
 	void *ran_arg;
 	const char *file; /* content of whatever file is read; NULL: none */
 	unsigned settled;
+	struct aws_clock clock;
 	struct provider *p;
 };
 
@@ -154,6 +155,7 @@ static void rig_init(struct rig *w, const char *env, const char *config)
 	const struct provider_ports ports = {
 	    .ctx = w,
 	    .now = fake_now,
+	    .clock = &w->clock,
 	    .entropy = fake_entropy,
 	    .send = fake_send,
 	    .run = fake_run,
@@ -422,6 +424,47 @@ static void a_wrong_clock_does_not_keep_a_role_from_being_assumed(void **state)
 	expect_pending(&w);
 	answer(&w, 403, body);
 	expect_error(&w, "SignatureDoesNotMatch");
+}
+
+/* This host is an hour ahead, as Lambda's answers have told: what ends in half an hour has not ended yet, and the role
+ * is signed for by AWS's time from the start. */
+static void a_clock_that_others_have_told_counts(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_role(&w);
+	aws_clock_told(&w.clock, w.now, START - HOURS, 0, false);
+	expect_pending(&w);
+	const char *body = sts_keys(&w, "ASIA", -HOURS + 30 * MINUTES);
+	struct http_response r = {.status = 200, .body = body, .body_len = strlen(body)};
+	r.headers[r.n_headers++] = (struct http_header){"Date", "Sun, 22 Nov 2026 21:10:05 GMT"};
+	struct sent s;
+	take_first(&w, &s);
+	s.cb(s.arg, TRANSPORT_ANSWERED, &r, NULL);
+	expect_keys(&w, "ASIA");
+	assert_int_equal(w.n_requests, 1);
+	pass(&w, 30 * MINUTES);
+	expect_pending(&w);
+	answer(&w, 200, sts_keys(&w, "NEXT", 0));
+	expect_keys(&w, "NEXT");
+}
+
+static void what_sts_tells_of_the_time(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	struct sent s;
+	rig_role(&w);
+	expect_pending(&w);
+	assert_false(w.clock.known);
+	const char *body = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>old</Message></Error>"
+			   "</ErrorResponse>";
+	struct http_response r = {.status = 403, .body = body, .body_len = strlen(body)};
+	r.headers[r.n_headers++] = (struct http_header){"Date", "Sun, 22 Nov 2026 23:10:05 GMT"};
+	take_first(&w, &s);
+	s.cb(s.arg, TRANSPORT_ANSWERED, &r, NULL);
+	assert_true(w.clock.known);
+	assert_in_range(aws_clock_unix_ms(&w.clock, w.now), START + HOURS - SECONDS, START + HOURS + SECONDS);
 }
 
 static void a_chain_of_roles(void **state)
@@ -821,6 +864,8 @@ int main(void)
 	    cmocka_unit_test(old_keys_serve_while_the_source_is_down),
 	    cmocka_unit_test(a_role_that_may_not_be_assumed),
 	    cmocka_unit_test(a_wrong_clock_does_not_keep_a_role_from_being_assumed),
+	    cmocka_unit_test(a_clock_that_others_have_told_counts),
+	    cmocka_unit_test(what_sts_tells_of_the_time),
 	    cmocka_unit_test(a_chain_of_roles),
 	    cmocka_unit_test(a_web_identity_whose_file_changes),
 	    cmocka_unit_test(sso_from_its_cached_token),

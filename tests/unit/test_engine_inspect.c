@@ -1,0 +1,194 @@
+/* Whose keys each account has, as `doctor` tells it; and what becomes of whoever looks when the engine goes. */
+#include "engine_bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define ARN "arn:aws:iam::123456789012:user/localaws"
+
+/* What the asker was told, copied: what comes with it is gone afterwards. */
+struct told {
+	unsigned times;
+	bool failed;
+	size_t n_accounts;
+	char accounts[2048]; /* "name|arn|number|source|expires", one a line */
+	char findings[4096]; /* "level subject: text", one a line */
+};
+
+static void told(void *arg, const struct inspection *i)
+{
+	struct told *t = arg;
+	size_t len = 0;
+
+	t->times++;
+	t->failed = i->error != NULL;
+	t->n_accounts = i->n_accounts;
+	for (size_t n = 0; n < i->n_accounts; n++) {
+		const struct view_account *a = &i->accounts[n];
+		len += (size_t)snprintf(t->accounts + len, sizeof(t->accounts) - len, "%s|%s|%s|%s|%lld%s\n", a->name,
+					a->arn, a->account_id, a->source, (long long)a->expires_unix_ms,
+					a->extended ? "|extended" : "");
+	}
+	len = 0;
+	for (size_t n = 0; n < i->n_findings; n++)
+		len += (size_t)snprintf(t->findings + len, sizeof(t->findings) - len, "%d %s: %s\n",
+					i->findings[n].level, i->findings[n].subject, i->findings[n].text);
+}
+
+static void ask(struct bench *b, struct told *t)
+{
+	*t = (struct told){0};
+	assert_int_not_equal(engine_inspect_accounts(b->e, told, t), 0);
+	assert_int_equal(t->times, 0); /* never before it returns */
+	bench_run_for(b, 20 * MS_PER_SECOND);
+	assert_int_equal(t->times, 1);
+	assert_false(t->failed);
+}
+
+static struct plan *some_plan(void)
+{
+	const char *text = bench_plan_text("hello", 2, "");
+	struct diags diags = {0};
+	struct plan *p = plan_load(text, strlen(text), &diags);
+
+	diags_deinit(&diags);
+	assert_non_null(p);
+	return p;
+}
+
+static void every_account_is_told_in_its_order(void **state)
+{
+	struct bench *b = bench_new();
+	struct told t;
+
+	(void)state;
+	b->keys = (struct keys_told){
+	    .source = "instance role ops", .there = true, .error = "", .expires_unix_ms = INT64_C(1795390000000)};
+	ask(b, &t);
+	assert_string_equal(t.accounts, "other|" ARN "|123456789012|instance role ops|1795390000000\n"
+					"default|" ARN "|123456789012|instance role ops|1795390000000\n");
+	assert_string_equal(t.findings, "0 account other: it is " ARN " of account 123456789012, by keys from "
+					"instance role ops, good until 2026-11-22T23:26:40.000Z\n"
+					"0 account default: it is " ARN " of account 123456789012, by keys from "
+					"instance role ops, good until 2026-11-22T23:26:40.000Z\n");
+	b->keys.extended = true;
+	b->keys.error = "the instance's metadata service gives no keys";
+	ask(b, &t);
+	assert_non_null(strstr(t.accounts, "|extended\n"));
+	assert_non_null(strstr(t.findings, "as AWS has extended them"));
+	assert_non_null(strstr(t.findings, "1 account other: its next keys cannot be fetched: the instance's"));
+	b->keys = (struct keys_told){.source = "environment", .there = true, .expires_unix_ms = INT64_MAX, .error = ""};
+	ask(b, &t);
+	assert_non_null(strstr(t.findings, "by keys from environment, which do not end\n"));
+	bench_free(b);
+}
+
+/* Nothing else is asked with keys that are not there, and the whole sentence of the source is told. */
+static void keys_that_are_missing_are_a_problem(void **state)
+{
+	struct bench *b = bench_new();
+	struct told t = {0};
+
+	(void)state;
+	b->no_keys = "cut off";
+	b->keys = (struct keys_told){.source = "profile ops", .error = "profile ops: get-keys ended with status 7"};
+	ask(b, &t);
+	assert_non_null(strstr(t.accounts, "other|||profile ops|0\n"));
+	assert_non_null(strstr(t.findings, "2 account default: it has no keys: profile ops: get-keys ended"));
+	memset(&t, 0, sizeof(t));
+	assert_int_not_equal(engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t), 0);
+	bench_run_for(b, 20 * MS_PER_SECOND);
+	assert_int_equal(t.times, 1);
+	assert_int_equal(t.n_accounts, 1);
+	assert_string_equal(t.findings,
+			    "2 account default: it has no keys: profile ops: get-keys ended with status 7\n");
+	assert_int_equal(b->calls, 0);
+	bench_free(b);
+}
+
+/* A rollout does not need STS. */
+static void a_deaf_sts_is_a_warning(void **state)
+{
+	struct bench *b = bench_new();
+	struct told t = {0};
+
+	(void)state;
+	bench_admin(b, "PUT", "/_localaws/faults", "[{\"fault\": \"error503\", \"op\": \"GetCallerIdentity\"}]");
+	assert_int_not_equal(engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t), 0);
+	bench_run_for(b, 20 * MS_PER_SECOND);
+	assert_int_equal(t.times, 1);
+	assert_non_null(
+	    strstr(t.findings, "1 account default: it has keys from a source that is not known; STS could not"));
+	assert_non_null(strstr(t.findings, "0 account default: its credentials work in us-east-1\n"));
+	bench_free(b);
+}
+
+static void what_is_no_answer_of_sts(void **state)
+{
+	struct bench *b = bench_new();
+	struct told t;
+
+	(void)state;
+	bench_admin(b, "PUT", "/_localaws/faults", "[{\"fault\": \"html\", \"op\": \"GetCallerIdentity\"}]");
+	ask(b, &t);
+	assert_non_null(strstr(t.findings, "1 account default: it has keys"));
+	assert_non_null(strstr(t.findings, "STS's words for whose keys these are"));
+	bench_free(b);
+}
+
+/* Its calls refer to it; those that still wait are answered by the engine's end. */
+static void the_engine_ends_while_one_looks(void **state)
+{
+	struct told t[3] = {{0}, {0}, {0}};
+
+	(void)state;
+	for (int steps = 0; steps < 12; steps++) {
+		struct bench *b = bench_new();
+
+		bench_admin(b, "PUT", "/_localaws/faults", "[{\"fault\": \"error503\", \"op\": \"*\"}]");
+		assert_int_not_equal(engine_inspect_accounts(b->e, told, &t[0]), 0);
+		assert_int_not_equal(engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t[1]), 0);
+		uint64_t ticket = engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t[2]);
+		for (int n = 0; n < steps; n++)
+			(void)bench_step(b, b->now.boot_ms + MS_PER_SECOND);
+		engine_inspect_forget(b->e, ticket);
+		bench_free(b);
+	}
+	assert_int_equal(t[2].times, 0);
+}
+
+/* The doctor's own calls, at each point of its way. */
+static void the_engine_ends_while_the_doctor_tries(void **state)
+{
+	struct told t = {0};
+	unsigned last = 0;
+
+	(void)state;
+	for (int steps = 0; steps < 40 && !last; steps++) {
+		struct bench *b = bench_new();
+
+		memset(&t, 0, sizeof(t));
+		assert_int_not_equal(engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t), 0);
+		for (int n = 0; n < steps; n++)
+			(void)bench_step(b, b->now.boot_ms + MS_PER_SECOND);
+		last = t.times;
+		bench_free(b);
+		assert_true(t.times <= 1);
+	}
+	assert_int_equal(last, 1);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_account_is_told_in_its_order),
+	    cmocka_unit_test(keys_that_are_missing_are_a_problem),
+	    cmocka_unit_test(a_deaf_sts_is_a_warning),
+	    cmocka_unit_test(what_is_no_answer_of_sts),
+	    cmocka_unit_test(the_engine_ends_while_one_looks),
+	    cmocka_unit_test(the_engine_ends_while_the_doctor_tries),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
