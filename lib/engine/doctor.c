@@ -328,10 +328,15 @@ static enum engine_operation operation(const struct doctor *d)
 
 /* --- answers --- */
 
-static void judge_right(struct doctor *d, const struct aws_error *error, const char *subject)
+static void judge_right(struct doctor *d, const struct http_response *r, const struct aws_error *error,
+			const char *subject)
 {
 	const char *name = engine_operation_name(operation(d));
+	struct aws_error problem;
 	char cure[LIMIT_REASON];
+
+	if (!error && lambda_parse_done(r, &problem) != 0)
+		error = &problem;
 
 	(void)snprintf(cure, sizeof(cure), "allow lambda:%s to the identity of account %.60s", name,
 		       d->inspect->plan->account);
@@ -450,14 +455,14 @@ static void judge(struct doctor *d, const struct http_response *r, const struct 
 
 	if (d->alias == n->spec.n_aliases) {
 		(void)snprintf(subject, sizeof(subject), "function %.64s", n->plan->function);
-		judge_right(d, error, subject);
+		judge_right(d, r, error, subject);
 		return;
 	}
 	(void)snprintf(subject, sizeof(subject), "alias %s", n->spec.aliases[d->alias].name);
 	switch (d->exam) {
 	case EXAM_UPDATE_ALIAS:
 	case EXAM_PERMISSION:
-		judge_right(d, error, subject);
+		judge_right(d, r, error, subject);
 		break;
 	case EXAM_METRICS:
 		judge_metrics(d, r, error, subject);
