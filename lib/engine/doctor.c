@@ -328,12 +328,23 @@ static enum engine_operation operation(const struct doctor *d)
 
 /* --- answers --- */
 
+/* The error with its code and status; its operation is named by what is said around it. */
+static const char *why(const struct doctor *d, const struct aws_error *e, char out[static LIMIT_REASON])
+{
+	const char *name = engine_operation_name(operation(d));
+
+	if (e->class == AWS_DENIED)
+		return e->message;
+	aws_error_format(e, name, out, LIMIT_REASON);
+	return out + strlen(name) + strlen(": ");
+}
+
 static void judge_right(struct doctor *d, const struct http_response *r, const struct aws_error *error,
 			const char *subject)
 {
 	const char *name = engine_operation_name(operation(d));
 	struct aws_error problem;
-	char cure[LIMIT_REASON];
+	char cure[LIMIT_REASON], text[LIMIT_REASON];
 
 	if (!error && lambda_parse_done(r, &problem) != 0)
 		error = &problem;
@@ -345,7 +356,7 @@ static void judge_right(struct doctor *d, const struct http_response *r, const s
 	else if (error && error->class != AWS_PRECONDITION && error->class != AWS_INVALID &&
 		 error->class != AWS_NOT_FOUND && error->class != AWS_CONFLICT)
 		find(d, FINDING_WARNING, subject, "ask again", "whether %s is allowed could not be tried: %s", name,
-		     error->message);
+		     why(d, error, text));
 	else
 		find(d, FINDING_OK, subject, "", "%s is allowed", name);
 }
@@ -372,6 +383,7 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 	struct buf token cleanup(buf_deinit) = BUF_INIT(8192);
 	struct cloudwatch_sink sink = {d, take_datapoint, take_status};
 	struct aws_error problem;
+	char text[LIMIT_REASON];
 
 	d->invocations = 0;
 	if (!error && cloudwatch_parse_get_metric_data(r, 1, &sink, &token, &problem) != 0)
@@ -380,7 +392,7 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 		find(d, FINDING_PROBLEM, subject,
 		     error->class == AWS_DENIED ? "allow cloudwatch:GetMetricData to the identity of the account"
 						: "ask again",
-		     "its metrics cannot be read: %s", error->message);
+		     "its metrics cannot be read: %s", why(d, error, text));
 	else if (d->invocations == 0)
 		find(d, FINDING_WARNING, subject,
 		     "without requests there is no evidence: see `no_data` and `min_invocations` in the plan",
@@ -416,7 +428,7 @@ static void judge_alarms(struct doctor *d, const struct http_response *r, const 
 	const char *names[LIMIT_METRICS];
 	size_t n = alarms_of(rollout_of(d), names);
 	struct aws_error problem;
-	char subject[LIMIT_ALARM_NAME + 16];
+	char subject[LIMIT_ALARM_NAME + 16], text[LIMIT_REASON];
 
 	memset(d->alarm_seen, 0, sizeof(d->alarm_seen));
 	if (!error && cloudwatch_parse_describe_alarms(r, take_alarm, d, &token, &problem) != 0)
@@ -425,7 +437,7 @@ static void judge_alarms(struct doctor *d, const struct http_response *r, const 
 		find(d, FINDING_PROBLEM, alias,
 		     error->class == AWS_DENIED ? "allow cloudwatch:DescribeAlarms to the identity of the account"
 						: "ask again",
-		     "its alarms cannot be read: %s", error->message);
+		     "its alarms cannot be read: %s", why(d, error, text));
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -438,12 +450,12 @@ static void judge_alarms(struct doctor *d, const struct http_response *r, const 
 
 static void judge_hook(struct doctor *d, const struct aws_error *error)
 {
-	char subject[LIMIT_FUNCTION_NAME + 32];
+	char subject[LIMIT_FUNCTION_NAME + 32], text[LIMIT_REASON];
 
 	(void)snprintf(subject, sizeof(subject), "hook %.140s", hook_of(d)->target);
 	if (error)
 		find(d, FINDING_PROBLEM, subject, "make it, or mend its name in the plan",
-		     "the function cannot be read: %s", error->message);
+		     "the function cannot be read: %s", why(d, error, text));
 	else
 		find(d, FINDING_OK, subject, "", "the function is there");
 }
