@@ -85,9 +85,13 @@ static bool read_fault(const char *path, char text[static 4096], char *lines[sta
 		return false;
 	text[n] = '\0';
 	for (int i = 0; i < LINES; i++) {
-		lines[i] = strsep(&text, "\n");
-		if (!lines[i])
+		size_t len = strcspn(text, "\n");
+
+		if (text[len] == '\0')
 			return false;
+		text[len] = '\0';
+		lines[i] = text;
+		text += len + 1;
 	}
 	return true;
 }

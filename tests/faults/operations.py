@@ -1,6 +1,6 @@
 """Every operation that the daemon sends to AWS, every way in which its answer can fail to come, and what is checked
-where the two meet. The daemon, rollout-localaws and their sockets are real; connect.c sends the requests of one operation,
-and no others, to a server that spoils them.
+where the two meet. The daemon, rollout-localaws and their sockets are real; connect.c sends the requests of one
+operation, and no others, to a server that spoils them.
 
 The table of operations says which plan makes the daemon send it. What is right is not written down for each pair: the
 same plan is run once without any fault, and whatever took effect then, call by call, must have taken effect once with
@@ -36,7 +36,7 @@ PAGE = b"<!DOCTYPE html>\n<html><body><h1>Please sign in to the airport's networ
 
 
 class Fault:
-    """`unknown`: after it nobody can know whether a write took effect; `applied`: it did. `said`: what the user reads."""
+    """`unknown`: after it nobody can know whether a write took effect; `applied`: it did. `said`: what is read."""
 
     def __init__(self, name, said, unknown=True, applied=False, goes_to=None):
         self.name, self.said, self.unknown, self.applied, self.goes_to = name, said, unknown, applied, goes_to
@@ -69,8 +69,8 @@ def error_body(target, code, message):
 
 
 class Spoiler(ThreadingHTTPServer):
-    """Where the requests of the struck operation go: each is noted, handed on to AWS if it is to take effect, and answered
-    as the fault has it."""
+    """Where the requests of the struck operation go: each is noted, handed on to AWS if it is to take effect, and
+    answered as the fault has it."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -419,8 +419,8 @@ METHOD = REST + "/resources/[^/? ]+/methods/[^/? ]+"
 class Operation:
     """`name`: as the daemon says it; `skip`: so many calls go well before. `write`: what may come between two calls of
     it whose effect is unknown: somebody has to have looked. `again`: where the documentation says that it happens at
-    least once, or where twice is as good as once. `best`: what fails is told, and left as it is. `harmless`: faults that
-    are none, as nothing of the answer's body is needed. `ends`: where a fault is an answer."""
+    least once, or where twice is as good as once. `best`: what fails is told, and left as it is. `harmless`: faults
+    that are none, as nothing of the answer's body is needed. `ends`: where a fault is an answer."""
 
     def __init__(self, name, scenario, method, path, skip=0, look=None, says=None, again=False, best=False,
                  harmless=(), ends=None):
@@ -715,7 +715,7 @@ TRIALS = ("UpdateAlias", "PublishVersion")
 
 
 def doctor(fault):
-    """Asked in the midst of each fault, and once it is over. What it tries changes nothing. Gives how many there were."""
+    """Asked in the midst of each fault, and once it is over. What it tries changes nothing. Gives how many it met."""
     with Cell("rollout", fault=fault) as c:
         path = os.path.join(os.path.dirname(c.control), "plan.yaml")
         with open(path, "w", encoding="utf-8") as f:
