@@ -52,7 +52,8 @@ class Operations(unittest.TestCase):
 
     def test_doctor_in_the_midst_of_each_fault(self):
         faults = operations.FAULTS if ALL else operations.FAULTS[::4]
-        figure("operation faults met by doctor", sum(side_by_side(operations.doctor, [(f,) for f in faults], AT_A_TIME)))
+        met = side_by_side(operations.doctor, [(f,) for f in faults], AT_A_TIME)
+        figure("operation faults met by doctor", sum(met))
 
 
 if __name__ == "__main__":
