@@ -12,6 +12,17 @@ int answer_malformed(const struct http_response *r, const char *what, struct aws
 	return 1;
 }
 
+bool answer_is_from_aws(const struct http_response *r)
+{
+	static const char *const names[] = {"x-amzn-requestid", "x-amz-request-id", "x-amz-executed-version",
+					    "x-amz-function-error"};
+
+	for (size_t i = 0; i < array_len(names); i++)
+		if (http_header_find(r->headers, r->n_headers, names[i]))
+			return true;
+	return false;
+}
+
 bool answer_text(struct arena *a, const json_t *object, const char *key, bool required, size_t max, const char **ret)
 {
 	const json_t *value = json_object_get(object, key);

@@ -11,6 +11,10 @@ struct arena;
 /* Fills ret_error by aws_error_malformed; always 1, for `return`. */
 int answer_malformed(const struct http_response *r, const char *what, struct aws_error *ret_error);
 
+/* Whether AWS has made it: for answers whose body says nothing, or whatever a function likes. What stands between here
+ * and AWS answers 200 as well, and has no request to name. */
+bool answer_is_from_aws(const struct http_response *r);
+
 /* A member that is text of at most `max` bytes, without control characters, copied into the arena; NULL when it is
  * absent, null or empty, unless it is required. False: as json_copy_text. */
 must_use bool answer_text(struct arena *a, const json_t *object, const char *key, bool required, size_t max,

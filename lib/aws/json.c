@@ -6,6 +6,11 @@
 #include "base/nesting.h"
 #include "base/text.h"
 
+static bool begins_markup(const char *body)
+{
+	return body && body[strspn(body, " \t\r\n")] == '<';
+}
+
 json_t *json_from_body(const struct http_response *r, const char **ret_why)
 {
 	if (r->body_len > LIMIT_AWS_RESPONSE_BYTES) {
@@ -19,7 +24,11 @@ json_t *json_from_body(const struct http_response *r, const char **ret_why)
 	}
 	json_t *root = json_loadb(r->body, r->body_len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(root)) {
-		*ret_why = root ? "it is no JSON object" : "it is no valid JSON";
+		*ret_why = root ? "it is no JSON object"
+			   : begins_markup(r->body)
+			       ? "it is a page of HTML or XML, not JSON: something between here and "
+				 "AWS answered; check the endpoint and the network"
+			       : "it is no valid JSON";
 		json_decref(root);
 		return NULL;
 	}

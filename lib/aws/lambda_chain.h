@@ -88,6 +88,8 @@ struct lambda_invoked {
 	char reason[LIMIT_REASON];
 };
 
+/* Of a call whose answer says nothing but that it was done. Returns 0, or 1 with the problem. */
+must_use int lambda_parse_done(const struct http_response *r, struct aws_error *ret_error);
 must_use int lambda_parse_invoke(const struct http_response *r, struct lambda_invoked *ret,
 				 struct aws_error *ret_error);
 

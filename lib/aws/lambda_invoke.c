@@ -144,6 +144,22 @@ void lambda_build_invoke(struct arena *a, const struct aws_endpoint *e, const ch
 	http_request_add_header(ret, "X-Amz-Invocation-Type", "RequestResponse");
 }
 
+static int not_from_aws(const struct http_response *r, struct aws_error *ret_error)
+{
+	return answer_malformed(r,
+				"it names no request of AWS's: something between here and AWS answered; check the "
+				"endpoint and the network",
+				ret_error);
+}
+
+int lambda_parse_done(const struct http_response *r, struct aws_error *ret_error)
+{
+	if (r->status >= 200 && r->status <= 299)
+		return answer_is_from_aws(r) ? 0 : not_from_aws(r, ret_error);
+	aws_error_parse(r, ret_error);
+	return 1;
+}
+
 /* Nothing that a function answers is an error of the call. */
 static void read_word(const json_t *root, const char *key, char *out, size_t size)
 {
@@ -162,6 +178,9 @@ int lambda_parse_invoke(const struct http_response *r, struct lambda_invoked *re
 		aws_error_parse(r, ret_error);
 		return 1;
 	}
+	/* A page that asks to sign in would be a yes. */
+	if (!answer_is_from_aws(r))
+		return not_from_aws(r, ret_error);
 	const char *failed = http_header_find(r->headers, r->n_headers, "x-amz-function-error");
 	const char *version = http_header_find(r->headers, r->n_headers, "x-amz-executed-version");
 	const char *why;

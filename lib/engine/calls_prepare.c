@@ -18,7 +18,8 @@
 #include "engine/calls.h"
 #include "engine/chain.h"
 
-#define TOKEN_MAX 8192
+#define TOKEN_MAX		8192
+#define CONCURRENCY_UNKNOWN_MAX 4
 /* How far back in the records it is looked for since when a version is on its source alias. */
 #define SOURCE_ATTEMPTS 2000
 
@@ -490,6 +491,15 @@ static const struct {
     [STAGE_ALARMS] = {OPERATION_DESCRIBE_ALARMS, alarms_answered},
 };
 
+/* A 404 without a code of AWS's may be a service that does not know the operation, or a network that wants a sign-in
+ * first. Whoever says so again and again, while all other answers are AWS's, is the former. */
+static bool has_no_concurrency(struct item *i, const struct aws_error *error)
+{
+	if (error->class == AWS_DENIED || error->class == AWS_NOT_FOUND)
+		return true;
+	return error->status == 404 && ++i->concurrency_unknown >= CONCURRENCY_UNKNOWN_MAX;
+}
+
 static void done(void *arg, const struct http_response *response, const struct aws_error *error)
 {
 	struct preparing *p = arg;
@@ -500,7 +510,7 @@ static void done(void *arg, const struct http_response *response, const struct a
 		p->event.prepared.canary_info.state = VERSION_ABSENT;
 		p->event.prepared.same_role = true;
 		complete(p);
-	} else if (p->stage == STAGE_CONCURRENCY && (error->class == AWS_NOT_FOUND || error->class == AWS_DENIED)) {
+	} else if (p->stage == STAGE_CONCURRENCY && has_no_concurrency(p->item, error)) {
 		without_concurrency(p, error);
 	} else {
 		failed(p, engine_operation_name(stages[p->stage].operation), error);

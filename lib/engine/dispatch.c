@@ -331,6 +331,19 @@ static bool correct_clock(struct dispatch *d, struct call *c, struct aws_error *
 	return true;
 }
 
+/* What whoever reads it may do about it, or need not, where neither AWS nor libcurl says so. */
+static void advise(struct aws_error *e)
+{
+	const char *advice = e->class == AWS_THROTTLED	     ? "the limit is that of the whole account"
+			     : e->class == AWS_NO_CONNECTION ? "nothing was sent; check the network and the endpoint"
+			     : e->class == AWS_NO_ANSWER     ? "no whole answer came; check the network"
+							     : NULL;
+	size_t len = strlen(e->message);
+
+	if (advice)
+		snprintf(e->message + len, sizeof(e->message) - len, "%s%s", len > 0 ? "; " : "", advice);
+}
+
 static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
 {
 	if (e->class == AWS_THROTTLED)
@@ -345,6 +358,7 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 					d->ports.entropy(d->ports.ctx));
 	if (e->class == AWS_DENIED)
 		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
+	advise(e);
 	if (wait_ms < 0) {
 		answer(d, c, NULL, e);
 		return;

@@ -311,10 +311,26 @@ static enum engine_operation operation(const struct doctor *d)
 
 /* --- answers --- */
 
-static void judge_right(struct doctor *d, const struct aws_error *error, const char *subject)
+/* The error with its code and status; its operation is named by what is said around it. */
+static const char *why(const struct doctor *d, const struct aws_error *e, char out[static LIMIT_REASON])
 {
 	const char *name = engine_operation_name(operation(d));
-	char cure[LIMIT_REASON];
+
+	if (e->class == AWS_DENIED)
+		return e->message;
+	aws_error_format(e, name, out, LIMIT_REASON);
+	return out + strlen(name) + strlen(": ");
+}
+
+static void judge_right(struct doctor *d, const struct http_response *r, const struct aws_error *error,
+			const char *subject)
+{
+	const char *name = engine_operation_name(operation(d));
+	struct aws_error problem;
+	char cure[LIMIT_REASON], text[LIMIT_REASON];
+
+	if (!error && lambda_parse_done(r, &problem) != 0)
+		error = &problem;
 
 	(void)snprintf(cure, sizeof(cure), "allow lambda:%s to the identity of account %.60s", name,
 		       d->inspect->plan->account);
@@ -323,7 +339,7 @@ static void judge_right(struct doctor *d, const struct aws_error *error, const c
 	else if (error && error->class != AWS_PRECONDITION && error->class != AWS_INVALID &&
 		 error->class != AWS_NOT_FOUND && error->class != AWS_CONFLICT)
 		find(d, FINDING_WARNING, subject, "ask again", "whether %s is allowed could not be tried: %s", name,
-		     error->message);
+		     why(d, error, text));
 	else
 		find(d, FINDING_OK, subject, "", "%s is allowed", name);
 }
@@ -350,6 +366,7 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 	struct buf token cleanup(buf_deinit) = BUF_INIT(8192);
 	struct cloudwatch_sink sink = {d, take_datapoint, take_status};
 	struct aws_error problem;
+	char text[LIMIT_REASON];
 
 	d->invocations = 0;
 	if (!error && cloudwatch_parse_get_metric_data(r, 1, &sink, &token, &problem) != 0)
@@ -358,7 +375,7 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 		find(d, FINDING_PROBLEM, subject,
 		     error->class == AWS_DENIED ? "allow cloudwatch:GetMetricData to the identity of the account"
 						: "ask again",
-		     "its metrics cannot be read: %s", error->message);
+		     "its metrics cannot be read: %s", why(d, error, text));
 	else if (d->invocations == 0)
 		find(d, FINDING_WARNING, subject,
 		     "without requests there is no evidence: see `no_data` and `min_invocations` in the plan",
@@ -394,7 +411,7 @@ static void judge_alarms(struct doctor *d, const struct http_response *r, const 
 	const char *names[LIMIT_METRICS];
 	size_t n = alarms_of(rollout_of(d), names);
 	struct aws_error problem;
-	char subject[LIMIT_ALARM_NAME + 16];
+	char subject[LIMIT_ALARM_NAME + 16], text[LIMIT_REASON];
 
 	memset(d->alarm_seen, 0, sizeof(d->alarm_seen));
 	if (!error && cloudwatch_parse_describe_alarms(r, take_alarm, d, &token, &problem) != 0)
@@ -403,7 +420,7 @@ static void judge_alarms(struct doctor *d, const struct http_response *r, const 
 		find(d, FINDING_PROBLEM, alias,
 		     error->class == AWS_DENIED ? "allow cloudwatch:DescribeAlarms to the identity of the account"
 						: "ask again",
-		     "its alarms cannot be read: %s", error->message);
+		     "its alarms cannot be read: %s", why(d, error, text));
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -416,12 +433,12 @@ static void judge_alarms(struct doctor *d, const struct http_response *r, const 
 
 static void judge_hook(struct doctor *d, const struct aws_error *error)
 {
-	char subject[LIMIT_FUNCTION_NAME + 32];
+	char subject[LIMIT_FUNCTION_NAME + 32], text[LIMIT_REASON];
 
 	(void)snprintf(subject, sizeof(subject), "hook %.140s", hook_of(d)->target);
 	if (error)
 		find(d, FINDING_PROBLEM, subject, "make it, or mend its name in the plan",
-		     "the function cannot be read: %s", error->message);
+		     "the function cannot be read: %s", why(d, error, text));
 	else
 		find(d, FINDING_OK, subject, "", "the function is there");
 }
@@ -433,14 +450,14 @@ static void judge(struct doctor *d, const struct http_response *r, const struct 
 
 	if (d->alias == n->spec.n_aliases) {
 		(void)snprintf(subject, sizeof(subject), "function %.64s", n->plan->function);
-		judge_right(d, error, subject);
+		judge_right(d, r, error, subject);
 		return;
 	}
 	(void)snprintf(subject, sizeof(subject), "alias %s", n->spec.aliases[d->alias].name);
 	switch (d->exam) {
 	case EXAM_UPDATE_ALIAS:
 	case EXAM_PERMISSION:
-		judge_right(d, error, subject);
+		judge_right(d, r, error, subject);
 		break;
 	case EXAM_METRICS:
 		judge_metrics(d, r, error, subject);

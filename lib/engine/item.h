@@ -39,10 +39,11 @@ struct item {
 	size_t timer_slot;    /* index in the heap + 1; 0: none */
 	uint64_t call_ticket; /* dispatch's, of the call under way that can be called back */
 	uint64_t call_seq;
-	struct gate_run *gate;	  /* under way; see gate.c */
-	bool post_hook_agreed;	  /* only the requests after it are made again; not on record */
-	bool concurrency_denied;  /* that it may not be listed was said */
-	int64_t *changed_samples; /* starts of samples that are not stored yet */
+	struct gate_run *gate;	      /* under way; see gate.c */
+	bool post_hook_agreed;	      /* only the requests after it are made again; not on record */
+	bool concurrency_denied;      /* that it may not be listed was said */
+	unsigned concurrency_unknown; /* times that nobody could tell whether there is any */
+	int64_t *changed_samples;     /* starts of samples that are not stored yet */
 	size_t n_changed;
 	size_t cap_changed;
 	struct chain_memory *publish_memory; /* of `version: {publish: …}`; NULL until then */

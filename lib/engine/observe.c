@@ -385,7 +385,8 @@ static int parse(struct observation *o, const struct http_response *r, struct aw
 /* An error that is an answer: what was looked for is not there, or the service cannot tell. */
 static bool tolerate(struct observation *o, const struct aws_error *error)
 {
-	bool absent = error->class == AWS_NOT_FOUND; /* a 404 without a code is a page of somebody else */
+	/* A 404 without a code of AWS's says nothing about what is there. */
+	bool absent = error->class == AWS_NOT_FOUND;
 	struct aws_error unused;
 
 	switch (o->look) {
@@ -397,7 +398,7 @@ static bool tolerate(struct observation *o, const struct aws_error *error)
 	case LOOK_POLICY:
 		return absent && take_policy(o, NULL, &unused) == 0;
 	case LOOK_CONCURRENCY: /* left unread: nothing depends on it but what is never deleted then */
-		return absent || error->class == AWS_DENIED || error->class == AWS_INVALID;
+		return error->status == 404 || error->class == AWS_DENIED || error->class == AWS_INVALID;
 	default:
 		return false;
 	}

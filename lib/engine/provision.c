@@ -144,6 +144,8 @@ static void done(void *arg, const struct http_response *response, const struct a
 	if (!error && p->stage == STAGE_ALIASES &&
 	    lambda_parse_aliases(response, &p->view, p->marker, sizeof(p->marker), &problem) != 0)
 		error = &problem;
+	else if (!error && p->stage != STAGE_ALIASES && lambda_parse_done(response, &problem) != 0)
+		error = &problem;
 	if (error) {
 		aws_error_format(error, engine_operation_name(operations[p->stage]), text, sizeof(text));
 		finish(p, aws_error_outcome(error), text);

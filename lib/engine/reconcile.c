@@ -248,7 +248,7 @@ static int parse(struct reconcile *r, const struct http_response *response, stru
 		return lambda_parse_add_permission(response, &ret->statement_bytes, problem);
 	case CHANGE_REMOVE_PERMISSION:
 	case CHANGE_DELETE_VERSION:
-		return 0;
+		return lambda_parse_done(response, problem);
 	default:
 		ret->id = ids[0];
 		ret->root_id = ids[1];

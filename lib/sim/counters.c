@@ -185,6 +185,24 @@ static json_t *change_json(const struct alias_change *c)
 			 c->user_agent, "late", c->late);
 }
 
+static json_t *signatures_json(const struct counters *c)
+{
+	static const char *const names[COUNTERS_SIGNATURES] = {
+	    [SIGV4_CHECK_OK] = "good",
+	    [SIGV4_CHECK_MISSING] = "missing",
+	    [SIGV4_CHECK_INCOMPLETE] = "incomplete",
+	    [SIGV4_CHECK_UNKNOWN_KEY] = "unknown_key",
+	    [SIGV4_CHECK_SCOPE] = "scope",
+	    [SIGV4_CHECK_SKEWED] = "skewed",
+	    [SIGV4_CHECK_MISMATCH] = "mismatch",
+	};
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < COUNTERS_SIGNATURES; i++)
+		json_object_set_new(out, names[i], json_integer((json_int_t)c->signatures[i]));
+	return out;
+}
+
 json_t *counters_json(const struct world *w)
 {
 	const struct counters *c = &w->counters;
@@ -195,9 +213,9 @@ json_t *counters_json(const struct world *w)
 	size_t first = c->n_log < ALIAS_LOG_MAX ? 0 : c->n_changes % ALIAS_LOG_MAX;
 	for (size_t i = 0; i < c->n_log; i++)
 		json_array_append_new(log, change_json(&c->log[(first + i) % c->n_log]));
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I}", "time_ms", (json_int_t)w->now_ms, "operations",
-			 operations_json(c), "functions", functions, "stages", stages_json(c), "alias_changes", log,
-			 "alias_changes_total", (json_int_t)c->n_changes);
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:I}", "time_ms", (json_int_t)w->now_ms, "signatures",
+			 signatures_json(c), "operations", operations_json(c), "functions", functions, "stages",
+			 stages_json(c), "alias_changes", log, "alias_changes_total", (json_int_t)c->n_changes);
 }
 
 json_t *counters_calls_json(const struct world *w)

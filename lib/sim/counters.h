@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "aws/sigv4.h"
 #include "sim/table.h"
 #include "sim/user_set.h"
 
@@ -65,9 +66,12 @@ struct stage_counts {
 	size_t cap;
 };
 
+#define COUNTERS_SIGNATURES (SIGV4_CHECK_MISMATCH + 1)
+
 struct counters {
-	struct table operations;  /* name -> struct call_counts */
-	struct call_entry *calls; /* a ring */
+	uint64_t signatures[COUNTERS_SIGNATURES]; /* what came of verifying them, by enum sigv4_check */
+	struct table operations;		  /* name -> struct call_counts */
+	struct call_entry *calls;		  /* a ring */
 	size_t calls_cap;
 	uint64_t n_calls;	  /* all that ever were */
 	struct alias_change *log; /* a ring */

@@ -276,6 +276,7 @@ static bool authenticate(struct call *c, struct instant now)
 	if (!c->w->signatures)
 		return true;
 	enum sigv4_check check = sigv4_verify(c->w->signer, c->request, now.unix_ms, secret_of, c->w, &who);
+	c->w->counters.signatures[check]++;
 	if (check != SIGV4_CHECK_OK) {
 		fail_signature(c, check, now);
 		return false;

@@ -316,6 +316,8 @@ class WrongFromTheStart(unittest.TestCase):
                 t.ctl.phase(name, "rolled-back" if n % 2 else "succeeded")
             self.assertEqual(t.set_to(), GOOD.wanted)
             self.assertEqual(self.refused(), 1)
+            checked = self.world.counters()["signatures"]
+            self.assertEqual({kind: n for kind, n in checked.items() if n and kind != "good"}, {"skewed": 1})
             self.assertGreater(self.sent(), 50)
             self.skew_is_told(t, seconds)
             # Set right while it runs: nothing is refused for that.

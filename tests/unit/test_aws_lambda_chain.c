@@ -501,7 +501,7 @@ static void invocations_are_read(void **state)
 	assert_string_equal(i.status, "");
 	static const char *const odd[] = {"", "null", "\"ok\"", "{\"status\":7,\"reason\":[]}", "\x01\xff"};
 	for (size_t k = 0; k < array_len(odd); k++) {
-		r = answer_body(odd[k]);
+		r = answer_of(200, "X-Amzn-RequestId", "r", odd[k]);
 		assert_int_equal(lambda_parse_invoke(&r, &i, &e), 0);
 		assert_string_equal(i.status, "");
 		assert_string_equal(i.reason, "");
@@ -509,13 +509,35 @@ static void invocations_are_read(void **state)
 	assert_string_equal(i.payload, "??");
 	char *large = mem_alloc(100001);
 	memset(large, 'x', 100000);
-	r = answer_body(large);
+	r = answer_of(200, "X-Amzn-RequestId", "r", large);
 	assert_int_equal(lambda_parse_invoke(&r, &i, &e), 0);
 	assert_int_equal(strlen(i.payload), LIMIT_HOOK_OUTPUT_BYTES - 1);
 	free(large);
 	r = answer_of(429, "x-amzn-errortype", "TooManyRequestsException", "{}");
 	assert_int_equal(lambda_parse_invoke(&r, &i, &e), 1);
 	assert_int_equal(e.class, AWS_THROTTLED);
+}
+
+/* The page of a network that wants a sign-in has status 200: it is no hook's yes, and nothing that was done. */
+static void what_is_not_from_aws_is_no_answer(void **state)
+{
+	(void)state;
+	static const char page[] = "<!DOCTYPE html>\n<html>Please sign in</html>";
+	struct http_response foreign = answer_of(200, "Content-Type", "text/html", page);
+	struct lambda_invoked i;
+	struct aws_error e = {0};
+	assert_int_equal(lambda_parse_invoke(&foreign, &i, &e), 1);
+	assert_int_equal(e.class, AWS_MALFORMED);
+	assert_non_null(strstr(e.message, "check the endpoint and the network"));
+	e = (struct aws_error){0};
+	assert_int_equal(lambda_parse_done(&foreign, &e), 1);
+	assert_int_equal(e.class, AWS_MALFORMED);
+	assert_int_equal(aws_error_outcome(&e), CALL_UNKNOWN);
+	struct http_response done = answer_of(204, "x-amzn-RequestId", "r", "");
+	assert_int_equal(lambda_parse_done(&done, &e), 0);
+	struct http_response refused = answer_of(403, "x-amzn-errortype", "AccessDeniedException", "{}");
+	assert_int_equal(lambda_parse_done(&refused, &e), 1);
+	assert_int_equal(e.class, AWS_DENIED);
 }
 
 /* --- cut and recorded answers --- */
@@ -698,6 +720,7 @@ int main(void)
 	    cmocka_unit_test(aliases_are_read),
 	    cmocka_unit_test(concurrency_is_read),
 	    cmocka_unit_test(invocations_are_read),
+	    cmocka_unit_test(what_is_not_from_aws_is_no_answer),
 	    cmocka_unit_test(every_cut_is_refused),
 	    cmocka_unit_test(recorded_versions_are_as_latest),
 	    cmocka_unit_test(recorded_answers),

@@ -539,6 +539,10 @@ static void test_http_without_auto_deploy(void **state)
 	assert_string_equal(chain_rig_stage(g, "prod")->deployment, g->deployment[0].id);
 	assert_string_equal(chain_rig_stage(g, "dev")->deployment, "");
 	assert_list(g, "");
+	/* Once it is made, its deployments are read no more: that is no reason to make another. */
+	g->n_deployment = 0;
+	chain_rig_ask(g);
+	assert_list(g, "");
 }
 
 /* What is foretold is what is done, one after the other. */

@@ -323,7 +323,7 @@ static void what_may_have_been_applied_is_not_sent_again(void **state)
 	w->sent[1].cb(w->sent[1].arg, TRANSPORT_NO_ANSWER, NULL, "timed out after 10s");
 	assert_int_equal(p[0].error.class, AWS_TRANSIENT);
 	assert_int_equal(p[1].error.class, AWS_NO_ANSWER);
-	assert_string_equal(p[1].error.message, "timed out after 10s");
+	assert_string_equal(p[1].error.message, "timed out after 10s; no whole answer came; check the network");
 	/* A rollback's write neither: it has to be looked up. */
 	dispatch_rig_submit(w, &p[2], 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
 	dispatch_run(w->d);
@@ -357,7 +357,8 @@ static void a_rollback_is_tried_without_end_and_says_so(void **state)
 	}
 	assert_int_equal(p.delays, 100);
 	assert_int_equal(p.error.class, AWS_NO_CONNECTION);
-	assert_string_equal(p.error.message, "connection refused");
+	assert_string_equal(p.error.message,
+			    "connection refused; nothing was sent; check the network and the endpoint");
 	dispatch_rig_answer_status(w, 100, 200, NULL, NULL);
 	assert_int_equal(p.status, 200);
 	dispatch_rig_free(w);

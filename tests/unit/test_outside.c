@@ -270,6 +270,17 @@ static void an_api_id_has_nothing_that_makes_another_url(void **state)
 
 /* --- a hook's answer --- */
 
+static struct http_response from_aws(const char *body)
+{
+	return (struct http_response){
+	    .status = 200,
+	    .n_headers = 1,
+	    .headers = {{"x-amzn-RequestId", "r"}},
+	    .body = body,
+	    .body_len = strlen(body),
+	};
+}
+
 static void an_answer_that_cannot_be_read_is_no_yes(void **state)
 {
 	(void)state;
@@ -280,14 +291,13 @@ static void an_answer_that_cannot_be_read_is_no_yes(void **state)
 	struct lambda_invoked *x cleanup(mem_free_p) = mem_alloc(sizeof(*x));
 	struct aws_error e;
 	for (size_t i = 0; i < array_len(unreadable); i++) {
-		const struct http_response r = {
-		    .status = 200, .body = unreadable[i], .body_len = strlen(unreadable[i])};
+		const struct http_response r = from_aws(unreadable[i]);
 		assert_int_equal(lambda_parse_invoke(&r, x, &e), 0);
 		assert_string_equal(x->status, "what cannot be read");
 		assert_string_not_equal(x->reason, "");
 	}
 	for (size_t i = 0; i < array_len(agreeing); i++) {
-		const struct http_response r = {.status = 200, .body = agreeing[i], .body_len = strlen(agreeing[i])};
+		const struct http_response r = from_aws(agreeing[i]);
 		assert_int_equal(lambda_parse_invoke(&r, x, &e), 0);
 		assert_true(x->status[0] == '\0' || strcmp(x->status, "Succeeded") == 0);
 	}
