@@ -378,14 +378,14 @@ void aws_error_malformed(const struct http_response *response, const char *what,
 	char came[SHOWN_MAX + 64];
 	const char *body = response->body ? response->body : "";
 	*ret = (struct aws_error){.class = AWS_MALFORMED, .status = response->status};
-	/* JSON that lacks something is AWS's or its mock's; anything else is somebody's who is no AWS at all. */
+	/* JSON or XML that lacks something is AWS's or its mock's; anything else is somebody's who is no AWS at all. */
 	body += strspn(body, " \t\r\n");
-	if (*body == '{' || *body == '[') {
+	if (*body == '{' || *body == '[' || (*body == '<' && !is_page(body))) {
 		snprintf(ret->message, sizeof(ret->message), "the answer is not what AWS sends: %.160s", what);
 		return;
 	}
 	describe_body(response, came, sizeof(came));
-	snprintf(ret->message, sizeof(ret->message), "not JSON, but %s: %s", came, advise(response->status));
+	snprintf(ret->message, sizeof(ret->message), "no answer of AWS's, but %s: %s", came, advise(response->status));
 }
 
 void aws_error_transport(enum aws_error_class class, const char *message, struct aws_error *ret)

@@ -55,11 +55,11 @@ FAULTS = [
     Fault("throttled", "TooManyRequests|Throttling", unknown=False),
     Fault("error-500", "ServiceException|InternalServiceFault"),
     Fault("error-503-applied", "HTTP 503|ServiceUnavailable", applied=True),
-    Fault("html-200", "HTML|names no request of AWS"),
+    Fault("html-200", "HTML|web page|names no request of AWS"),
     Fault("html-404", "HTTP 404.*no AWS error code"),
     Fault("html-502-applied", "HTTP 502", applied=True),
     Fault("broken-off", "closed|transfer", applied=True),
-    Fault("cut-json", "JSON|cannot be read", applied=True),
+    Fault("cut-json", "JSON|cannot be read|not what AWS sends", applied=True),
 ]
 
 
@@ -438,6 +438,12 @@ def cloudwatch(name, scenario):
     return o
 
 
+def whose_keys(scenario):
+    o = Operation("GetCallerIdentity", scenario, "POST", "/")
+    o.pattern = "^POST [a-z]+://[^/]+/ $"  # without an X-Amz-Target: no service of JSON's
+    return o
+
+
 ALIAS_LOOK = "^GetAlias$"
 CODE_LOOK = "^(GetFunction|ListVersionsByFunction)$"
 REST_LOOK = "^Get(RestApis?|Resources|Stages|Deployments?)$"
@@ -710,6 +716,7 @@ DOCTOR = [
     Operation("PublishVersion", "doctor", "POST", FUNCTION + "/versions"),
     cloudwatch("GetMetricData", "doctor"),
     cloudwatch("DescribeAlarms", "doctor"),
+    whose_keys("doctor"),
 ]
 TRIALS = ("UpdateAlias", "PublishVersion")
 

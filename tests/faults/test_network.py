@@ -204,7 +204,7 @@ FAULTS = {
     "reset-in-handshake": r"reset|SSL",
     "not-tls": r"SSL|wrong version",
     "silent-handshake": r"time|timed",
-    "portal": r"HTML|not JSON|JSON|malformed",
+    "portal": r"HTML|JSON|malformed|no answer of AWS's, but a web page",
     "portal-redirect": r"302|redirect|JSON",
     "truncated": r"closed|transfer|remaining|answer",
     "garbage": r"HTTP|weird|answer",

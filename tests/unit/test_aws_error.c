@@ -373,12 +373,12 @@ static void foreign_answers_are_named(void **state)
 		const char *advice;
 	} cases[] = {
 	    {200, " <!DOCTYPE html><html><head><title class=x>Sign in &amp;\n  go</title>",
-	     "not JSON, but a web page, titled 'Sign in & go'", in_place},
-	    {200, "<html><body><h1>It works!</h1>", "not JSON, but a web page", in_place},
-	    {200, "", "not JSON, but an empty answer", in_place},
-	    {200, "Welcome\nhome", "not JSON, but 12 bytes that begin with 'Welcome'", in_place},
-	    {200, "\x01\x02", "not JSON, but 2 bytes that are no text", in_place},
-	    {200, "\xff\xfeX", "not JSON, but 3 bytes that are no text", in_place},
+	     "no answer of AWS's, but a web page, titled 'Sign in & go'", in_place},
+	    {200, "<html><body><h1>It works!</h1>", "no answer of AWS's, but a web page", in_place},
+	    {200, "", "no answer of AWS's, but an empty answer", in_place},
+	    {200, "Welcome\nhome", "no answer of AWS's, but 12 bytes that begin with 'Welcome'", in_place},
+	    {200, "\x01\x02", "no answer of AWS's, but 2 bytes that are no text", in_place},
+	    {200, "\xff\xfeX", "no answer of AWS's, but 3 bytes that are no text", in_place},
 	    {403, "<HTML><TITLE>Blocked</TITLE>", "no AWS error code, but a web page, titled 'Blocked'", in_place},
 	    {403, "<Error>no</Error>", "no AWS error code, but 17 bytes that begin with '<Error>no</Error>'", in_place},
 	    {502, "<html><title>502 Bad Gateway</title>", "no AWS error code, but a web page, titled '502 Bad Gateway'",

@@ -193,7 +193,7 @@ static void test_certificates_are_read_once(void **state)
 	char path[] = "/tmp/bundle-XXXXXX";
 	const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
 	char *bytes;
-	size_t len;
+	size_t len = 0;
 	if (!bundle || file_read(bundle, BUNDLE_MAX, &bytes, &len) != 0)
 		skip();
 	int fd = mkstemp(path);

@@ -134,7 +134,7 @@ static void what_is_no_answer_of_sts(void **state)
 	bench_admin(b, "PUT", "/_localaws/faults", "[{\"fault\": \"html\", \"op\": \"GetCallerIdentity\"}]");
 	ask(b, &t);
 	assert_non_null(strstr(t.findings, "1 account default: it has keys"));
-	assert_non_null(strstr(t.findings, "STS's words for whose keys these are"));
+	assert_non_null(strstr(t.findings, "no answer of AWS's, but a web page"));
 	bench_free(b);
 }
 
