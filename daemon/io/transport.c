@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "credentials/place.h"
+#include "daemon/io/echo.h"
 #include "daemon/io/failure.h"
 #include "daemon/io/proxy.h"
 #include "daemon/io/trust.h"
@@ -39,7 +40,6 @@
 #define BUFFER_KEPT	 (64 * 1024) /* larger buffers are not kept in the pool */
 #define HEADER_VALUE_MAX 8192
 #define URL_MAX		 8192
-#define SECRET_MIN	 16 /* characters */
 
 struct transfer {
 	struct transport *owner;
@@ -393,85 +393,6 @@ static void set_request(struct transfer *x, const struct http_request *r, int64_
 
 /* --- completion --- */
 
-/* Overwrites what the request had as a secret, wherever it stands in these bytes. Real ones are long, and a word that
- * somebody tries things out with is to be found in any answer. */
-static void mask(char *bytes, size_t len, const char *secret, size_t secret_len)
-{
-	char *at;
-	while (secret_len >= SECRET_MIN && len >= secret_len && (at = memmem(bytes, len, secret, secret_len))) {
-		memset(at, '*', secret_len);
-		len -= (size_t)(at - bytes) + secret_len;
-		bytes = at + secret_len;
-	}
-}
-
-/* The value of a header that nobody may see again; "": it is not one of those. Of a signature's header, the rest is
- * no secret, and helps whoever has to find out what is wrong with it. */
-static const char *secret_of(const char *line)
-{
-	static const char *const tokens[] = {
-	    "X-Amz-Security-Token: ", "X-Amz-Sso_Bearer_Token: ", "X-Aws-Ec2-Metadata-Token: "};
-	static const char signature[] = "Authorization: ";
-	for (size_t i = 0; i < array_len(tokens); i++)
-		if (strncasecmp(line, tokens[i], strlen(tokens[i])) == 0)
-			return line + strlen(tokens[i]);
-	const char *at = strncasecmp(line, signature, sizeof(signature) - 1) == 0 ? strstr(line, "Signature=") : NULL;
-	if (at)
-		return at + strlen("Signature=");
-	return strncasecmp(line, signature, sizeof(signature) - 1) == 0 ? line + sizeof(signature) - 1 : "";
-}
-
-static void mask_everywhere(struct transfer *x, const char *secret, size_t len)
-{
-	struct http_response *r = &x->response;
-	mask(x->body.data, x->body.len, secret, len);
-	for (size_t i = 0; i < r->n_headers; i++)
-		mask((char *)r->headers[i].value, strlen(r->headers[i].value), secret, len); /* the arena's */
-	mask(x->error, strlen(x->error), secret, len);
-}
-
-static int hex_of(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *found = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-	return found ? (int)(found - digits) : -1;
-}
-
-/* A web identity is asked with in the body, as STS has it: as it was sent there, and as whoever reads forms sees it. */
-static void mask_web_identity(struct transfer *x)
-{
-	static const char name[] = "WebIdentityToken=";
-	const char *end = x->request_body.data + x->request_body.len;
-	const char *at = x->secret && x->request_body.len > 0
-			     ? memmem(x->request_body.data, x->request_body.len, name, sizeof(name) - 1)
-			     : NULL;
-	if (!at)
-		return;
-	at += sizeof(name) - 1;
-	const char *behind = memchr(at, '&', (size_t)(end - at));
-	end = behind ? behind : end;
-	mask_everywhere(x, at, (size_t)(end - at));
-	struct buf plain = BUF_INIT_SECRET(x->request_body.len + 1);
-	for (; at < end; at++) {
-		bool encoded = *at == '%' && end - at > 2 && hex_of(at[1]) >= 0 && hex_of(at[2]) >= 0;
-		buf_add_char(&plain, encoded ? (char)(hex_of(at[1]) * 16 + hex_of(at[2])) : *at);
-		at += encoded ? 2 : 0;
-	}
-	mask_everywhere(x, buf_text(&plain), plain.len);
-	buf_wipe(&plain);
-}
-
-/* An answer that repeats its request, as a proxy's page or a signature error does, would carry the session's token
- * into logs, events and records. */
-static void mask_echoes(struct transfer *x)
-{
-	for (const struct curl_slist *item = x->headers; item; item = item->next) {
-		const char *secret = secret_of(item->data);
-		mask_everywhere(x, secret, strlen(secret));
-	}
-	mask_web_identity(x);
-}
-
 static void describe_failure(const struct transfer *x, CURLcode code, char *out, size_t size)
 {
 	const struct transport *t = x->owner;
@@ -504,7 +425,14 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 	long status = 0;
 	list_remove(&t->flying, x);
 	t->n_flying--;
-	mask_echoes(x);
+	echo_mask(&(struct echo){
+	    .sent_headers = x->headers,
+	    .sent_secret = x->secret ? &x->request_body : NULL,
+	    .body = &x->body,
+	    .headers = x->response.headers,
+	    .n_headers = x->response.n_headers,
+	    .error = x->error,
+	});
 	if (result == TRANSPORT_ANSWERED) {
 		if (curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
 			status = 0; /* no HTTP status: the reader of the answer calls it malformed */
@@ -830,9 +758,8 @@ static void send_any(struct transport *t, const struct http_request *request, in
 {
 	char refusal[ERROR_SIZE] = "";
 	bool plain = strcmp(request->scheme, "https") != 0;
-	struct transport *via = plain ? t : find_for_bundle(t, request->ca_bundle, refusal, sizeof(refusal));
-	if (!via)
-		via = t;
+	struct transport *own = plain ? NULL : find_for_bundle(t, request->ca_bundle, refusal, sizeof(refusal));
+	struct transport *via = own ? own : t;
 	if (!plain)
 		look_at_trust(via);
 	struct transfer *x = take_transfer(via);

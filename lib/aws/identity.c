@@ -36,7 +36,7 @@ static bool read_element(const char *body, const char *name, char *out, size_t s
 
 int identity_parse(const struct http_response *response, struct identity *ret, struct aws_error *ret_error)
 {
-	struct identity found;
+	struct identity found = {0};
 	const char *body = response->body;
 	size_t len;
 	if (!xml_find(body, "GetCallerIdentityResult", &len) ||

@@ -667,9 +667,8 @@ static void take_token(void *arg, enum transport_result result, const struct htt
 		return;
 	int status = result == TRANSPORT_ANSWERED ? response->status : 0;
 	const char *why = failure_of(result, response, error, buffer);
-	if (!why && keep_token(p, response))
-		ask_role(p);
-	else if (result == TRANSPORT_NO_ANSWER || status == 403 || status == 404 || status == 405)
+	bool kept = !why && keep_token(p, response);
+	if (kept || result == TRANSPORT_NO_ANSWER || status == 403 || status == 404 || status == 405)
 		ask_role(p);
 	else if (status == 400 || !try_again(p, p->source->tries, 0))
 		fail_instance(p, "asked for a session token, %s", why ? why : "it gave something else");

@@ -141,10 +141,12 @@ static void done(void *arg, const struct http_response *response, const struct a
 
 	if (i->call_seq == p->effect.seq)
 		i->call_ticket = 0;
-	if (!error && p->stage == STAGE_ALIASES &&
-	    lambda_parse_aliases(response, &p->view, p->marker, sizeof(p->marker), &problem) != 0)
-		error = &problem;
-	else if (!error && p->stage != STAGE_ALIASES && lambda_parse_done(response, &problem) != 0)
+	int unread = 0;
+	if (!error && p->stage == STAGE_ALIASES)
+		unread = lambda_parse_aliases(response, &p->view, p->marker, sizeof(p->marker), &problem);
+	else if (!error)
+		unread = lambda_parse_done(response, &problem);
+	if (unread != 0)
 		error = &problem;
 	if (error) {
 		aws_error_format(error, engine_operation_name(operations[p->stage]), text, sizeof(text));

@@ -407,8 +407,8 @@ class Wire(Case):
     def test_a_page_in_place_of_json(self):
         """A captive portal is called one, and not a missing alias."""
         page = b"<!DOCTYPE html>\n<html><head><title>Guest &amp; Visitor WiFi</title><script>alert(1)</script>"
-        for status, words in ((200, "no answer of AWS's, but a web page, titled 'Guest & Visitor WiFi': a captive portal"),
-                              (404, "no AWS error code, but a web page, titled 'Guest & Visitor WiFi': a captive")):
+        title = "a web page, titled 'Guest & Visitor WiFi': a captive portal"
+        for status, words in ((200, f"no answer of AWS's, but {title}"), (404, f"no AWS error code, but {title}")):
             web = self.serve(self.own.sign(f"page{status}", self.HOST),
                              lambda _request, status=status: (status, {"Content-Type": "text/html"}, page))
             d = self.start(web)

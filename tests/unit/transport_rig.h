@@ -23,6 +23,7 @@ static void look_and_free(void *block);
 
 /* The daemon is a program and no library: its parts are compiled into the test. */
 #define free(p) look_and_free(p)
+#include "daemon/io/echo.c"
 #include "daemon/io/failure.c"
 #include "daemon/io/proxy.c"
 #include "daemon/io/transport.c"
