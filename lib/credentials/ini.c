@@ -169,10 +169,9 @@ static int end_value(struct reader *r)
 	while (whole.len > 0 && is_blank(whole.at[whole.len - 1]))
 		whole.len--;
 	bool group = whole.len > 0 && whole.at[0] == '\n';
-	int result = 0;
-	if (group)
-		result = take_group(r, whole);
-	struct entry e = {.key = take_ptr(r->key), .value = group ? NULL : copy(whole)};
+	int result = group ? take_group(r, whole) : 0;
+	struct entry e = {.value = group ? NULL : copy(whole)};
+	e.key = take_ptr(r->key);
 	secret_wipe(r->value.data, r->value.len);
 	buf_reset(&r->value);
 	int added = add_entry(r, &e);

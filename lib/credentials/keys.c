@@ -82,7 +82,10 @@ static void wipe_json(json_t *value)
 	json_t *member;
 	if (json_is_string(value))
 		secret_wipe((char *)json_string_value(value), json_string_length(value));
-	json_object_foreach(value, key, member) wipe_json(member);
+	json_object_foreach(value, key, member)
+	{
+		wipe_json(member);
+	}
 }
 
 static void wipe_and_decref(json_t **slot)

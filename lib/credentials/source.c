@@ -85,7 +85,7 @@ static int from_environment(const struct resolver *r, const char *profile, struc
 static int from_file(const struct resolver *r, enum profiles_file file, const char *profile, struct source **ret)
 {
 	static const char *const names[] = {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"};
-	const char *values[array_len(names)];
+	const char *values[] = {NULL, NULL, NULL};
 	char why[200] = "";
 	struct aws_credentials keys;
 	for (size_t i = 0; i < array_len(names); i++)
