@@ -106,35 +106,35 @@ static int from_file(const struct resolver *r, enum profiles_file file, const ch
 
 /* --- web identity --- */
 
+static const char *web_identity_setting(const struct resolver *r, const char *profile, bool with_env,
+					const char *variable, const char *key)
+{
+	const char *value = with_env ? env(r, variable) : NULL;
+	return value ? value : get(r, profile, key);
+}
+
 static int from_web_identity(const struct resolver *r, const char *profile, bool with_env, struct source **ret)
 {
-	static const char *const names[][2] = {
-	    {"AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file"},
-	    {"AWS_ROLE_ARN", "role_arn"},
-	    {"AWS_ROLE_SESSION_NAME", "role_session_name"},
-	};
-	const char *values[array_len(names)];
-	for (size_t i = 0; i < array_len(names); i++) {
-		values[i] = with_env ? env(r, names[i][0]) : NULL;
-		if (!values[i])
-			values[i] = get(r, profile, names[i][1]);
-	}
-	if (!values[0])
+	static const char file_variable[] = "AWS_WEB_IDENTITY_TOKEN_FILE", file_key[] = "web_identity_token_file";
+	const char *file = web_identity_setting(r, profile, with_env, file_variable, file_key);
+	const char *role = web_identity_setting(r, profile, with_env, "AWS_ROLE_ARN", "role_arn");
+	const char *session = web_identity_setting(r, profile, with_env, "AWS_ROLE_SESSION_NAME", "role_session_name");
+	if (!file)
 		return NONE;
-	if (!values[1] && with_env && env(r, names[0][0]))
+	if (!role && with_env && env(r, file_variable))
 		return broken(r, "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not: set both, or neither");
-	if (!values[1])
+	if (!role)
 		return broken(r, "%s: profile \"%s\" has web_identity_token_file but no role_arn: give it one",
-			      profiles_path_of(r->profiles, profile, names[0][1]), profile);
-	if (check_length(r, "the ARN of the web identity's role", values[1]) ||
-	    check_length(r, "the web identity's role session name", values[2]))
+			      profiles_path_of(r->profiles, profile, file_key), profile);
+	if (check_length(r, "the ARN of the web identity's role", role) ||
+	    check_length(r, "the web identity's role session name", session))
 		return BROKEN;
 	*ret = new_source(SOURCE_WEB_IDENTITY);
-	(*ret)->token_file = mem_strdup(values[0]);
-	(*ret)->role_arn = mem_strdup(values[1]);
-	(*ret)->session_name = mem_strdup(values[2] ? values[2] : SOURCE_SESSION_NAME);
+	(*ret)->token_file = mem_strdup(file);
+	(*ret)->role_arn = mem_strdup(role);
+	(*ret)->session_name = mem_strdup(session ? session : SOURCE_SESSION_NAME);
 	(*ret)->region = mem_strdup(r->region);
-	(*ret)->text = mem_printf("role %s by the web identity in %s", values[1], values[0]);
+	(*ret)->text = mem_printf("role %s by the web identity in %s", role, file);
 	return FOUND;
 }
 
