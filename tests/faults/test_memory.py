@@ -17,6 +17,7 @@ import signal
 import subprocess
 import unittest
 
+from authority import the_authority
 from faults import ALL, BAD, BUILD, EMPTY_WORLD, GOOD, PRELOADS, Trial, World, Worlds, figure, is_readable
 from faults import points, sentence, side_by_side
 from rolloutd_case import DEADLINE, ENVIRONMENT
@@ -33,12 +34,18 @@ LEFT_MORE = 12
 
 
 def preload(report, **more):
-    return {"LD_PRELOAD": LIBRARY, "FAULT_REPORT": report, **{f"FAULT_{k.upper()}": str(v) for k, v in more.items()}}
+    """One authority to be trusted: the system's are tens of thousands of allocations, all alike."""
+    return {"LD_PRELOAD": LIBRARY, "FAULT_REPORT": report, "AWS_CA_BUNDLE": the_authority().path("ca.pem"),
+            **{f"FAULT_{k.upper()}": str(v) for k, v in more.items()}}
 
 
 def lines(path, word):
     with open(path, encoding="utf-8") as f:
         return [line.split() for line in f if line.startswith(word + " ")]
+
+
+def setUpModule():
+    unittest.addModuleCleanup(the_authority().close)  # made before any thread asks for it
 
 
 @unittest.skipUnless(os.path.exists(LIBRARY), f"{LIBRARY} was not built")
