@@ -647,6 +647,43 @@ static void end_all(struct dispatch *d)
 	}
 }
 
+/* It would change something, and nobody has to know yet whether it has. */
+static bool can_be_left(const struct call *c)
+{
+	return !c->what.safe && c->what.priority != PRIORITY_HOME && c->sent_boot_ms == 0;
+}
+
+static void leave_queued(struct dispatch *d, struct lane *lane)
+{
+	for (int p = 0; p < PRIORITY_COUNT; p++) {
+		for (struct call *c = lane->queues[p].first, *next; c; c = next) {
+			next = c->next;
+			if (!can_be_left(c))
+				continue;
+			dequeue(d, c);
+			end_call(d, c, AWS_NO_CONNECTION, "ShutDown", "shut down before it was sent");
+		}
+	}
+}
+
+void dispatch_drain(struct dispatch *d)
+{
+	struct lane *next;
+
+	for (struct lane *lane = d->lanes.active.first; lane; lane = next) {
+		next = lane->next; /* it leaves the list with its last call */
+		leave_queued(d, lane);
+	}
+	for (size_t n = d->n_backoff; n-- > 0;) {
+		struct call *c = d->backoff[n];
+		if (!can_be_left(c))
+			continue;
+		stop_backing_off(d, c);
+		end_call(d, c, AWS_NO_CONNECTION, "ShutDown", "shut down before it was sent");
+		n = d->n_backoff; /* the heap has been laid anew */
+	}
+}
+
 void dispatch_free(struct dispatch *d)
 {
 	if (!d)

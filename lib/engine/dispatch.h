@@ -66,6 +66,9 @@ uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call);
  * with AWS_NO_CONNECTION, code "Cancelled". One in flight goes on, and is not tried again. Returns whether it was
  * taken out. */
 bool dispatch_cancel(struct dispatch *d, uint64_t ticket);
+/* The program is about to end: what would change something, was never sent and is no rollback is answered by the next
+ * dispatch_run as not sent. All else goes on. */
+void dispatch_drain(struct dispatch *d);
 /* Sends what the buckets allow now, at most LIMIT_CALLS_IN_FLIGHT at a time; PRIORITY_HOME has four places of its
  * own. What `done` adds meanwhile may wait for the next round, which dispatch_next_ms then wants at once. */
 void dispatch_run(struct dispatch *d);

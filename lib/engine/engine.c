@@ -642,6 +642,7 @@ void engine_turn(struct engine *e)
 void engine_drain(struct engine *e)
 {
 	e->draining = true;
+	dispatch_drain(e->dispatch);
 }
 
 /* A way home that waits for its next try is under way as well. */
