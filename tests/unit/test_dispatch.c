@@ -545,6 +545,44 @@ static void waiting_calls_can_be_cancelled(void **state)
 	dispatch_rig_free(w);
 }
 
+/* Shutting down: what would change something and has never left does not leave any more; the rest goes on. */
+static void a_drain_leaves_changes_that_wait(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(1);
+	struct probe sent = {0}, change = {0}, look = {0}, home = {0}, keyless = {0};
+	dispatch_rig_submit(w, &sent, 's', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	w->entropy = 500;
+	dispatch_rig_answer_status(w, 0, 429, NULL, NULL); /* it is tried again: it has left before */
+	dispatch_rig_submit(w, &change, 'c', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &look, 'l', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_rig_submit(w, &home, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_drain(w->d);
+	assert_int_equal(change.done, 0); /* by the next run */
+	dispatch_run(w->d);
+	assert_int_equal(change.done, 1);
+	assert_int_equal(change.error.class, AWS_NO_CONNECTION);
+	assert_string_equal(change.error.code, "ShutDown");
+	dispatch_rig_run_until(w, w->now.boot_ms + 20000);
+	char order[16];
+	dispatch_rig_sent_order(w, order, sizeof(order));
+	assert_int_equal(strlen(order), 4);
+	assert_null(strchr(order, 'c'));
+	assert_int_equal(order[1], 'h');
+	dispatch_rig_answer_all_from(w, 1);
+	/* What waits for its keys has never left either. */
+	w->credentials_fail = 2;
+	dispatch_rig_submit(w, &keyless, 'k', OPERATION_UPDATE_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	assert_int_equal(keyless.done, 0);
+	dispatch_drain(w->d);
+	dispatch_run(w->d);
+	assert_int_equal(keyless.done, 1);
+	assert_true(dispatch_idle(w->d));
+	dispatch_rig_free(w);
+}
+
 static void a_retry_goes_before_what_came_later(void **state)
 {
 	(void)state;
@@ -810,6 +848,7 @@ int main(void)
 	    cmocka_unit_test(calls_do_not_wait_for_keys_without_end),
 	    cmocka_unit_test(a_call_on_the_wire_that_is_called_back_is_not_tried_again),
 	    cmocka_unit_test(waiting_calls_can_be_cancelled),
+	    cmocka_unit_test(a_drain_leaves_changes_that_wait),
 	    cmocka_unit_test(a_retry_goes_before_what_came_later),
 	    cmocka_unit_test(a_run_within_done_does_nothing),
 	    cmocka_unit_test(cancel_any_of_many_that_back_off),
