@@ -114,14 +114,20 @@ void traffic_take_over(struct turn *t)
 }
 
 /*
- * After an operator's word: may we go on from this content? The word is for what is found at once. When that look
- * fails, or the daemon is killed, somebody may write before the next one: then it is for what the operator was told.
+ * An operator's word is for what is found at once. When that look fails, or the daemon is killed, somebody may write
+ * before the next one: then the word is for what the operator was told, and this is something else.
  */
+static bool is_newer_than_word(const struct turn *t, const struct alias_view *view)
+{
+	return t->r->take_told && strcmp(view->revision, t->r->told_revision) != 0;
+}
+
+/* After an operator's word: may we go on from this content? */
 static bool may_take_over(const struct turn *t, const struct alias_view *view)
 {
 	const struct rollout *r = t->r;
 
-	if (!r->take_over || (r->take_told && strcmp(view->revision, r->told_revision) != 0))
+	if (!r->take_over || is_newer_than_word(t, view))
 		return false;
 	if (r->goal == GOAL_HOME)
 		return true;
@@ -145,9 +151,10 @@ static void found_foreign(struct turn *t, const struct alias_view *view)
 	}
 	(void)snprintf(
 	    reason, sizeof(reason),
-	    "somebody else changed the alias: it holds %.70s, rolloutd had left %.50s. `resume` goes on from "
-	    "there, `rollback` sends all traffic to version %llu",
-	    holds, last, (unsigned long long)r->stable);
+	    "%s: it holds %.70s, rolloutd had left %.50s. `resume` goes on from there, `rollback` sends all traffic to "
+	    "version %llu",
+	    is_newer_than_word(t, view) ? "the alias was changed again" : "somebody else changed the alias", holds,
+	    last, (unsigned long long)r->stable);
 	(void)text_copy(r->told_revision, sizeof(r->told_revision), view->revision);
 	traffic_block(t, reason);
 }

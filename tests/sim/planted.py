@@ -100,7 +100,7 @@ FAULTS = [
           ("\t\tif (!may_take_over(t, view)) {", "\t\tif (!may_take_over(t, view) && view->odd) {")),
     Fault("word-for-anything", 95435028104430, "was a bug: an operator's word on a blocked rollout outlives a crash "
           "and what was written since", "lib/core/traffic.c",
-          ("\tif (!r->take_over || (r->take_told && strcmp(", "\tif (!r->take_over || (false && strcmp(")),
+          ("\tif (!r->take_over || is_newer_than_word(t, view))", "\tif (!r->take_over)")),
     Fault("forget-late-write", 3, "a write without an answer is forgotten", "lib/core/traffic.c",
           ("\tcase CALL_UNKNOWN:\n\t\tr->unsure = true;",
            "\tcase CALL_UNKNOWN:\n\t\tr->asked[0] = r->asked[1] = 0;\n\t\tr->unsure = false;")),

@@ -335,6 +335,7 @@ static void a_word_on_what_was_told_does_not_cover_what_came_since(void **state)
 		assert_int_equal(g.has_write, !changed);
 		assert_int_equal(g.r.phase == PHASE_BLOCKED, changed);
 		if (changed) { /* told again, and asked again */
+			assert_non_null(strstr(g.r.reason, "the alias was changed again: it holds version 1 (65%)"));
 			assert_int_equal(rig_command(&g, words[i / 4]), ANSWER_DONE);
 			rig_answer_read(&g);
 			assert_true(g.has_write);
