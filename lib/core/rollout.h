@@ -146,6 +146,9 @@ struct rollout {
 	int64_t hold_from_baked_ms; /* what it had baked when it began to be held for a verdict; -1: it is not */
 	int64_t prepare_ms;	    /* spent waiting for the version to become ready */
 
+	/* The stable version's counts before the canary had traffic, for judging a canary that serves alone; not seen:
+	 * not read yet. */
+	struct counts history;
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;
 	enum alarm_state alarms[LIMIT_METRICS];

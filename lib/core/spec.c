@@ -17,16 +17,70 @@ static void require_steps(const struct rollout_spec *spec)
 	}
 }
 
+static void require_metric(const struct spec_metric *m)
+{
+	switch (m->kind) {
+	case SPEC_METRIC_COMPARE:
+		require(m->false_alarm_ppm > 0);
+		require(m->false_alarm_ppm < 1000000);
+		require(m->min_effect_permille > 1000);
+		break;
+	case SPEC_METRIC_DURATION:
+		require(m->stat != NULL);
+		break;
+	case SPEC_METRIC_API_5XX:
+		require(m->api != NULL);
+		require(m->stage != NULL);
+		break;
+	case SPEC_METRIC_QUERY:
+		require(m->queries != NULL);
+		require(m->returns != NULL);
+		break;
+	case SPEC_METRIC_ALARM:
+		require(m->alarm != NULL);
+		break;
+	case SPEC_METRIC_ERRORS:
+	case SPEC_METRIC_THROTTLES:
+		break;
+	}
+	if (m->kind != SPEC_METRIC_ALARM && m->kind != SPEC_METRIC_QUERY)
+		require(m->min_invocations > 0);
+	if (m->kind != SPEC_METRIC_ALARM && m->kind != SPEC_METRIC_COMPARE)
+		require(m->failure_limit > 0);
+}
+
+unsigned spec_metric_values(const struct spec_metric *m)
+{
+	switch (m->kind) {
+	case SPEC_METRIC_THROTTLES:
+	case SPEC_METRIC_DURATION:
+	case SPEC_METRIC_API_5XX:
+		return 2;
+	case SPEC_METRIC_QUERY:
+		return 1;
+	case SPEC_METRIC_ERRORS:
+	case SPEC_METRIC_COMPARE:
+	case SPEC_METRIC_ALARM:
+		break;
+	}
+	return 0;
+}
+
+size_t spec_first_value(const struct spec_analysis *a, size_t metric)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < metric; i++)
+		n += spec_metric_values(&a->metrics[i]);
+	return n;
+}
+
 static void require_metrics(const struct spec_analysis *a)
 {
 	require(a->n_metrics > 0);
 	require(a->n_metrics <= LIMIT_METRICS);
-	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (a->metrics[i].kind == SPEC_METRIC_ALARM)
-			require(a->metrics[i].alarm != NULL);
-		else
-			require(a->metrics[i].min_invocations > 0);
-	}
+	for (size_t i = 0; i < a->n_metrics; i++)
+		require_metric(&a->metrics[i]);
 }
 
 void spec_require(const struct rollout_spec *spec)

@@ -20,14 +20,50 @@ struct spec_step {
 enum spec_no_data { SPEC_NO_DATA_HOLD, SPEC_NO_DATA_PASS, SPEC_NO_DATA_ROLLBACK };
 enum spec_reaction { SPEC_ROLLBACK, SPEC_PAUSE };
 enum spec_pace { SPEC_PACE_EVIDENCE, SPEC_PACE_CLOCK };
-enum spec_metric_kind { SPEC_METRIC_ERRORS, SPEC_METRIC_ALARM };
+enum spec_metric_kind {
+	SPEC_METRIC_ERRORS,    /* against max_rate */
+	SPEC_METRIC_COMPARE,   /* errors against the stable version's: core/evidence.h */
+	SPEC_METRIC_THROTTLES, /* of the alias: throttled / (throttled + invocations), against max_rate */
+	SPEC_METRIC_DURATION,  /* of the canary, against max and against the stable version's times max_ratio */
+	SPEC_METRIC_API_5XX,   /* of a stage: 5XXError / Count, against max_rate */
+	SPEC_METRIC_ALARM,
+	SPEC_METRIC_QUERY, /* the value of a CloudWatch query, against min and max */
+};
 
+/* What a metric does not have is 0, NULL or false. */
 struct spec_metric {
 	enum spec_metric_kind kind;
-	uint32_t max_rate_ppm;	  /* errors: fails above this share of the invocations */
-	uint64_t min_invocations; /* errors: judged from this many on; >= 1 */
-	const char *alarm;	  /* alarm: its name */
+	uint64_t min_invocations;     /* errors, compare: passes from this many of the canary's on; throttles, duration,
+				   * api_5xx: a period is judged from this many on; >= 1 */
+	uint32_t max_rate_ppm;	      /* errors, throttles, api_5xx: fails above this share */
+	uint32_t false_alarm_ppm;     /* compare: 1 … 999999, the accepted chance for a whole rollout */
+	uint32_t min_effect_permille; /* compare: > 1000; how much higher odds of failing matter */
+	uint32_t failure_limit;	      /* all but compare and alarm: so many periods must fail; >= 1 */
+	bool dry_run;		      /* judged and shown, without any consequence */
+	bool count_probes;	      /* errors, compare: rolloutd's own requests count, too */
+	const char *alarm;	      /* alarm: its name */
+	const char *stat;	      /* duration: CloudWatch's statistic, "p99", "Average", "Maximum" */
+	uint32_t max_us;	      /* duration: 0: none */
+	uint32_t max_ratio_permille;  /* duration: 0: none */
+	uint32_t warm_up_ms;	      /* duration: of the canary's first time with traffic not judged: cold starts */
+	const char *api;	      /* api_5xx: the API's name (REST) or id (HTTP) … */
+	bool http_api;		      /* … of which it is */
+	const char *stage;
+	const char *queries; /* query: the MetricDataQueries, a JSON array as it was written, without blanks */
+	const char *returns; /* query: the Id of the one that returns data */
+	bool has_min, has_max;
+	double min, max; /* query: fails outside of [min, max] */
 };
+
+/* How many values a metric has in each period besides the counts of all of them (struct samples). */
+#define SPEC_VALUES_MAX 2
+/*
+ *   throttles: throttles, invocations of the alias
+ *   duration:  of the canary, of the stable version, in ms
+ *   api_5xx:   answers with 5xx, requests
+ *   query:     the value
+ */
+unsigned spec_metric_values(const struct spec_metric *m);
 
 struct spec_analysis {
 	int64_t every_ms;  /* > 0 */
@@ -41,6 +77,16 @@ struct spec_analysis {
 	size_t n_metrics; /* 1 … LIMIT_METRICS */
 };
 
+/* Where that metric's values begin among those of all metrics; for n_metrics, how many there are. */
+size_t spec_first_value(const struct spec_analysis *a, size_t metric);
+
+/* Requests of rolloutd's own to the canary, and to the stable version where `compare` counts them, so that a quiet
+ * function gives evidence. */
+struct spec_probe {
+	const char *payload; /* a file beneath the plans folder; NULL: no probing */
+	int64_t every_ms;    /* one request to each in that time */
+};
+
 struct rollout_spec {
 	const struct spec_step *steps; /* before 100 %; may be none */
 	size_t n_steps;
@@ -48,6 +94,10 @@ struct rollout_spec {
 	uint64_t final_min_invocations;
 	struct spec_analysis analysis;
 	enum spec_reaction on_failure;
+	struct spec_probe probe;
+	/* The only step is an experiment: after it the traffic goes back, unless it goes on to 100 % as ever. */
+	bool experiment;
+	bool experiment_ends_home;
 	bool start_manual; /* waits in pending for promote */
 	bool pre_gate;	   /* something outside must agree before any traffic moves: EFFECT_GATE */
 	bool post_gate;	   /* … and once all traffic is on the canary, before the final bake */

@@ -6,6 +6,10 @@
  * max_rate in any of: one settled period, the settled periods of the current step, all settled periods of the rollout;
  * each only from min_invocations invocations on. It passes when the current step's window has at least min_invocations
  * and no window fails.
+ *
+ * The comparison (errors: {compare: stable}) weighs all settled periods since the rollout began by core/evidence.h. It
+ * fails when the evidence is enough, and passes when the current step's window has at least min_invocations and it is
+ * not.
  */
 #pragma once
 
@@ -13,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/samples.h"
 #include "core/spec.h"
 
 enum verdict { VERDICT_UNDECIDED, VERDICT_PASS, VERDICT_FAIL };
@@ -25,34 +30,6 @@ enum verdict_gap {
 	VERDICT_GAP_NO_DATA,	 /* settled, read, and empty */
 	VERDICT_GAP_UNREADABLE,	 /* CloudWatch could not be read up to here */
 };
-
-/* Counts of one version in one metric period. `seen` false: the metric has no datapoint, which is not the same as 0. */
-struct counts {
-	uint64_t invocations;
-	uint64_t errors;
-	bool seen;
-};
-
-struct sample {
-	int64_t start_unix_ms; /* aligned to the period */
-	struct counts canary;  /* ExecutedVersion = canary */
-	struct counts stable;  /* ExecutedVersion = stable */
-	struct counts alias;   /* the alias's own series, all versions together */
-};
-
-/* Samples of one rollout, rising in time, no two of the same start. Owned by the engine. */
-struct samples {
-	struct sample *items;
-	size_t len;
-	size_t cap;
-};
-
-void samples_deinit(struct samples *s);
-/* The sample of that period, added (empty) when it is new. NULL when it is older than everything kept and the cap is
- * reached. At the cap the oldest one goes. */
-struct sample *samples_at(struct samples *s, int64_t start_unix_ms);
-/* The index of the first sample that does not start before that time. */
-size_t samples_find(const struct samples *s, int64_t from_unix_ms);
 
 enum alarm_state { ALARM_UNKNOWN, ALARM_OK, ALARM_INSUFFICIENT, ALARM_ALARM, ALARM_MISSING };
 
@@ -70,6 +47,17 @@ struct verdict_question {
 	int64_t promoted_unix_ms;      /* when the canary got all traffic; 0: not yet. Periods that start later are
 	                                  * read from the alias's own series where the version has none. */
 	uint64_t step_min_invocations; /* the step's own; 0: none */
+	struct counts history;	       /* of the stable version, before the canary had traffic */
+};
+
+/* Of one metric. */
+struct metric_result {
+	enum verdict verdict;
+	enum verdict_gap gap;
+	bool weighed;		/* by evidence: the next two mean something */
+	double evidence;	/* natural logarithm of the e-value */
+	double evidence_needed; /* to fail */
+	char why[LIMIT_REASON]; /* a whole sentence with its numbers */
 };
 
 struct verdict_result {
@@ -78,9 +66,11 @@ struct verdict_result {
 	bool min_met;		   /* the step's own min_invocations are reached */
 	size_t metric;		   /* index of the metric that decided, or n_metrics for the step's own minimum */
 	struct counts canary_step; /* settled counts in the step's window */
-	struct counts canary_all;  /* settled counts of the whole rollout */
+	struct counts stable_step;
+	struct counts canary_all; /* settled counts of the whole rollout */
 	struct counts stable_all;
-	char why[LIMIT_REASON]; /* a whole sentence with its numbers */
+	char why[LIMIT_REASON]; /* the deciding metric's */
+	struct metric_result metrics[LIMIT_METRICS];
 };
 
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret);

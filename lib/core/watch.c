@@ -42,6 +42,7 @@ void rollout_question(const struct rollout_spec *spec, const struct rollout *r, 
 	    .step_until_unix_ms = r->step_from_unix_ms + rollout_bake_ms(spec, r),
 	    .read_through_unix_ms = r->read_through_unix_ms,
 	    .promoted_unix_ms = r->promoted_unix_ms,
+	    .history = r->history,
 	    .step_min_invocations =
 		r->step < spec->n_steps ? spec->steps[r->step].min_invocations : spec->final_min_invocations,
 	};

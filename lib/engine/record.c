@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "engine/item.h"
 
-#define RECORD_VERSION 4
+#define RECORD_VERSION 5
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
 
@@ -98,6 +98,9 @@ static const struct field fields[] = {
     {"old_views", FIELD_U32, MEMBER(old_views), UINT32_MAX, 3},
     {"take_told", FIELD_BOOL, MEMBER(take_told), 0, 4},
     {"told_revision", FIELD_TEXT, MEMBER(told_revision), 0, 4},
+    {"history_seen", FIELD_BOOL, MEMBER(history.seen), 0, 5},
+    {"history_invocations", FIELD_U64, MEMBER(history.invocations), 0, 5},
+    {"history_errors", FIELD_U64, MEMBER(history.errors), 0, 5},
 };
 
 static void add_i64(struct buf *out, int64_t v)

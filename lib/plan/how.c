@@ -84,6 +84,7 @@ static void fill_metrics(struct arena *a, const struct field *metrics, struct sp
 		const struct schema_key *k = schema_errors.keys[ERRORS_MIN_INVOCATIONS];
 		m->kind = SPEC_METRIC_ERRORS;
 		m->max_rate_ppm = SCHEMA_DEFAULT_MAX_RATE_PPM;
+		m->failure_limit = 1;
 		require(text_parse_u64(k->fallback, (uint64_t)k->max, &m->min_invocations) == 0);
 		return;
 	}
@@ -97,6 +98,7 @@ static void fill_metrics(struct arena *a, const struct field *metrics, struct sp
 		const struct field *errors = r->fields[METRIC_ERRORS].items->fields;
 		m[i].kind = SPEC_METRIC_ERRORS;
 		m[i].max_rate_ppm = (uint32_t)errors[ERRORS_MAX_RATE].number;
+		m[i].failure_limit = 1;
 		m[i].min_invocations = (uint64_t)errors[ERRORS_MIN_INVOCATIONS].number;
 	}
 }

@@ -81,6 +81,12 @@ static void add_metric(struct buf *out, const struct spec_metric *m)
 	case SPEC_METRIC_ALARM:
 		add_text(out, "alarm", m->alarm);
 		break;
+	case SPEC_METRIC_COMPARE:
+	case SPEC_METRIC_THROTTLES:
+	case SPEC_METRIC_DURATION:
+	case SPEC_METRIC_API_5XX:
+	case SPEC_METRIC_QUERY:
+		break;
 	}
 	buf_add_char(out, '}');
 }

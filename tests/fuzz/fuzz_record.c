@@ -22,7 +22,7 @@ static const struct spec_step steps[] = {
     {.weight_bp = 5000, .bake_ms = 300000, .min_invocations = 100, .approve = true},
 };
 static const struct spec_metric metrics[] = {
-    {.kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 10000, .min_invocations = 50},
+    {.kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 10000, .min_invocations = 50, .failure_limit = 1},
     {.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"},
 };
 static const struct rollout_spec spec = {

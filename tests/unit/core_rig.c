@@ -17,7 +17,8 @@ void rig_init(struct rig *g)
 	*g = (struct rig){0};
 	g->steps[0] = (struct spec_step){1000, 5 * MS_PER_MINUTE, 0, false};
 	g->steps[1] = (struct spec_step){5000, 5 * MS_PER_MINUTE, 0, false};
-	g->metrics[0] = (struct spec_metric){SPEC_METRIC_ERRORS, 10000, 50, NULL};
+	g->metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 10000, .min_invocations = 50, .failure_limit = 1};
 	g->spec = (struct rollout_spec){
 	    .steps = g->steps,
 	    .n_steps = 2,

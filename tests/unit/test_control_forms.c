@@ -20,7 +20,7 @@ static const struct spec_step steps[] = {
 };
 
 static const struct spec_metric metrics[] = {
-    {.kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500, .min_invocations = 50},
+    {.kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500, .min_invocations = 50, .failure_limit = 1},
     {.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"},
 };
 

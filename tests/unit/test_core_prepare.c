@@ -60,7 +60,7 @@ static void in_alarm(struct rig *g, struct rollout_event *e)
 {
 	(void)e;
 	g->spec.analysis.n_metrics = 2;
-	g->metrics[1] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "hello-5xx"};
+	g->metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"};
 	g->alarms[1] = ALARM_ALARM;
 }
 
@@ -110,8 +110,8 @@ static void every_alarm_is_looked_at(void **state)
 	(void)state;
 	start(&g);
 	g.spec.analysis.n_metrics = 2;
-	g.metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "first"};
-	g.metrics[1] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "second"};
+	g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "first"};
+	g.metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "second"};
 	g.alarms[0] = ALARM_OK;
 	g.alarms[1] = ALARM_ALARM;
 	rig_answer_prepare(&g);

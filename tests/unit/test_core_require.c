@@ -101,7 +101,7 @@ static void judged_on_nothing(struct rig *g)
 
 static void nameless_alarm(struct rig *g)
 {
-	g->metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, NULL};
+	g->metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = NULL};
 }
 
 static const struct change changes[] = {
@@ -156,7 +156,8 @@ static void the_largest_specification_is_taken(void **state)
 	for (uint32_t i = 0; i < LIMIT_STEPS; i++)
 		steps[i] = (struct spec_step){WEIGHT_BP_MAX - LIMIT_STEPS + i, 1, 0, false};
 	for (size_t i = 0; i < LIMIT_METRICS; i++)
-		metrics[i] = (struct spec_metric){SPEC_METRIC_ERRORS, 0, 1, NULL};
+		metrics[i] = (struct spec_metric){
+		    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 0, .min_invocations = 1, .failure_limit = 1};
 	g.spec.steps = steps;
 	g.spec.n_steps = LIMIT_STEPS;
 	g.spec.analysis.metrics = metrics;

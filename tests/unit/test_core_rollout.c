@@ -651,7 +651,7 @@ static void alarms_judge(void **state)
 
 	(void)state;
 	rig_init(&g);
-	g.metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "bad"};
+	g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "bad"};
 	g.alarms[0] = ALARM_OK;
 	rig_simple(&g, EVENT_START);
 	while (g.n_weights < 2)
@@ -661,7 +661,7 @@ static void alarms_judge(void **state)
 	rig_deinit(&g);
 
 	rig_init(&g);
-	g.metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "bad"};
+	g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "bad"};
 	g.alarms[0] = ALARM_ALARM;
 	rig_simple(&g, EVENT_START);
 	assert_true(rig_run_until(&g, PHASE_FAILED));

@@ -27,7 +27,8 @@ struct fixture {
 static void setup(struct fixture *f)
 {
 	*f = (struct fixture){0};
-	f->metrics[0] = (struct spec_metric){SPEC_METRIC_ERRORS, 10000, 100, NULL};
+	f->metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 10000, .min_invocations = 100, .failure_limit = 1};
 	f->analysis = (struct spec_analysis){
 	    .every_ms = MIN, .settle_ms = MIN, .period_ms = MIN, .metrics = f->metrics, .n_metrics = 1};
 	f->q = (struct verdict_question){
@@ -244,7 +245,7 @@ static void alarm_states(void **state)
 		struct fixture f;
 
 		setup(&f);
-		f.metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "a"};
+		f.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "a"};
 		f.alarms[0] = cases[i].alarm;
 		f.q.alarms_read_unix_ms = T0 + 6 * MIN;
 		assert_int_equal(judge(&f), cases[i].verdict);
@@ -261,7 +262,7 @@ static void every_metric_must_pass(void **state)
 
 	(void)state;
 	setup(&f);
-	f.metrics[1] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "a"};
+	f.metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "a"};
 	f.analysis.n_metrics = 2;
 	f.alarms[1] = ALARM_OK;
 	f.q.alarms_read_unix_ms = T0 + 6 * MIN;

@@ -132,7 +132,7 @@ static void alarms_that_cannot_be_read_never_pass(void **state)
 
 	(void)state;
 	rig_init(&g);
-	g.metrics[0] = (struct spec_metric){SPEC_METRIC_ALARM, 0, 0, "hello-5xx"};
+	g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"};
 	g.alarms[0] = ALARM_OK;
 	rig_simple(&g, EVENT_START);
 	rig_run_to_weight(&g, 1);

@@ -1,0 +1,200 @@
+#include "core/evidence.h"
+
+#include <math.h>
+
+#include "base/error.h"
+
+#define BOUND_PART   0.1  /* of false_alarm: kept for the bound on the stable version's rate */
+#define ALONE_FACTOR 50	  /* the canary serves that many times as much: it is alone */
+#define REQUESTS_MAX 1e15 /* as good as never */
+#define BISECTIONS   60	  /* halves an interval to nothing that a double can show */
+#define RATE_MIN     1e-7
+#define RATE_STEP    1.1
+
+/* One period's counts, or what is expected of some: not always whole. */
+struct pair {
+	double canary;
+	double canary_errors;
+	double stable;
+	double stable_errors;
+};
+
+void evidence_init(struct evidence *e, double min_effect)
+{
+	require(min_effect > 1);
+	*e = (struct evidence){.min_effect = min_effect};
+}
+
+static double effect(const struct evidence *e, int i)
+{
+	return ldexp(e->min_effect, i);
+}
+
+static double errors_of(const struct counts *c)
+{
+	return (double)(c->errors < c->invocations ? c->errors : c->invocations);
+}
+
+static void add_pair(struct evidence *e, const struct pair *p)
+{
+	double n = p->canary + p->stable;
+	double errors = p->canary_errors + p->stable_errors;
+	/* The support of the hypergeometric: lo … lo + width. */
+	double lo = fmax(0, errors - p->stable);
+	double width = fmin(errors, p->canary) - lo;
+	double mean;
+
+	if (width <= 0)
+		return; /* nothing could have come out otherwise */
+	mean = errors * p->canary / n - lo;
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+		double w = effect(e, i);
+
+		e->log_ratio[i] += (p->canary_errors - lo) * log(w) - width * log1p(mean / width * (w - 1));
+	}
+}
+
+void evidence_add(struct evidence *e, const struct counts *canary, const struct counts *stable)
+{
+	struct pair p = {
+	    .canary = (double)canary->invocations,
+	    .canary_errors = errors_of(canary),
+	    .stable = (double)stable->invocations,
+	    .stable_errors = errors_of(stable),
+	};
+
+	add_pair(e, &p);
+}
+
+static void add_alone(struct evidence *e, double canary, double errors, double null_rate)
+{
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+		double w = effect(e, i);
+
+		e->log_ratio[i] += errors * log(w) - canary * log1p(null_rate * (w - 1));
+	}
+}
+
+void evidence_add_alone(struct evidence *e, const struct counts *canary, double null_rate)
+{
+	require(null_rate >= 0 && null_rate <= 1);
+	add_alone(e, (double)canary->invocations, errors_of(canary), null_rate);
+}
+
+double evidence_log(const struct evidence *e)
+{
+	double most = e->log_ratio[0], sum = 0;
+
+	for (int i = 1; i < EVIDENCE_EFFECTS; i++)
+		most = fmax(most, e->log_ratio[i]);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+		sum += exp(e->log_ratio[i] - most);
+	return most + log(sum / EVIDENCE_EFFECTS);
+}
+
+double evidence_threshold(double false_alarm)
+{
+	require(false_alarm > 0 && false_alarm < 1);
+	return -log((1 - BOUND_PART) * false_alarm);
+}
+
+static bool is_alone(double canary, double stable)
+{
+	return canary > ALONE_FACTOR * stable;
+}
+
+bool evidence_is_alone(const struct counts *canary, const struct counts *stable)
+{
+	return is_alone((double)canary->invocations, (double)stable->invocations);
+}
+
+/* Relative entropy of two coins, in nats; 0 <= p <= 1, 0 < q < 1. */
+static double divergence(double p, double q)
+{
+	double head = p > 0 ? p * log(p / q) : 0;
+	double tail = p < 1 ? (1 - p) * log((1 - p) / (1 - q)) : 0;
+
+	return head + tail;
+}
+
+double evidence_null_rate(const struct counts *record, double false_alarm, double min_effect)
+{
+	double n = (double)record->invocations;
+	double rate, low, high = 1, odds;
+
+	require(false_alarm > 0 && false_alarm < 1 && min_effect > 1);
+	if (record->invocations == 0)
+		return 1;
+	rate = errors_of(record) / n;
+	low = rate;
+	/* Chernoff: the largest q for which n divergence(rate, q) <= log(1 / part). */
+	for (int i = 0; i < BISECTIONS; i++) {
+		double middle = (low + high) / 2;
+
+		if (middle <= 0 || middle >= 1)
+			break;
+		if (n * divergence(rate, middle) <= -log(BOUND_PART * false_alarm))
+			low = middle;
+		else
+			high = middle;
+	}
+	if (high >= 1)
+		return 1;
+	odds = high / (1 - high) * min_effect;
+	return odds / (1 + odds);
+}
+
+double evidence_expected_log(const struct evidence_outlook *o, double canary, double stable)
+{
+	struct pair p = {
+	    .canary = canary,
+	    .canary_errors = canary * o->canary_rate,
+	    .stable = stable,
+	    .stable_errors = stable * o->stable_rate,
+	};
+	struct evidence e;
+
+	evidence_init(&e, o->min_effect);
+	if (is_alone(canary, stable))
+		add_alone(&e, p.canary, p.canary_errors, o->null_rate);
+	else
+		add_pair(&e, &p);
+	return evidence_log(&e);
+}
+
+double evidence_requests_needed(const struct evidence_outlook *o, double share)
+{
+	double need = evidence_threshold(o->false_alarm);
+	double low = 0, high = 1;
+
+	require(share > 0 && share <= 1);
+	/* With counts as expected it falls at first, if at all, and then rises for ever; or it never rises. */
+	while (evidence_expected_log(o, share * high, (1 - share) * high) < need) {
+		low = high;
+		high *= 2;
+		if (high > REQUESTS_MAX)
+			return INFINITY;
+	}
+	for (int i = 0; i < BISECTIONS; i++) {
+		double middle = (low + high) / 2;
+
+		if (evidence_expected_log(o, share * middle, (1 - share) * middle) < need)
+			low = middle;
+		else
+			high = middle;
+	}
+	return high;
+}
+
+double evidence_detectable_rate(const struct evidence_outlook *o, double canary, double stable)
+{
+	struct evidence_outlook try = *o;
+	double need = evidence_threshold(o->false_alarm);
+
+	for (double rate = RATE_MIN; rate < RATE_STEP; rate *= RATE_STEP) {
+		try.canary_rate = fmin(rate, 1);
+		if (try.canary_rate > o->stable_rate && evidence_expected_log(&try, canary, stable) >= need)
+			return try.canary_rate;
+	}
+	return INFINITY;
+}

@@ -1,0 +1,43 @@
+/*
+ * Inside the verdict only: what the judgements of the kinds of metrics share. Each kind judges by itself and fills a
+ * metric_result; verdict.c makes one verdict of them.
+ */
+#pragma once
+
+#include "core/verdict.h"
+
+/* What one pass over the settled samples gives. */
+struct tally {
+	struct counts step;
+	struct counts stable_step;
+	struct counts all;
+	struct counts stable;
+};
+
+struct judge {
+	const struct verdict_question *q;
+	struct tally tally;
+};
+
+/* Walks the settled samples of the rollout: sets *ret_first and returns the index behind the last one. */
+size_t judge_settled(const struct judge *j, size_t *ret_first);
+/* The canary's counts of one period. */
+const struct counts *judge_canary(const struct judge *j, const struct sample *s);
+
+/* Each returns true when the canary fails, with `why` written; otherwise `gap`, and `why` when there is one. */
+bool judge_rate(const struct judge *j, const struct spec_metric *m, struct metric_result *ret);
+bool judge_compare(const struct judge *j, const struct spec_metric *m, struct metric_result *ret);
+bool judge_series(const struct judge *j, size_t index, struct metric_result *ret);
+bool judge_alarm(const struct judge *j, size_t index, struct metric_result *ret);
+
+/* Records a reason to stay undecided, if it is the strongest so far. */
+void judge_gap(struct metric_result *ret, enum verdict_gap gap, const char *why);
+/* Whether settled, complete data covers the step's bake; otherwise says what is missing. */
+void judge_cover(const struct judge *j, struct metric_result *ret);
+/* Whether the canary has served so many requests in the step's window; otherwise says what is missing. */
+void judge_minimum(const struct judge *j, uint64_t need, struct metric_result *ret);
+
+/* Periods are whole seconds: "2026-11-22T20:03:00Z". */
+void judge_format_time(int64_t unix_ms, char out[static 32]);
+/* For people: two decimals of a percent, four below a tenth of one. */
+void judge_format_rate(const struct counts *c, char out[static 16]);

@@ -1,0 +1,132 @@
+/* The canary's errors against the stable version's, by the evidence of all periods. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "core/evidence.h"
+#include "core/judge.h"
+
+#define ODDS_SHOWN_MAX 1e9
+
+static const struct counts nothing;
+
+static double false_alarm(const struct spec_metric *m)
+{
+	return m->false_alarm_ppm / 1e6;
+}
+
+static double min_effect(const struct spec_metric *m)
+{
+	return m->min_effect_permille / 1e3;
+}
+
+static const struct counts *stable_counts(const struct sample *s)
+{
+	return s->stable.seen ? &s->stable : &nothing;
+}
+
+/* What is known of the stable version where it served beside the canary, or before it. */
+static struct counts stable_record(const struct judge *j)
+{
+	struct counts record = j->q->history;
+	size_t i, end = judge_settled(j, &i);
+
+	for (; i < end; i++) {
+		const struct sample *s = &j->q->samples->items[i];
+
+		if (s->stable.seen && !evidence_is_alone(judge_canary(j, s), &s->stable)) {
+			record.invocations += s->stable.invocations;
+			record.errors += s->stable.errors;
+		}
+	}
+	return record;
+}
+
+static void weigh(const struct judge *j, const struct spec_metric *m, double null_rate, struct evidence *ret)
+{
+	size_t i, end = judge_settled(j, &i);
+
+	evidence_init(ret, min_effect(m));
+	for (; i < end; i++) {
+		const struct sample *s = &j->q->samples->items[i];
+		const struct counts *canary = judge_canary(j, s);
+		const struct counts *stable = stable_counts(s);
+
+		if (!canary->seen)
+			continue;
+		if (evidence_is_alone(canary, stable))
+			evidence_add_alone(ret, canary, null_rate);
+		else
+			evidence_add(ret, canary, stable);
+	}
+}
+
+/* How many rollouts of a canary that is no worse there are for each one that ever looks as bad: "1 of 5400". */
+static void format_odds(double log_evidence, double threshold, const struct spec_metric *m, char out[static 32])
+{
+	double n = exp(fmin(log_evidence - threshold, log(ODDS_SHOWN_MAX))) / false_alarm(m);
+
+	(void)snprintf(out, 32, "1 of %.0f", fmin(n, ODDS_SHOWN_MAX));
+}
+
+/* "; at this weight a rate of 4.1% would have shown" */
+static void format_power(const struct judge *j, const struct spec_metric *m, double null_rate,
+			 const struct counts *record, char *out, size_t size)
+{
+	const struct tally *t = &j->tally;
+	struct evidence_outlook o = {
+	    .null_rate = null_rate, .false_alarm = false_alarm(m), .min_effect = min_effect(m)};
+	double rate;
+	char text[16];
+
+	if (record->invocations > 0)
+		o.stable_rate = fmin(1, (double)record->errors / (double)record->invocations);
+	rate = evidence_detectable_rate(&o, (double)t->step.invocations, (double)t->stable_step.invocations);
+	if (isinf(rate)) {
+		(void)snprintf(out, size, "too few at this weight to show even one that always fails");
+		return;
+	}
+	text_format_ppm((uint32_t)(rate >= 1e-3 ? round(rate * 1e4) * 100 : ceil(rate * 1e6)), text);
+	(void)snprintf(out, size, "at this weight a rate of %s would have shown", text);
+}
+
+static void explain_counts(const struct judge *j, char *out, size_t size)
+{
+	const struct tally *t = &j->tally;
+	char canary[16], stable[16];
+
+	judge_format_rate(&t->all, canary);
+	judge_format_rate(&t->stable, stable);
+	(void)snprintf(out, size,
+		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s), the stable version %" PRIu64
+		       " of %" PRIu64 " (%s)",
+		       t->all.errors, t->all.invocations, canary, t->stable.errors, t->stable.invocations, stable);
+}
+
+bool judge_compare(const struct judge *j, const struct spec_metric *m, struct metric_result *ret)
+{
+	struct counts record = stable_record(j);
+	double null_rate = evidence_null_rate(&record, false_alarm(m), min_effect(m));
+	char counts[160], odds[32], accepted[32], power[80];
+	struct evidence e;
+
+	weigh(j, m, null_rate, &e);
+	ret->weighed = true;
+	ret->evidence = evidence_log(&e);
+	ret->evidence_needed = evidence_threshold(false_alarm(m));
+	explain_counts(j, counts, sizeof(counts));
+	format_odds(ret->evidence_needed, ret->evidence_needed, m, accepted);
+	if (ret->evidence >= ret->evidence_needed) {
+		format_odds(ret->evidence, ret->evidence_needed, m, odds);
+		(void)snprintf(ret->why, sizeof(ret->why),
+			       "%s; no worse, it would look so bad in %s rollouts (limit: %s)", counts, odds, accepted);
+		return true;
+	}
+	format_power(j, m, null_rate, &record, power, sizeof(power));
+	(void)snprintf(ret->why, sizeof(ret->why), "%s; %s", counts, power);
+	judge_cover(j, ret);
+	if (ret->gap < VERDICT_GAP_NOT_SETTLED)
+		judge_minimum(j, m->min_invocations, ret);
+	return false;
+}

@@ -1,0 +1,79 @@
+/* The plain threshold on the canary's error rate. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "core/judge.h"
+
+/* One window that a threshold is applied to. */
+struct window {
+	const struct counts *counts;
+	const char *name;
+};
+
+/* errors / invocations > max_rate, without rounding. Lambda cannot report more errors than invocations in one period,
+ * but late data can show it for a while; that is above every rate. */
+static bool exceeds(const struct counts *c, const struct spec_metric *m)
+{
+	if (!c->seen || c->invocations < m->min_invocations)
+		return false;
+	return (unsigned __int128)c->errors * 1000000u > (unsigned __int128)c->invocations * m->max_rate_ppm;
+}
+
+static void explain(const struct counts *c, const struct spec_metric *m, const char *where, char *out)
+{
+	char rate[16], max[16];
+
+	judge_format_rate(c, rate);
+	text_format_ppm(m->max_rate_ppm, max);
+	(void)snprintf(out, LIMIT_REASON,
+		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s) %s; at most %s is allowed",
+		       c->errors, c->invocations, rate, where, max);
+}
+
+/* Looks for one settled period that exceeds the rate. */
+static bool period_fails(const struct judge *j, const struct spec_metric *m, char *out)
+{
+	size_t i, end = judge_settled(j, &i);
+
+	for (; i < end; i++) {
+		const struct sample *s = &j->q->samples->items[i];
+		const struct counts *c = judge_canary(j, s);
+		char time[32], where[64];
+
+		if (!exceeds(c, m))
+			continue;
+		judge_format_time(s->start_unix_ms, time);
+		(void)snprintf(where, sizeof(where), "in the period from %s", time);
+		explain(c, m, where, out);
+		return true;
+	}
+	return false;
+}
+
+bool judge_rate(const struct judge *j, const struct spec_metric *m, struct metric_result *ret)
+{
+	const struct window windows[] = {
+	    {&j->tally.step, "at the current weight"},
+	    {&j->tally.all, "since the rollout began"},
+	};
+	char rate[16];
+
+	for (size_t i = 0; i < array_len(windows); i++) {
+		if (exceeds(windows[i].counts, m)) {
+			explain(windows[i].counts, m, windows[i].name, ret->why);
+			return true;
+		}
+	}
+	if (period_fails(j, m, ret->why))
+		return true;
+	judge_format_rate(&j->tally.step, rate);
+	(void)snprintf(ret->why, sizeof(ret->why),
+		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s) at the current weight",
+		       j->tally.step.errors, j->tally.step.invocations, rate);
+	judge_cover(j, ret);
+	if (ret->gap < VERDICT_GAP_NOT_SETTLED)
+		judge_minimum(j, m->min_invocations, ret);
+	return false;
+}
