@@ -108,7 +108,7 @@ bool evidence_is_alone(const struct counts *canary, const struct counts *stable)
 	return is_alone((double)canary->invocations, (double)stable->invocations);
 }
 
-/* Relative entropy of two coins, in nats; 0 <= p <= 1, 0 < q < 1. */
+/* Relative entropy of two coins, in nats; 0 <= p <= q, 0 < q <= 1. */
 static double divergence(double p, double q)
 {
 	double head = p > 0 ? p * log(p / q) : 0;
@@ -131,8 +131,6 @@ double evidence_null_rate(const struct counts *record, double false_alarm, doubl
 	for (int i = 0; i < BISECTIONS; i++) {
 		double middle = (low + high) / 2;
 
-		if (middle <= 0 || middle >= 1)
-			break;
 		if (n * divergence(rate, middle) <= -log(BOUND_PART * false_alarm))
 			low = middle;
 		else
