@@ -8,6 +8,7 @@
 #define ALONE_FACTOR 50	  /* the canary serves that many times as much: it is alone */
 #define REQUESTS_MAX 1e15 /* as good as never */
 #define BISECTIONS   60	  /* halves an interval to nothing that a double can show */
+#define EXACT_MAX    16	  /* the widest support that is summed: 2^11 min_effect to that power is far from overflow */
 #define RATE_MIN     1e-7
 #define RATE_STEP    1.1
 
@@ -22,12 +23,11 @@ struct pair {
 void evidence_init(struct evidence *e, double min_effect)
 {
 	require(min_effect > 1);
-	*e = (struct evidence){.min_effect = min_effect};
-}
-
-static double effect(const struct evidence *e, int i)
-{
-	return ldexp(e->min_effect, i);
+	*e = (struct evidence){0};
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+		e->effect[i] = ldexp(min_effect, i);
+		e->log_effect[i] = log(e->effect[i]);
+	}
 }
 
 static double errors_of(const struct counts *c)
@@ -35,22 +35,59 @@ static double errors_of(const struct counts *c)
 	return (double)(c->errors < c->invocations ? c->errors : c->invocations);
 }
 
-static void add_pair(struct evidence *e, const struct pair *p)
+/* The support of the hypergeometric is lo … lo + width. */
+static double support(const struct pair *p, double *ret_lo)
 {
-	double n = p->canary + p->stable;
 	double errors = p->canary_errors + p->stable_errors;
-	/* The support of the hypergeometric: lo … lo + width. */
-	double lo = fmax(0, errors - p->stable);
-	double width = fmin(errors, p->canary) - lo;
-	double mean;
+
+	*ret_lo = fmax(0, errors - p->stable);
+	return fmin(errors, p->canary) - *ret_lo;
+}
+
+static void add_bounded(struct evidence *e, const struct pair *p)
+{
+	double errors = p->canary_errors + p->stable_errors;
+	double lo, width = support(p, &lo);
+	double mean = errors * p->canary / (p->canary + p->stable) - lo;
 
 	if (width <= 0)
 		return; /* nothing could have come out otherwise */
-	mean = errors * p->canary / n - lo;
-	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
-		double w = effect(e, i);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+		e->log_ratio[i] +=
+		    (p->canary_errors - lo) * e->log_effect[i] - width * log1p(mean / width * (e->effect[i] - 1));
+}
 
-		e->log_ratio[i] += (p->canary_errors - lo) * log(w) - width * log1p(mean / width * (w - 1));
+/* The chances of lo, lo + 1, …, lo + width; from one to the next by their quotient, in logarithms. */
+static void fill_chances(const struct pair *p, double lo, int width, double chances[static EXACT_MAX + 1])
+{
+	double errors = p->canary_errors + p->stable_errors;
+	double logs[EXACT_MAX + 1] = {0}, most = 0, sum = 0;
+
+	for (int k = 0; k < width; k++) {
+		double x = lo + k;
+
+		logs[k + 1] =
+		    logs[k] + log(p->canary - x) + log(errors - x) - log(x + 1) - log(p->stable - errors + x + 1);
+		most = fmax(most, logs[k + 1]);
+	}
+	for (int k = 0; k <= width; k++)
+		sum += chances[k] = exp(logs[k] - most);
+	for (int k = 0; k <= width; k++)
+		chances[k] /= sum;
+}
+
+/* Whole counts, of a narrow support: what is too small for a double among the chances is too small in the sum. */
+static void add_exactly(struct evidence *e, const struct pair *p, double lo, int width)
+{
+	double chances[EXACT_MAX + 1];
+
+	fill_chances(p, lo, width, chances);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+		double sum = chances[width];
+
+		for (int k = width; k > 0; k--)
+			sum = sum * e->effect[i] + chances[k - 1];
+		e->log_ratio[i] += (p->canary_errors - lo) * e->log_effect[i] - log(sum);
 	}
 }
 
@@ -62,17 +99,18 @@ void evidence_add(struct evidence *e, const struct counts *canary, const struct 
 	    .stable = (double)stable->invocations,
 	    .stable_errors = errors_of(stable),
 	};
+	double lo, width = support(&p, &lo);
 
-	add_pair(e, &p);
+	if (width > 0 && width <= EXACT_MAX)
+		add_exactly(e, &p, lo, (int)width);
+	else
+		add_bounded(e, &p);
 }
 
 static void add_alone(struct evidence *e, double canary, double errors, double null_rate)
 {
-	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
-		double w = effect(e, i);
-
-		e->log_ratio[i] += errors * log(w) - canary * log1p(null_rate * (w - 1));
-	}
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+		e->log_ratio[i] += errors * e->log_effect[i] - canary * log1p(null_rate * (e->effect[i] - 1));
 }
 
 void evidence_add_alone(struct evidence *e, const struct counts *canary, double null_rate)
@@ -156,7 +194,7 @@ double evidence_expected_log(const struct evidence_outlook *o, double canary, do
 	if (is_alone(canary, stable))
 		add_alone(&e, p.canary, p.canary_errors, o->null_rate);
 	else
-		add_pair(&e, &p);
+		add_bounded(&e, &p);
 	return evidence_log(&e);
 }
 

@@ -11,10 +11,10 @@
  * function. Ratios of successive periods multiply; the alternatives are a mixture over w = min_effect, 2 min_effect,
  * 4 min_effect, …
  *
- * G is not summed but bounded from above, which keeps the promise and costs one logarithm: all zeros of G are real, so
- * the hypergeometric is a sum of m independent Bernoulli variables, m the width of its support, and by the inequality
- * of the means G(w) <= w^lo (1 + (mean - lo) / m (w - 1))^m. For errors that are rare this is the binomial law of the
- * canary's share.
+ * G is summed where the support is narrow. Where it is wide, G is bounded from above, which keeps the promise and costs
+ * one logarithm: all zeros of G are real, so the hypergeometric is a sum of m independent Bernoulli variables, m the
+ * width of its support, and by the inequality of the means G(w) <= w^lo (1 + (mean - lo) / m (w - 1))^m. For errors
+ * that are rare this is the binomial law of the canary's share.
  *
  * Where the stable version serves next to nothing (at 100 %), there is nothing to condition on. The canary's errors are
  * then held against the highest rate that the stable version's own record still allows: an upper confidence bound that
@@ -40,7 +40,8 @@
 
 /* Natural logarithms of the likelihood ratios, one for each alternative. */
 struct evidence {
-	double min_effect; /* odds ratio, > 1 */
+	double effect[EVIDENCE_EFFECTS]; /* odds ratios, > 1 */
+	double log_effect[EVIDENCE_EFFECTS];
 	double log_ratio[EVIDENCE_EFFECTS];
 };
 

@@ -7,9 +7,8 @@
 #include "core/evidence.h"
 #include "core/judge.h"
 
+#define BLOCK_MIN      10
 #define ODDS_SHOWN_MAX 1e9
-
-static const struct counts nothing;
 
 static double false_alarm(const struct spec_metric *m)
 {
@@ -21,9 +20,37 @@ static double min_effect(const struct spec_metric *m)
 	return m->min_effect_permille / 1e3;
 }
 
-static const struct counts *stable_counts(const struct sample *s)
+/*
+ * Periods with few requests are put together to blocks that have BLOCK_MIN: one request of the canary's with nothing
+ * beside it would tell nothing. Where a block ends depends on requests alone, never on errors, and a block that is not
+ * full yet is not weighed: the promise for every look holds for whole blocks.
+ */
+struct block {
+	struct counts canary;
+	struct counts stable;
+};
+
+static void sum_up(struct counts *sum, const struct counts *c)
 {
-	return s->stable.seen ? &s->stable : &nothing;
+	if (!c->seen)
+		return;
+	sum->invocations += c->invocations;
+	sum->errors += c->errors < c->invocations ? c->errors : c->invocations;
+}
+
+/* Fills the next block from sample *i on, before `end`. False: it is not full. */
+static bool next_block(const struct judge *j, size_t *i, size_t end, struct block *ret)
+{
+	*ret = (struct block){0};
+	while (*i < end) {
+		const struct sample *s = &j->q->samples->items[(*i)++];
+
+		sum_up(&ret->canary, judge_canary(j, s));
+		sum_up(&ret->stable, &s->stable);
+		if (ret->canary.invocations + ret->stable.invocations >= BLOCK_MIN)
+			return true;
+	}
+	return false;
 }
 
 /* What is known of the stable version where it served beside the canary, or before it. */
@@ -31,13 +58,12 @@ static struct counts stable_record(const struct judge *j)
 {
 	struct counts record = j->q->history;
 	size_t i, end = judge_settled(j, &i);
+	struct block b;
 
-	for (; i < end; i++) {
-		const struct sample *s = &j->q->samples->items[i];
-
-		if (s->stable.seen && !evidence_is_alone(judge_canary(j, s), &s->stable)) {
-			record.invocations += s->stable.invocations;
-			record.errors += s->stable.errors;
+	while (next_block(j, &i, end, &b)) {
+		if (!evidence_is_alone(&b.canary, &b.stable)) {
+			record.invocations += b.stable.invocations;
+			record.errors += b.stable.errors;
 		}
 	}
 	return record;
@@ -46,19 +72,14 @@ static struct counts stable_record(const struct judge *j)
 static void weigh(const struct judge *j, const struct spec_metric *m, double null_rate, struct evidence *ret)
 {
 	size_t i, end = judge_settled(j, &i);
+	struct block b;
 
 	evidence_init(ret, min_effect(m));
-	for (; i < end; i++) {
-		const struct sample *s = &j->q->samples->items[i];
-		const struct counts *canary = judge_canary(j, s);
-		const struct counts *stable = stable_counts(s);
-
-		if (!canary->seen)
-			continue;
-		if (evidence_is_alone(canary, stable))
-			evidence_add_alone(ret, canary, null_rate);
+	while (next_block(j, &i, end, &b)) {
+		if (evidence_is_alone(&b.canary, &b.stable))
+			evidence_add_alone(ret, &b.canary, null_rate);
 		else
-			evidence_add(ret, canary, stable);
+			evidence_add(ret, &b.canary, &b.stable);
 	}
 }
 

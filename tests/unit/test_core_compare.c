@@ -1,0 +1,271 @@
+/* The verdict by comparison with the stable version, and what runs dry. Periods are one minute, settle one minute. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "core/evidence.h"
+#include "core/verdict.h"
+
+#define T0  (INT64_C(1795377600000)) /* a whole minute */
+#define MIN MS_PER_MINUTE
+
+struct fixture {
+	struct spec_metric metrics[2];
+	struct spec_analysis analysis;
+	struct samples samples;
+	enum alarm_state alarms[LIMIT_METRICS];
+	struct verdict_question q;
+	struct verdict_result v;
+};
+
+/* A step of five minutes from T0, everything settled and read; one false alarm in a hundred rollouts. */
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	f = (struct fixture){0};
+	f.metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	f.analysis = (struct spec_analysis){
+	    .every_ms = MIN, .settle_ms = MIN, .period_ms = MIN, .metrics = f.metrics, .n_metrics = 1};
+	f.q = (struct verdict_question){
+	    .analysis = &f.analysis,
+	    .samples = &f.samples,
+	    .alarms = f.alarms,
+	    .now_unix_ms = T0 + 6 * MIN,
+	    .rollout_from_unix_ms = T0,
+	    .step_from_unix_ms = T0,
+	    .step_until_unix_ms = T0 + 5 * MIN,
+	    .read_through_unix_ms = T0 + 5 * MIN,
+	};
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	samples_deinit(&f->samples);
+	return 0;
+}
+
+static struct sample *add(struct fixture *f, int minute, uint64_t canary, uint64_t canary_errors, uint64_t stable,
+			  uint64_t stable_errors)
+{
+	struct sample *s = samples_at(&f->samples, T0 + minute * MIN);
+
+	s->canary = (struct counts){canary, canary_errors, canary > 0};
+	s->stable = (struct counts){stable, stable_errors, stable > 0};
+	return s;
+}
+
+static enum verdict judge(struct fixture *f)
+{
+	verdict_judge(&f->q, &f->v);
+	return f->v.verdict;
+}
+
+static void assert_says(const struct fixture *f, const char *text)
+{
+	if (!strstr(f->v.why, text))
+		print_message("%s\n", f->v.why);
+	assert_non_null(strstr(f->v.why, text));
+}
+
+static void an_equal_canary_passes(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 5; i++)
+		add(f, i, 1000, 2, 9000, 18);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_says(f, "the canary failed 10 of 5000 requests (0.2%), the stable version 90 of 45000 (0.2%); at this "
+		       "weight a rate of 0.");
+	assert_true(f->v.metrics[0].weighed);
+	assert_int_equal(f->v.metrics[0].verdict, VERDICT_PASS);
+	assert_true(f->v.metrics[0].evidence < f->v.metrics[0].evidence_needed);
+	assert_true(f->v.stable_step.invocations == 45000);
+}
+
+static void a_worse_canary_fails(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, 0, 120, 12, 1080, 9);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	assert_says(f, "the canary failed 12 of 120 requests (10%), the stable version 9 of 1080 (0.83%); no worse, it "
+		       "would look so bad in 1 of ");
+	assert_says(f, "(limit: 1 of 100)");
+	assert_int_equal(f->v.metrics[0].verdict, VERDICT_FAIL);
+	assert_int_equal(f->v.gap, VERDICT_GAP_NONE);
+	/* Proof beyond any number is shown as a large one. */
+	add(f, 0, 100000, 100000, 900000, 0);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	assert_says(f, "1 of 1000000000 rollouts");
+}
+
+static void corrections_are_taken_in(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, 0, 120, 12, 1080, 9);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	/* The stable version's errors come late: it was an outage behind both. */
+	add(f, 0, 120, 12, 1080, 108);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	/* What has not settled is not weighed. */
+	add(f, 5, 120, 120, 1080, 0);
+	assert_int_equal(judge(f), VERDICT_PASS);
+}
+
+static void one_request_a_day(void **state)
+{
+	struct fixture *f = *state;
+	int days = 0;
+
+	f->q.now_unix_ms = T0 + 14 * MS_PER_DAY;
+	f->q.read_through_unix_ms = f->q.now_unix_ms;
+	/* Half of them are the canary's, and all of those fail. */
+	for (int i = 0; i < 13; i++) {
+		add(f, i * 1440, i % 2, i % 2, (i + 1) % 2, 0);
+		if (judge(f) == VERDICT_FAIL && days == 0)
+			days = i;
+	}
+	/* Five of each, all of the canary's and none of the stable version's: 1 of 252 by chance. */
+	assert_int_equal(days, 9);
+	assert_says(f, "the canary failed 6 of 6 requests (100%), the stable version 0 of 7 (0%)");
+}
+
+static void with_little_traffic_it_takes_several(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, 0, 1, 1, 9, 0);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	add(f, 1, 1, 1, 9, 0);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	add(f, 2, 1, 1, 9, 0);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+}
+
+static void nothing_to_compare_with(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, 0, 0, 0, 1000, 10);
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.gap, VERDICT_GAP_NO_DATA);
+	f->metrics[0].min_invocations = 11;
+	add(f, 0, 10, 0, 1000, 10);
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.gap, VERDICT_GAP_FEW);
+	f->q.now_unix_ms -= MIN;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.gap, VERDICT_GAP_NOT_SETTLED);
+	f->q.now_unix_ms += MIN;
+	f->q.read_through_unix_ms -= MIN;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.gap, VERDICT_GAP_UNREADABLE);
+}
+
+/* At 100 % it is held against what was known of the stable version. */
+static void alone_it_is_held_against_the_record(void **state)
+{
+	struct fixture *f = *state;
+
+	f->q.promoted_unix_ms = T0;
+	samples_at(&f->samples, T0)->alias = (struct counts){600, 30, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_says(f, "too few at this weight to show even one that always fails");
+	f->q.history = (struct counts){100000, 100, true};
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	/* One stray request of the stable version's changes nothing. */
+	samples_at(&f->samples, T0)->stable = (struct counts){1, 0, true};
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	samples_at(&f->samples, T0)->alias.errors = 1;
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_says(f, "at this weight a rate of ");
+	/* More errors than requests are all of them. */
+	f->q.history = (struct counts){10, 20, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+}
+
+/* What the stable version did beside the canary belongs to its record, too. */
+static void the_steps_are_the_record(void **state)
+{
+	struct fixture *f = *state;
+
+	f->q.promoted_unix_ms = T0 + 4 * MIN;
+	for (int i = 0; i < 4; i++)
+		add(f, i, 1000, 1, 9000, 9);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	samples_at(&f->samples, T0 + 4 * MIN)->alias = (struct counts){10000, 100, true};
+	assert_int_equal(judge(f), VERDICT_FAIL);
+}
+
+static void what_runs_dry_has_no_consequence(void **state)
+{
+	struct fixture *f = *state;
+
+	f->metrics[1] = f->metrics[0];
+	f->metrics[1].dry_run = true;
+	f->metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500000, .min_invocations = 1, .failure_limit = 1};
+	f->analysis.n_metrics = 2;
+	add(f, 0, 120, 12, 1080, 9);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_int_equal(f->v.metrics[0].verdict, VERDICT_PASS);
+	assert_int_equal(f->v.metrics[1].verdict, VERDICT_FAIL);
+	/* Nor does what it lacks. */
+	f->metrics[1].min_invocations = 1000;
+	add(f, 0, 120, 0, 1080, 9);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_int_equal(f->v.metrics[1].gap, VERDICT_GAP_FEW);
+	assert_int_equal(f->v.metrics[1].verdict, VERDICT_UNDECIDED);
+	/* The order of the metrics is of no account. */
+	f->metrics[0].dry_run = true;
+	f->metrics[1].dry_run = false;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.metric, 1);
+}
+
+static void dry_alone_still_waits_for_the_bake(void **state)
+{
+	struct fixture *f = *state;
+
+	f->metrics[0].dry_run = true;
+	add(f, 0, 120, 12, 1080, 9);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_says(f, "nothing is watched but what runs dry");
+	f->q.read_through_unix_ms -= MIN;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.gap, VERDICT_GAP_UNREADABLE);
+	f->q.read_through_unix_ms += MIN;
+	f->q.step_min_invocations = 121;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_int_equal(f->v.gap, VERDICT_GAP_FEW);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(an_equal_canary_passes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_worse_canary_fails, setup, teardown),
+	    cmocka_unit_test_setup_teardown(corrections_are_taken_in, setup, teardown),
+	    cmocka_unit_test_setup_teardown(one_request_a_day, setup, teardown),
+	    cmocka_unit_test_setup_teardown(with_little_traffic_it_takes_several, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nothing_to_compare_with, setup, teardown),
+	    cmocka_unit_test_setup_teardown(alone_it_is_held_against_the_record, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_steps_are_the_record, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_runs_dry_has_no_consequence, setup, teardown),
+	    cmocka_unit_test_setup_teardown(dry_alone_still_waits_for_the_bake, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("core_compare", tests, NULL, NULL);
+}
