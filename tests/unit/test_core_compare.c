@@ -91,6 +91,11 @@ static void an_equal_canary_passes(void **state)
 	assert_int_equal(f->v.metrics[0].verdict, VERDICT_PASS);
 	assert_true(f->v.metrics[0].evidence < f->v.metrics[0].evidence_needed);
 	assert_true(f->v.stable_step.invocations == 45000);
+	/* With much traffic small differences show. */
+	for (int i = 0; i < 5; i++)
+		add(f, i, 100000000, 10, 900000000, 90);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_says(f, "(0%); at this weight a rate of 0.0001% would have shown");
 }
 
 static void a_worse_canary_fails(void **state)

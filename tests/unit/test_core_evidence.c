@@ -8,9 +8,11 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "base/error.h"
 #include "base/macros.h"
 #include "base/prng.h"
 #include "core/evidence.h"
@@ -18,6 +20,13 @@
 #define EFFECT 1.25
 #define ALARM  0.01
 #define NULLS  10000
+
+/* Stands before the library's own, which would abort: the test goes on from here. */
+void require_failed(const char *file, int line, const char *condition)
+{
+	mock_assert(0, condition, file, line);
+	abort(); /* mock_assert does not come back */
+}
 
 static double uniform(struct prng *p)
 {
@@ -340,6 +349,27 @@ static void forecasts(void **state)
 	assert_true(evidence_requests_needed(&o, 1) < 1000);
 }
 
+static void what_makes_no_sense_is_refused(void **state)
+{
+	struct evidence_outlook o = {
+	    .stable_rate = 0.001, .canary_rate = 0.01, .false_alarm = ALARM, .min_effect = EFFECT};
+	struct counts some = counts(1000, 10);
+	struct evidence e;
+
+	(void)state;
+	expect_assert_failure(evidence_init(&e, 1));
+	evidence_init(&e, EFFECT);
+	expect_assert_failure(evidence_add_alone(&e, &some, -0.1));
+	expect_assert_failure(evidence_add_alone(&e, &some, 1.1));
+	expect_assert_failure((void)evidence_threshold(0));
+	expect_assert_failure((void)evidence_threshold(1));
+	expect_assert_failure((void)evidence_null_rate(&some, 0, EFFECT));
+	expect_assert_failure((void)evidence_null_rate(&some, 1, EFFECT));
+	expect_assert_failure((void)evidence_null_rate(&some, ALARM, 1));
+	expect_assert_failure((void)evidence_requests_needed(&o, 0));
+	expect_assert_failure((void)evidence_requests_needed(&o, 1.1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +382,7 @@ int main(void)
 	    cmocka_unit_test(the_record_bounds_the_rate),
 	    cmocka_unit_test(who_serves_alone),
 	    cmocka_unit_test(forecasts),
+	    cmocka_unit_test(what_makes_no_sense_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("core_evidence", tests, NULL, NULL);
