@@ -106,7 +106,12 @@ static void put_steps(struct canvas *c, const json_t *plan)
 		table_cellf(t, STYLE_DIM, "%s%s%s", note, note[0] && field_true(s, "approve") ? ", " : "",
 			    field_true(s, "approve") ? "then waits for promote" : "");
 	}
-	add_step(t, "final", "100%", field_int(plan, "final_bake_ms"), field_int(plan, "final_expected_ms"));
+	if (field_is(plan, "experiment", "back")) {
+		add_step(t, "then", "0%", 0, 0);
+		table_cell(t, STYLE_DIM, "back to the stable version");
+	} else {
+		add_step(t, "final", "100%", field_int(plan, "final_bake_ms"), field_int(plan, "final_expected_ms"));
+	}
 	table_render(t, c, 2);
 	table_free(t);
 }

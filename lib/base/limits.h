@@ -9,13 +9,16 @@
 #define LIMIT_NORMALIZED_BYTES (192 * 1024) /* of a plan written out in full: a service's schedules grow much */
 #define LIMIT_CONFIG_BYTES     (64 * 1024)
 #define LIMIT_YAML_DEPTH       16
-#define LIMIT_YAML_NODES       20480 /* the largest plan, written out in full, has 18,600 */
+#define LIMIT_YAML_NODES       24576 /* 16 aliases of 100 steps and 16 metrics, written out in full, have 20,300 */
 #define LIMIT_DIAGNOSTICS      64    /* further ones are counted */
 #define LIMIT_PLAN_FILES       20000 /* in plans_dir */
 #define LIMIT_STEPS	       100
-#define LIMIT_METRICS	       16  /* of one plan's analysis */
-#define LIMIT_NAME	       63  /* of a plan */
-#define LIMIT_FUNCTION_NAME    140 /* name or ARN, as Lambda's model says */
+#define LIMIT_METRICS	       16	   /* of one plan's analysis */
+#define LIMIT_DATA_QUERIES     20	   /* of one `query` */
+#define LIMIT_QUERY_BYTES      (16 * 1024) /* of all of them together, as JSON */
+#define LIMIT_PROBE_EVERY_MS   100	   /* the shortest time from one probe of a version to the next */
+#define LIMIT_NAME	       63	   /* of a plan */
+#define LIMIT_FUNCTION_NAME    140	   /* name or ARN, as Lambda's model says */
 #define LIMIT_ALIAS_NAME       128
 #define LIMIT_ALARM_NAME       255
 #define LIMIT_BAKE_MS	       (14LL * 24 * 3600 * 1000) /* CloudWatch keeps 60 s points for 15 days */

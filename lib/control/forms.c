@@ -165,29 +165,131 @@ static json_t *make_steps(const struct rollout_spec *spec)
 	return steps;
 }
 
-static json_t *make_metric(const struct spec_metric *m)
+static const char *metric_kind_name(enum spec_metric_kind kind)
+{
+	switch (kind) {
+	case SPEC_METRIC_ERRORS:
+		return "errors";
+	case SPEC_METRIC_COMPARE:
+		return "compare";
+	case SPEC_METRIC_THROTTLES:
+		return "throttles";
+	case SPEC_METRIC_DURATION:
+		return "duration";
+	case SPEC_METRIC_API_5XX:
+		return "api_5xx";
+	case SPEC_METRIC_ALARM:
+		return "alarm";
+	case SPEC_METRIC_QUERY:
+		return "query";
+	}
+	return "errors";
+}
+
+static void set_rate(json_t *o, const char *key, const char *key_ppm, uint32_t ppm)
+{
+	set(o, key, make_percent(ppm, 1000000));
+	set(o, key_ppm, json_integer(ppm));
+}
+
+/* A ratio, as it was written. */
+static json_t *make_ratio(uint32_t permille)
+{
+	if (permille % 1000 == 0)
+		return json_integer(permille / 1000);
+	return json_real(permille / 1000.0);
+}
+
+static void set_duration(json_t *o, const struct spec_metric *m)
+{
+	set(o, "stat", make_text(m->stat));
+	if (m->max_us > 0)
+		set(o, "max_ms", json_integer(m->max_us / 1000));
+	if (m->max_ratio_permille > 0)
+		set(o, "max_ratio", make_ratio(m->max_ratio_permille));
+	set(o, "warm_up_ms", json_integer(m->warm_up_ms));
+}
+
+static void set_query(json_t *o, const struct spec_metric *m)
+{
+	json_t *queries = json_loads(m->queries, 0, NULL);
+
+	require(queries); /* the plan's loader has written it */
+	set(o, "metric_data_queries", queries);
+	set(o, "returns", make_text(m->returns));
+	if (m->has_max)
+		set(o, "max", json_real(m->max));
+	if (m->has_min)
+		set(o, "min", json_real(m->min));
+}
+
+/* What only this kind has. */
+static void set_metric(json_t *o, const struct spec_metric *m, bool probed)
+{
+	switch (m->kind) {
+	case SPEC_METRIC_COMPARE:
+		set(o, "compare", json_string("stable"));
+		set_rate(o, "false_alarm", "false_alarm_ppm", m->false_alarm_ppm);
+		set(o, "min_effect", make_ratio(m->min_effect_permille));
+		break;
+	case SPEC_METRIC_ERRORS:
+	case SPEC_METRIC_THROTTLES:
+		set_rate(o, "max_rate", "max_rate_ppm", m->max_rate_ppm);
+		break;
+	case SPEC_METRIC_DURATION:
+		set_duration(o, m);
+		break;
+	case SPEC_METRIC_API_5XX:
+		set(o, "api", make_text(m->api));
+		set(o, "stage", make_text(m->stage));
+		set(o, "type", json_string(m->http_api ? "http" : "rest"));
+		set_rate(o, "max_rate", "max_rate_ppm", m->max_rate_ppm);
+		break;
+	case SPEC_METRIC_ALARM:
+		set(o, "alarm", make_text(m->alarm));
+		break;
+	case SPEC_METRIC_QUERY:
+		set_query(o, m);
+		break;
+	}
+	if (probed && (m->kind == SPEC_METRIC_ERRORS || m->kind == SPEC_METRIC_COMPARE))
+		set(o, "probes", json_string(m->count_probes ? "count" : "ignore"));
+}
+
+static json_t *make_metric(const struct spec_metric *m, bool probed)
 {
 	json_t *o = new_object();
 
-	if (m->kind == SPEC_METRIC_ALARM) {
-		set(o, "kind", json_string("alarm"));
-		set(o, "alarm", make_text(m->alarm));
-		return o;
-	}
-	set(o, "kind", json_string("errors"));
-	set(o, "max_rate", make_percent(m->max_rate_ppm, 1000000));
-	set(o, "max_rate_ppm", json_integer(m->max_rate_ppm));
-	set(o, "min_invocations", json_integer((json_int_t)m->min_invocations));
+	set(o, "kind", json_string(metric_kind_name(m->kind)));
+	set_metric(o, m, probed);
+	if (m->min_invocations > 0)
+		set(o, "min_invocations", json_integer((json_int_t)m->min_invocations));
+	if (m->failure_limit > 0)
+		set(o, "failure_limit", json_integer(m->failure_limit));
+	set(o, "dry_run", json_boolean(m->dry_run));
 	return o;
 }
 
-static json_t *make_analysis(const struct spec_analysis *a)
+static json_t *make_probe(const struct spec_probe *p)
 {
+	json_t *o;
+
+	if (!p->payload)
+		return json_null();
+	o = new_object();
+	set(o, "invoke", make_text(p->payload));
+	set(o, "every_ms", json_integer(p->every_ms));
+	return o;
+}
+
+static json_t *make_analysis(const struct rollout_spec *spec)
+{
+	const struct spec_analysis *a = &spec->analysis;
 	json_t *o = new_object();
 	json_t *metrics = new_array();
 
 	for (size_t i = 0; i < a->n_metrics; i++)
-		append(metrics, make_metric(&a->metrics[i]));
+		append(metrics, make_metric(&a->metrics[i], spec->probe.payload != NULL));
 	set(o, "every_ms", json_integer(a->every_ms));
 	set(o, "settle_ms", json_integer(a->settle_ms));
 	set(o, "period_ms", json_integer(a->period_ms));
@@ -195,6 +297,7 @@ static json_t *make_analysis(const struct spec_analysis *a)
 	set(o, "no_data", json_string(no_data_name(a->no_data)));
 	set(o, "hold_limit_ms", json_integer(a->hold_limit_ms));
 	set(o, "on_hold_limit", json_string(reaction_name(a->on_hold_limit)));
+	set(o, "probe", make_probe(&spec->probe));
 	set(o, "metrics", metrics);
 	return o;
 }
@@ -204,12 +307,13 @@ json_t *form_spec(const struct rollout_spec *spec)
 	json_t *o = new_object();
 
 	set(o, "steps", make_steps(spec));
+	set(o, "experiment", json_string(!spec->experiment ? "no" : spec->experiment_ends_home ? "back" : "on"));
 	set(o, "final_bake_ms", json_integer(spec->final_bake_ms));
 	set(o, "final_expected_ms", json_integer(final_expected_ms(spec)));
 	set(o, "final_min_invocations", json_integer((json_int_t)spec->final_min_invocations));
 	set(o, "bake_ms", json_integer(spec_bake_ms(spec)));
 	set(o, "expected_ms", json_integer(spec_expected_ms(spec)));
-	set(o, "analysis", make_analysis(&spec->analysis));
+	set(o, "analysis", make_analysis(spec));
 	set(o, "on_failure", json_string(reaction_name(spec->on_failure)));
 	set(o, "start", json_string(spec->start_manual ? "manual" : "auto"));
 	return o;

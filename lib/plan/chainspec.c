@@ -69,7 +69,7 @@ static void check_latest(struct chainspec_alias *alias, struct diags *diags)
 		return;
 	for (size_t i = 0; rollout->node && i < HOW_KNOWN; i++) {
 		const struct node *n = rollout->fields[i].node;
-		if (n && i != HOW_STRATEGY && i != HOW_STEPS)
+		if (n && i != HOW_STRATEGY && i != HOW_STEPS && i != HOW_EXPERIMENT)
 			diags_add(
 			    diags, DIAG_ERROR, AT_KEY(n),
 			    "`%s` has no effect on an alias of `$LATEST`, which is never moved in steps; remove it",

@@ -48,102 +48,16 @@ static void check_period(const struct field *period, struct diags *diags)
 		  "`period` is %s; CloudWatch takes 1s, 5s, 10s, 30s and whole minutes", given);
 }
 
-static const struct field *errors_field(const struct record *m, size_t index)
-{
-	const struct field *errors = &m->fields[METRIC_ERRORS];
-	return errors->node && errors->items ? &errors->items->fields[index] : NULL;
-}
-
-/* Each item holds exactly one metric. What an item holds besides was reported by its name already. */
-static void check_metric(const struct record *m, struct diags *diags)
-{
-	const struct field *errors = &m->fields[METRIC_ERRORS];
-	const struct field *alarm = &m->fields[METRIC_ALARM];
-	if (errors->node && alarm->node)
-		diags_add(diags, DIAG_ERROR, AT_VALUE(m->node),
-			  "an item of `metrics` holds one metric; put `alarm` into an item of its own");
-	else if (!errors->node && !alarm->node && m->node->n_children == 0)
-		diags_add(diags, DIAG_ERROR, AT_VALUE(m->node),
-			  "an item of `metrics` is empty; write one such as `errors: {max_rate: 1%%}`");
-	const struct field *rate = errors_field(m, ERRORS_MAX_RATE);
-	if (rate && rate->ok && rate->number == 1000000)
-		diags_add(diags, DIAG_ERROR, AT_VALUE(rate->node),
-			  "`max_rate` is 100%%, which can never be exceeded; write a lower one");
-}
-
-static bool same_errors(const struct record *a, const struct record *b)
-{
-	for (size_t i = 0; i < ERRORS_KNOWN; i++) {
-		const struct field *x = errors_field(a, i);
-		const struct field *y = errors_field(b, i);
-		if (!x || !y || !x->ok || !y->ok || x->number != y->number)
-			return false;
-	}
-	return true;
-}
-
-static bool same_alarm(const struct record *a, const struct record *b)
-{
-	const struct field *x = &a->fields[METRIC_ALARM];
-	const struct field *y = &b->fields[METRIC_ALARM];
-	return x->node && y->node && x->ok && y->ok && strcmp(x->text, y->text) == 0;
-}
-
-static void check_metrics(const struct field *metrics, struct diags *diags)
-{
-	for (size_t i = 0; i < metrics->n_items; i++) {
-		const struct record *m = &metrics->items[i];
-		check_metric(m, diags);
-		for (size_t j = 0; j < i; j++) {
-			const struct record *other = &metrics->items[j];
-			if (!same_errors(m, other) && !same_alarm(m, other))
-				continue;
-			diags_add(diags, DIAG_ERROR, AT_VALUE(m->node),
-				  "this metric is the same as the one in line %u; remove one of them",
-				  other->node->line);
-			break;
-		}
-	}
-}
-
-static bool watches_errors(const struct field *metrics)
-{
-	bool found = !metrics->node;
-	for (size_t i = 0; i < metrics->n_items; i++)
-		found |= record_has(&metrics->items[i], METRIC_ERRORS);
-	return found;
-}
-
-/* With no step and no final bake, counts are never judged; only alarms are, once, before the start. */
-static void check_unwatched(const struct record *how, const struct field *metrics, const struct shape *shape,
-			    struct diags *diags)
-{
-	static const char text[] = "has nothing to judge, since all traffic moves at once and is not watched "
-				   "afterwards; add `final_bake`, or remove it";
-	const struct field *analysis = &how->fields[HOW_ANALYSIS];
-	if (!shape_is_unwatched(shape) || !analysis->node)
-		return;
-	if (!metrics->node)
-		diags_add(diags, DIAG_ERROR, AT_KEY(analysis->node), "`analysis` %s", text);
-	for (size_t i = 0; i < metrics->n_items; i++) {
-		const struct node *errors = metrics->items[i].fields[METRIC_ERRORS].node;
-		if (errors)
-			diags_add(diags, DIAG_ERROR, AT_KEY(errors), "`errors` %s", text);
-	}
-}
-
 /* A judgement looks at all periods of the rollout, of which the last LIMIT_PERIODS are kept. */
 static void check_total(const struct record *how, const struct shape *shape, const struct field *period,
 			struct diags *diags)
 {
 	if (!shape->ok || !shape->final_ok || !period->ok)
 		return;
-	int64_t total = shape->final_bake_ms;
-	for (size_t i = 0; i < shape->n_steps; i++)
-		total += shape->steps[i].bake_ms;
+	int64_t total = shape_bake_ms(shape);
 	if (total <= LIMIT_PERIODS * period->number)
 		return;
-	const size_t blamed[] = {HOW_STEPS, HOW_STRATEGY, HOW_FINAL_BAKE};
+	const size_t blamed[] = {HOW_STEPS, HOW_STRATEGY, HOW_EXPERIMENT, HOW_FINAL_BAKE};
 	const struct node *at = how->node;
 	for (size_t i = array_len(blamed); i > 0; i--)
 		at = record_has(how, blamed[i - 1]) ? how->fields[blamed[i - 1]].node : at;
@@ -175,31 +89,22 @@ static void check_hold_limit(const struct record *analysis, struct diags *diags)
 	    given, reads);
 }
 
-static void warn_about_period(const struct field *period, const struct field *metrics, struct diags *diags)
+static void warn_about_weight(const struct field *weight, struct diags *diags)
 {
-	char given[32];
-	if (!period->ok || !period->node || period->number >= MS_PER_MINUTE || !watches_errors(metrics))
-		return;
-	text_format_duration(period->number, given);
-	diags_add(
-	    diags, DIAG_WARNING, AT_VALUE(period->node),
-	    "`period` is %s, but AWS Lambda publishes its metrics once a minute: CloudWatch will have no data for "
-	    "`errors`; use 60s",
-	    given);
+	if (weight->ok && weight->number % 100 != 0)
+		diags_add(
+		    diags, DIAG_WARNING, AT_VALUE(weight->node),
+		    "`weight` is finer than 1%%; AWS documents weights in hundredths and does not say how it rounds "
+		    "others");
 }
 
 /* For a step that was written out; a strategy's weights and bakes are all alike. */
 static void warn_about_step(const struct record *step, const struct field *period, const struct field *every,
 			    struct diags *diags)
 {
-	const struct field *weight = &step->fields[STEP_WEIGHT];
 	const struct field *bake = &step->fields[STEP_BAKE];
 	char given[32], other[32];
-	if (weight->ok && weight->number % 100 != 0)
-		diags_add(
-		    diags, DIAG_WARNING, AT_VALUE(weight->node),
-		    "`weight` is finer than 1%%; AWS documents weights in hundredths and does not say how it rounds "
-		    "others");
+	warn_about_weight(&step->fields[STEP_WEIGHT], diags);
 	if (!bake->ok || !bake->node || bake->number == 0)
 		return;
 	text_format_duration(bake->number, given);
@@ -232,11 +137,17 @@ static void warn(const struct record *how, const struct record *analysis, const 
 {
 	const struct field *steps = &how->fields[HOW_STEPS];
 	const struct field *strategy = &how->fields[HOW_STRATEGY];
+	const struct record *experiment = how->fields[HOW_EXPERIMENT].items;
 	const struct field *final_bake = &how->fields[HOW_FINAL_BAKE];
 	const struct field *period = &analysis->fields[ANALYSIS_PERIOD];
-	warn_about_period(period, &analysis->fields[ANALYSIS_METRICS], diags);
 	for (size_t i = 0; i < steps->n_items; i++)
 		warn_about_step(&steps->items[i], period, &analysis->fields[ANALYSIS_EVERY], diags);
+	if (experiment) {
+		warn_about_weight(&experiment->fields[EXPERIMENT_WEIGHT], diags);
+		if (experiment->fields[EXPERIMENT_FOR].ok)
+			warn_about_bake(&experiment->fields[EXPERIMENT_FOR], experiment->fields[EXPERIMENT_FOR].number,
+					"`for` is", period, diags);
+	}
 	if (!steps->node && shape->ok && shape->n_steps > 0)
 		warn_about_bake(strategy, shape->steps[0].bake_ms, "this strategy's steps bake for", period, diags);
 	if (final_bake->ok)
@@ -249,11 +160,9 @@ void checks_analysis(const struct record *how, const struct shape *shape, struct
 	if (!f->items)
 		return;
 	const struct record *analysis = f->items;
-	const struct field *metrics = &analysis->fields[ANALYSIS_METRICS];
 	check_period(&analysis->fields[ANALYSIS_PERIOD], diags);
-	check_metrics(metrics, diags);
 	check_hold_limit(analysis, diags);
-	check_unwatched(how, metrics, shape, diags);
+	checks_metrics(how, shape, diags);
 	check_total(how, shape, &analysis->fields[ANALYSIS_PERIOD], diags);
 	warn(how, analysis, shape, diags);
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "plan/checks.h"
+#include "plan/metric.h"
 
 struct record how_of_rollout(const struct record *rollout)
 {
@@ -74,33 +75,24 @@ void how_read(struct arena *a, const struct record *record, struct diags *diags,
 	check_hooks(&record->fields[HOW_HOOKS], diags);
 }
 
-static void fill_metrics(struct arena *a, const struct field *metrics, struct spec_analysis *ret)
+static void fill_probe(struct arena *a, const struct field *probe, struct spec_probe *ret)
 {
+	if (!probe->items)
+		return;
+	ret->payload = arena_strdup(a, probe->items->fields[PROBING_INVOKE].text);
+	ret->every_ms = probe->items->fields[PROBING_RATE].number;
+}
+
+static void fill_metrics(struct arena *a, const struct record *analysis, struct spec_analysis *ret)
+{
+	const struct field *metrics = &analysis->fields[ANALYSIS_METRICS];
+	bool probed = record_has(analysis, ANALYSIS_PROBE);
 	size_t n = metrics->node ? metrics->n_items : 1;
 	struct spec_metric *m = arena_array(a, n, sizeof(*m));
+	for (size_t i = 0; i < n; i++)
+		metric_read(a, metrics->node ? &metrics->items[i] : NULL, probed, &m[i]);
 	ret->metrics = m;
 	ret->n_metrics = n;
-	if (!metrics->node) {
-		const struct schema_key *k = schema_errors.keys[ERRORS_MIN_INVOCATIONS];
-		m->kind = SPEC_METRIC_ERRORS;
-		m->max_rate_ppm = SCHEMA_DEFAULT_MAX_RATE_PPM;
-		m->failure_limit = 1;
-		require(text_parse_u64(k->fallback, (uint64_t)k->max, &m->min_invocations) == 0);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const struct record *r = &metrics->items[i];
-		if (record_has(r, METRIC_ALARM)) {
-			m[i].kind = SPEC_METRIC_ALARM;
-			m[i].alarm = arena_strdup(a, r->fields[METRIC_ALARM].text);
-			continue;
-		}
-		const struct field *errors = r->fields[METRIC_ERRORS].items->fields;
-		m[i].kind = SPEC_METRIC_ERRORS;
-		m[i].max_rate_ppm = (uint32_t)errors[ERRORS_MAX_RATE].number;
-		m[i].failure_limit = 1;
-		m[i].min_invocations = (uint64_t)errors[ERRORS_MIN_INVOCATIONS].number;
-	}
 }
 
 static void fill_analysis(struct arena *a, const struct record *analysis, struct spec_analysis *ret)
@@ -115,7 +107,7 @@ static void fill_analysis(struct arena *a, const struct record *analysis, struct
 	    .on_hold_limit = (enum spec_reaction)f[ANALYSIS_ON_HOLD_LIMIT].number,
 	    .pace = (enum spec_pace)f[ANALYSIS_PACE].number,
 	};
-	fill_metrics(a, &f[ANALYSIS_METRICS], ret);
+	fill_metrics(a, analysis, ret);
 }
 
 static void fill_hook(struct arena *a, const struct field *hook, struct plan_hook *ret)
@@ -160,10 +152,13 @@ void how_fill(struct arena *a, const struct how *how, struct plan_how *ret)
 	    .n_steps = shape->n_steps,
 	    .final_bake_ms = shape->final_bake_ms,
 	    .final_min_invocations = shape->final_min_invocations,
+	    .experiment = shape->experiment,
+	    .experiment_ends_home = shape->experiment && shape->ends_home,
 	    .on_failure = (enum spec_reaction)f[HOW_ON_FAILURE].number,
 	    .start_manual = f[HOW_START].number != 0,
 	    .pre_gate = ret->pre_traffic.kind != PLAN_HOOK_NONE,
 	    .post_gate = ret->post_traffic.kind != PLAN_HOOK_NONE || ret->n_verify > 0,
 	};
 	fill_analysis(a, f[HOW_ANALYSIS].items, &ret->spec.analysis);
+	fill_probe(a, &f[HOW_ANALYSIS].items->fields[ANALYSIS_PROBE], &ret->spec.probe);
 }

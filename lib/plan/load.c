@@ -159,6 +159,24 @@ static void fill_rollout(struct plan *p, const struct parts *parts)
 	fill_version(p, &parts->version);
 }
 
+/* How many keys and values a JSON text has, as node_parse will count them when it is read back. */
+static size_t count_nodes(const char *json)
+{
+	size_t n = 1;
+	bool quoted = false;
+	for (; *json; json++) {
+		if (*json == '\\')
+			json++;
+		else if (*json == '"')
+			quoted = !quoted;
+		else if (!quoted && (*json == ',' || *json == ':'))
+			n++;
+		else if (!quoted && (*json == '{' || *json == '['))
+			n += json[1] != '}' && json[1] != ']';
+	}
+	return n;
+}
+
 /* The normalised text, and the hash of its part that means something. False when it is more than can be read back. */
 static bool fill_text(struct plan *p)
 {
@@ -169,7 +187,7 @@ static bool fill_text(struct plan *p)
 	buf_reset(&b);
 	normalize_plan(p, true, &b);
 	p->normalized = arena_strndup(p->arena, buf_text(&b), b.len);
-	return fits && buf_ok(&b);
+	return fits && buf_ok(&b) && count_nodes(p->normalized) <= LIMIT_YAML_NODES;
 }
 
 static struct plan *make_plan(const struct parts *parts, const struct node *root, struct diags *diags)
@@ -185,10 +203,11 @@ static struct plan *make_plan(const struct parts *parts, const struct node *root
 		fill_rollout(p, parts);
 	if (fill_text(p))
 		return p;
-	diags_add(diags, DIAG_ERROR, AT_VALUE(root),
-		  "written out in full, with every step and every default, this plan has more than %d bytes; use fewer "
-		  "or coarser steps, fewer metrics, or split it",
-		  LIMIT_NORMALIZED_BYTES);
+	diags_add(
+	    diags, DIAG_ERROR, AT_VALUE(root),
+	    "written out in full, with every step and every default, this plan has more than %d bytes, or more than "
+	    "%d keys and values; use fewer or coarser steps, fewer metrics, or split it",
+	    LIMIT_NORMALIZED_BYTES, LIMIT_YAML_NODES);
 	plan_free(p);
 	return NULL;
 }

@@ -1,9 +1,13 @@
 #include "plan/normalize.h"
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "core/alias.h"
+#include "plan/rate.h"
 #include "plan/schema.h"
+
+#define US_PER_MS 1000
 
 static void add_key(struct buf *out, const char *key)
 {
@@ -65,34 +69,174 @@ static void add_steps(struct buf *out, const struct rollout_spec *spec)
 	buf_add_char(out, ']');
 }
 
-static void add_metric(struct buf *out, const struct spec_metric *m)
+static void add_experiment(struct buf *out, const struct rollout_spec *spec)
+{
+	char weight[16];
+	text_format_bp(spec->steps[0].weight_bp, weight);
+	add_key(out, "experiment");
+	buf_add_char(out, '{');
+	add_text(out, "weight", weight);
+	add_duration(out, "for", spec->steps[0].bake_ms);
+	add_text(out, "then", choice(&schema_experiment, EXPERIMENT_THEN, !spec->experiment_ends_home));
+	buf_add_char(out, '}');
+	if (!spec->experiment_ends_home)
+		add_duration(out, "final_bake", spec->final_bake_ms);
+}
+
+static void add_rate(struct buf *out, const char *key, uint32_t ppm)
 {
 	char rate[16];
-	buf_add_char(out, '{');
+	text_format_ppm(ppm, rate);
+	add_text(out, key, rate);
+}
+
+static void add_permille(struct buf *out, const char *key, uint32_t permille)
+{
+	char text[32];
+	number_format_permille(permille, text);
+	add_key(out, key);
+	buf_add_text(out, text);
+}
+
+static void add_number(struct buf *out, const char *key, bool has, double v)
+{
+	char text[32];
+	if (!has)
+		return;
+	number_format(v, text);
+	add_key(out, key);
+	buf_add_text(out, text);
+}
+
+/* Errors of both kinds. `probes` is there where it may be. */
+static void add_errors(struct buf *out, const struct spec_metric *m, bool probed)
+{
+	if (m->kind == SPEC_METRIC_COMPARE) {
+		add_text(out, "compare", choice(&schema_errors, ERRORS_COMPARE, 0));
+		add_rate(out, "false_alarm", m->false_alarm_ppm);
+		add_permille(out, "min_effect", m->min_effect_permille);
+	} else {
+		add_rate(out, "max_rate", m->max_rate_ppm);
+	}
+	add_count(out, "min_invocations", m->min_invocations);
+	if (probed)
+		add_text(out, "probes", choice(&schema_errors, ERRORS_PROBES, !m->count_probes));
+}
+
+static void add_duration_metric(struct buf *out, const struct spec_metric *m)
+{
+	add_text(out, "stat", m->stat);
+	if (m->max_us > 0)
+		add_duration(out, "max", m->max_us / US_PER_MS);
+	if (m->max_ratio_permille > 0)
+		add_permille(out, "max_ratio", m->max_ratio_permille);
+	add_duration(out, "warm_up", m->warm_up_ms);
+	add_count(out, "min_invocations", m->min_invocations);
+}
+
+static void add_api_5xx(struct buf *out, const struct spec_metric *m)
+{
+	add_text(out, "api", m->api);
+	add_text(out, "stage", m->stage);
+	add_text(out, "type", choice(&schema_api_5xx, API_5XX_TYPE, m->http_api));
+	add_rate(out, "max_rate", m->max_rate_ppm);
+	add_count(out, "min_invocations", m->min_invocations);
+}
+
+static void add_query(struct buf *out, const struct spec_metric *m)
+{
+	add_key(out, "metric_data_queries");
+	buf_add_text(out, m->queries);
+	add_number(out, "max", m->has_max, m->max);
+	add_number(out, "min", m->has_min, m->min);
+}
+
+static const char *metric_name(const struct spec_metric *m)
+{
 	switch (m->kind) {
 	case SPEC_METRIC_ERRORS:
-		text_format_ppm(m->max_rate_ppm, rate);
-		add_key(out, "errors");
-		buf_add_char(out, '{');
-		add_text(out, "max_rate", rate);
+	case SPEC_METRIC_COMPARE:
+		return schema_metric.keys[METRIC_ERRORS]->name;
+	case SPEC_METRIC_THROTTLES:
+		return schema_metric.keys[METRIC_THROTTLES]->name;
+	case SPEC_METRIC_DURATION:
+		return schema_metric.keys[METRIC_DURATION]->name;
+	case SPEC_METRIC_API_5XX:
+		return schema_metric.keys[METRIC_API_5XX]->name;
+	case SPEC_METRIC_ALARM:
+		break;
+	case SPEC_METRIC_QUERY:
+		return schema_metric.keys[METRIC_QUERY]->name;
+	}
+	return schema_metric.keys[METRIC_ALARM]->name;
+}
+
+static void add_metric_body(struct buf *out, const struct spec_metric *m, bool probed)
+{
+	switch (m->kind) {
+	case SPEC_METRIC_ERRORS:
+	case SPEC_METRIC_COMPARE:
+		add_errors(out, m, probed);
+		break;
+	case SPEC_METRIC_THROTTLES:
+		add_rate(out, "max_rate", m->max_rate_ppm);
 		add_count(out, "min_invocations", m->min_invocations);
-		buf_add_char(out, '}');
+		break;
+	case SPEC_METRIC_DURATION:
+		add_duration_metric(out, m);
+		break;
+	case SPEC_METRIC_API_5XX:
+		add_api_5xx(out, m);
 		break;
 	case SPEC_METRIC_ALARM:
-		add_text(out, "alarm", m->alarm);
+		add_text(out, "name", m->alarm);
 		break;
-	case SPEC_METRIC_COMPARE:
-	case SPEC_METRIC_THROTTLES:
-	case SPEC_METRIC_DURATION:
-	case SPEC_METRIC_API_5XX:
 	case SPEC_METRIC_QUERY:
+		add_query(out, m);
 		break;
 	}
+}
+
+/*
+ * `failure_limit` and `dry_run` only where they say something, and an alarm as a mapping only then: plans were stored
+ * before there were such keys, and the same plan keeps its hash.
+ */
+static void add_metric(struct buf *out, const struct spec_metric *m, bool probed)
+{
+	buf_add_char(out, '{');
+	if (m->kind == SPEC_METRIC_ALARM && !m->dry_run) {
+		add_text(out, metric_name(m), m->alarm);
+		buf_add_char(out, '}');
+		return;
+	}
+	add_key(out, metric_name(m));
+	buf_add_char(out, '{');
+	add_metric_body(out, m, probed);
+	if (m->failure_limit > 1)
+		add_count(out, "failure_limit", m->failure_limit);
+	if (m->dry_run) {
+		add_key(out, "dry_run");
+		buf_add_text(out, "true");
+	}
+	buf_add_text(out, "}}");
+}
+
+static void add_probe(struct buf *out, const struct spec_probe *probe)
+{
+	char rate[32];
+	if (!probe->payload)
+		return;
+	rate_format(probe->every_ms, rate);
+	add_key(out, "probe");
+	buf_add_char(out, '{');
+	add_text(out, "invoke", probe->payload);
+	add_text(out, "rate", rate);
 	buf_add_char(out, '}');
 }
 
-static void add_analysis(struct buf *out, const struct spec_analysis *a)
+static void add_analysis(struct buf *out, const struct rollout_spec *spec)
 {
+	const struct spec_analysis *a = &spec->analysis;
 	const struct schema_object *o = &schema_analysis;
 	add_key(out, "analysis");
 	buf_add_char(out, '{');
@@ -103,12 +247,13 @@ static void add_analysis(struct buf *out, const struct spec_analysis *a)
 	add_duration(out, "hold_limit", a->hold_limit_ms);
 	add_text(out, "on_hold_limit", choice(o, ANALYSIS_ON_HOLD_LIMIT, a->on_hold_limit));
 	add_text(out, "pace", choice(o, ANALYSIS_PACE, a->pace));
+	add_probe(out, &spec->probe);
 	add_key(out, "metrics");
 	buf_add_char(out, '[');
 	for (size_t i = 0; i < a->n_metrics; i++) {
 		if (i > 0)
 			buf_add_text(out, ", ");
-		add_metric(out, &a->metrics[i]);
+		add_metric(out, &a->metrics[i], spec->probe.payload != NULL);
 	}
 	buf_add_text(out, "]}");
 }
@@ -165,16 +310,19 @@ static bool has_analysis(const struct rollout_spec *spec)
 	if (spec->n_steps > 0 || spec->final_bake_ms > 0)
 		return true;
 	for (size_t i = 0; i < spec->analysis.n_metrics; i++)
-		if (spec->analysis.metrics[i].kind == SPEC_METRIC_ERRORS)
+		if (spec->analysis.metrics[i].kind != SPEC_METRIC_ALARM)
 			return false;
 	return true;
 }
 
 static void add_how(struct buf *out, const struct plan_how *how, bool display)
 {
-	add_steps(out, &how->spec);
+	if (how->spec.experiment)
+		add_experiment(out, &how->spec);
+	else
+		add_steps(out, &how->spec);
 	if (has_analysis(&how->spec))
-		add_analysis(out, &how->spec.analysis);
+		add_analysis(out, &how->spec);
 	add_hooks(out, how);
 	add_verify(out, how);
 	add_text(out, "on_failure", choice(&schema_how, HOW_ON_FAILURE, how->spec.on_failure));

@@ -201,14 +201,20 @@ static const char *refuse_key(const struct schema_object *o, const struct node *
 	text_copy_printable(shown, sizeof(shown), n->key);
 	char list[SENTENCE / 2];
 	const struct schema_key *k = schema_find(o, n->key);
-	const char *nearest = NULL;
 	bool later = k && k->state == SCHEMA_LATER;
-	if (!later && find_places(n->key, SCHEMA_KNOWN, list, sizeof(list))) {
+	const char *nearest = later ? NULL : nearest_key(o, n->key);
+	/* One letter off is a slip of this mapping's own key, even where another mapping has a key of that name. */
+	bool slip = nearest && text_distance(n->key, nearest, 1) == 1;
+	if (!later && !slip && find_places(n->key, SCHEMA_KNOWN, list, sizeof(list))) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), "`%s` does not belong %s; it belongs %s", shown, o->place,
 			  list);
-	} else if (later || find_places(n->key, SCHEMA_LATER, list, sizeof(list))) {
+		return NULL;
+	}
+	if (later || (!slip && find_places(n->key, SCHEMA_LATER, list, sizeof(list)))) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), NOT_SUPPORTED, shown);
-	} else if ((nearest = nearest_key(o, n->key)) != NULL) {
+		return NULL;
+	}
+	if (nearest) {
 		diags_add(diags, DIAG_ERROR, AT_KEY(n), "unknown key `%s`; did you mean `%s`?", shown, nearest);
 	} else {
 		list_keys(o, list, sizeof(list));
@@ -258,4 +264,19 @@ void record_read(struct arena *a, const struct schema_object *o, const struct no
 bool record_has(const struct record *r, size_t index)
 {
 	return r->fields[index].node != NULL;
+}
+
+bool record_is_good(const struct record *r)
+{
+	for (size_t i = 0; i < r->object->n_keys; i++) {
+		const struct field *f = &r->fields[i];
+		if (r->object->keys[i]->state == SCHEMA_LATER)
+			continue;
+		if (!f->ok)
+			return false;
+		for (size_t j = 0; f->items && j < f->n_items; j++)
+			if (!record_is_good(&f->items[j]))
+				return false;
+	}
+	return true;
 }

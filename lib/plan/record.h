@@ -37,3 +37,5 @@ void record_read(struct arena *a, const struct schema_object *o, const struct no
 		 struct record *ret);
 /* Whether the key was written in the file. */
 bool record_has(const struct record *r, size_t index);
+/* Whether all that it holds may be used, as deep as it goes. Of keys that its object lacks this says nothing. */
+bool record_is_good(const struct record *r);

@@ -8,16 +8,12 @@
 #include "plan/target.h"
 #include "plan/texts.h"
 
-/* Counts stay far below what JSON's numbers hold exactly. */
-#define COUNT_MAX INT64_C(1000000000000)
-
 static const char *const api_versions[] = {"rolloutd/v1", NULL};
 static const char *const kinds[] = {"Rollout", "Service", NULL}; /* SCHEMA_KIND_… */
-/* In the order of enum spec_no_data, spec_reaction, spec_pace and of spec.start_manual. */
-static const char *const no_data_choices[] = {"hold", "pass", "rollback", NULL};
-static const char *const reactions[] = {"rollback", "pause", NULL};
-static const char *const paces[] = {"evidence", "clock", NULL};
+/* In the order of enum spec_reaction, of spec.start_manual and of spec.experiment_ends_home, from true to false. */
+const char *const schema_reactions[] = {"rollback", "pause", NULL};
 static const char *const starts[] = {"auto", "manual", NULL};
+static const char *const thens[] = {"back", "on", NULL};
 
 static const struct schema_key *const step_keys[] = {
     [STEP_WEIGHT] =
@@ -31,7 +27,7 @@ static const struct schema_key *const step_keys[] = {
 		       "How long the weight is held while the new version is watched. Needed for every step before "
 		       "100%; at 100% it is the final bake."),
     [STEP_MIN_INVOCATIONS] =
-	SCHEMA_KEY(.name = "min_invocations", .type = SCHEMA_COUNT, .min = 0, .max = COUNT_MAX, .fallback = "0",
+	SCHEMA_KEY(.name = "min_invocations", .type = SCHEMA_COUNT, .min = 0, .max = SCHEMA_COUNT_MAX, .fallback = "0",
 		   .example = "500",
 		   .about = "The step does not end before the new version has served this many requests in "
 			    "it."),
@@ -45,102 +41,22 @@ const struct schema_object schema_step = {
     .n_keys = array_len(step_keys),
 };
 
-static const struct schema_key *const errors_keys[] = {
-    [ERRORS_MAX_RATE] =
-	SCHEMA_KEY(.name = "max_rate", .type = SCHEMA_PERCENT_PPM, .required = true, .min = 0, .max = 1000000,
-		   .example = "1%",
-		   .about = "The new version fails when its errors exceed this share of its invocations, in one "
-			    "metric period, in the step or in the whole rollout. At most four decimals."),
-    [ERRORS_MIN_INVOCATIONS] =
-	SCHEMA_KEY(.name = "min_invocations", .type = SCHEMA_COUNT, .min = 1, .max = COUNT_MAX, .fallback = "50",
-		   .example = "50",
-		   .about = "A rate is judged from this many invocations on, and a step passes only with "
-			    "as many."),
-    SCHEMA_COMES_LATER("compare", "Compares with the stable version."),
-    SCHEMA_COMES_LATER("false_alarm", "The accepted chance of a false alarm when comparing."),
-    SCHEMA_COMES_LATER("min_effect", "The smallest difference that matters when comparing."),
-    SCHEMA_COMES_LATER("failure_limit", "How many failed judgements in a row count as a failure."),
-    SCHEMA_COMES_LATER("dry_run", "Judged and shown, without any consequence."),
+static const struct schema_key *const experiment_keys[] = {
+    [EXPERIMENT_WEIGHT] =
+	SCHEMA_KEY(.name = "weight", .type = SCHEMA_PERCENT_BP, .required = true, .min = 1, .max = 9999,
+		   .example = "50%", .about = "The new version's share of the alias's traffic, below 100%."),
+    [EXPERIMENT_FOR] = SCHEMA_KEY(.name = "for", .type = SCHEMA_DURATION, .required = true, .min = 1,
+				  .max = LIMIT_BAKE_MS, .example = "24h", .about = "How long both versions serve."),
+    [EXPERIMENT_THEN] =
+	SCHEMA_KEY(.name = "then", .type = SCHEMA_CHOICE, .choices = thens, .fallback = "back", .example = "on",
+		   .about = "back: all traffic to the stable version, whatever was found. on: to the new one, if "
+			    "nothing speaks against it."),
 };
-const struct schema_object schema_errors = {
-    .noun = "`errors`",
-    .place = "in `errors`",
-    .keys = errors_keys,
-    .n_keys = array_len(errors_keys),
-};
-
-static const struct schema_key *const metric_keys[] = {
-    [METRIC_ERRORS] = SCHEMA_KEY(.name = "errors", .type = SCHEMA_OBJECT, .object = &schema_errors,
-				 .example = "{max_rate: 1%, min_invocations: 50}",
-				 .about = "The new version's own Errors and Invocations, as Lambda counts them."),
-    [METRIC_ALARM] =
-	SCHEMA_KEY(.name = "alarm", .type = SCHEMA_TEXT, .check = target_check_alarm,
-		   .pattern = "^(?!arn:aws).{1,255}$", .example = "hello-prod-5xx",
-		   .about = "The name of a CloudWatch alarm, composite ones included. The rollout fails when it is in "
-			    "ALARM."),
-    SCHEMA_COMES_LATER("throttles", "Throttled invocations."),
-    SCHEMA_COMES_LATER("duration", "Durations of invocations."),
-    SCHEMA_COMES_LATER("api_5xx", "Answers of an API Gateway stage with a status of 5xx."),
-    SCHEMA_COMES_LATER("query", "Any CloudWatch metric query."),
-    SCHEMA_COMES_LATER("probe", "Requests of rolloutd's own."),
-    SCHEMA_COMES_LATER("failure_limit", "How many failed judgements in a row count as a failure."),
-    SCHEMA_COMES_LATER("dry_run", "Judged and shown, without any consequence."),
-};
-const struct schema_object schema_metric = {
-    .noun = "an item of `metrics`",
-    .place = "in an item of `metrics`",
-    .keys = metric_keys,
-    .n_keys = array_len(metric_keys),
-};
-
-static const struct schema_key *const analysis_keys[] = {
-    [ANALYSIS_EVERY] =
-	SCHEMA_KEY(.name = "every", .type = SCHEMA_DURATION, .min = MS_PER_SECOND, .max = MS_PER_HOUR,
-		   .fallback = "60s", .example = "60s",
-		   .about = "How often metrics and alarms are read. Left out it is 60s, or the period where that is "
-			    "shorter. It may be shorter than the period, which finds alarms and corrected data "
-			    "sooner and costs more calls."),
-    [ANALYSIS_SETTLE] =
-	SCHEMA_KEY(.name = "settle", .type = SCHEMA_DURATION, .min = 0, .max = MS_PER_HOUR, .fallback = "60s",
-		   .example = "60s",
-		   .about = "How long after its end a metric period is believed, since CloudWatch delivers late."),
-    [ANALYSIS_PERIOD] =
-	SCHEMA_KEY(.name = "period", .type = SCHEMA_DURATION, .min = MS_PER_SECOND, .max = MS_PER_HOUR,
-		   .fallback = "60s", .example = "60s",
-		   .about = "The metric period: 1s, 5s, 10s, 30s or whole minutes. AWS Lambda publishes its own "
-			    "metrics once a minute."),
-    [ANALYSIS_NO_DATA] =
-	SCHEMA_KEY(.name = "no_data", .type = SCHEMA_CHOICE, .choices = no_data_choices, .fallback = "hold",
-		   .example = "hold",
-		   .about = "What a window without any data means: wait for data, count it as a pass, or roll "
-			    "back."),
-    [ANALYSIS_HOLD_LIMIT] =
-	SCHEMA_KEY(.name = "hold_limit", .type = SCHEMA_DURATION, .min = 1, .max = LIMIT_BAKE_MS, .fallback = "1h",
-		   .example = "1h", .about = "How long a step may be held for want of a verdict."),
-    [ANALYSIS_ON_HOLD_LIMIT] =
-	SCHEMA_KEY(.name = "on_hold_limit", .type = SCHEMA_CHOICE, .choices = reactions, .fallback = "pause",
-		   .example = "pause", .about = "What happens when hold_limit is reached."),
-    [ANALYSIS_PACE] =
-	SCHEMA_KEY(.name = "pace", .type = SCHEMA_CHOICE, .choices = paces, .fallback = "evidence",
-		   .example = "evidence",
-		   .about = "evidence: a step also waits until its own metric periods have settled and been judged. "
-			    "clock: steps go by the clock unless something fails, and only the last promotion waits "
-			    "for evidence."),
-    [ANALYSIS_METRICS] =
-	SCHEMA_KEY(.name = "metrics", .type = SCHEMA_LIST, .object = &schema_metric, .min = 1, .max = LIMIT_METRICS,
-		   .example = "[{errors: {max_rate: 1%}}]",
-		   .about = "What is watched; each item holds one metric. The rollout fails when any of them does. "
-			    "Left out it is errors: {max_rate: 1%, min_invocations: 50}."),
-    SCHEMA_COMES_LATER("experiment", "Compares two new versions."),
-    SCHEMA_COMES_LATER("probe", "Requests of rolloutd's own."),
-    SCHEMA_COMES_LATER("failure_limit", "How many failed judgements in a row count as a failure."),
-    SCHEMA_COMES_LATER("dry_run", "Judged and shown, without any consequence."),
-};
-const struct schema_object schema_analysis = {
-    .noun = "`analysis`",
-    .place = "in `analysis`",
-    .keys = analysis_keys,
-    .n_keys = array_len(analysis_keys),
+const struct schema_object schema_experiment = {
+    .noun = "`experiment`",
+    .place = "in `experiment`",
+    .keys = experiment_keys,
+    .n_keys = array_len(experiment_keys),
 };
 
 static const struct schema_key *const hook_keys[] = {
@@ -218,6 +134,12 @@ static const struct schema_key key_steps = {.name = "steps",
 					    .max = LIMIT_STEPS + 1, /* 100% is one more */
 					    .example = "[{weight: 5%, bake: 5m}]",
 					    .about = "The weights, one after the other, before all traffic moves."};
+static const struct schema_key key_experiment = {
+    .name = "experiment",
+    .type = SCHEMA_OBJECT,
+    .object = &schema_experiment,
+    .example = "{weight: 50%, for: 24h}",
+    .about = "Instead of `steps` and `strategy`: both versions serve beside each other for a time, and are compared."};
 static const struct schema_key key_final_bake = {
     .name = "final_bake",
     .type = SCHEMA_DURATION,
@@ -235,7 +157,7 @@ static const struct schema_key key_analysis = {.name = "analysis",
 static const struct schema_key key_on_failure = {
     .name = "on_failure",
     .type = SCHEMA_CHOICE,
-    .choices = reactions,
+    .choices = schema_reactions,
     .fallback = "rollback",
     .example = "rollback",
     .about = "What a failed verdict does: all traffic back at once, or stop and wait for an operator."};
@@ -269,10 +191,10 @@ static const struct schema_key key_verify = {
 
 #define HOW_KEYS(at)                                                                                                   \
 	[(at) + HOW_STRATEGY] = &key_strategy, [(at) + HOW_STEPS] = &key_steps,                                        \
-		[(at) + HOW_FINAL_BAKE] = &key_final_bake, [(at) + HOW_ANALYSIS] = &key_analysis,                      \
-		[(at) + HOW_HOOKS] = &key_hooks, [(at) + HOW_VERIFY] = &key_verify,                                    \
-		[(at) + HOW_ON_FAILURE] = &key_on_failure, [(at) + HOW_START] = &key_start,                            \
-		[(at) + HOW_FROM_STRATEGY] = &key_from_strategy
+		[(at) + HOW_EXPERIMENT] = &key_experiment, [(at) + HOW_FINAL_BAKE] = &key_final_bake,                  \
+		[(at) + HOW_ANALYSIS] = &key_analysis, [(at) + HOW_HOOKS] = &key_hooks,                                \
+		[(at) + HOW_VERIFY] = &key_verify, [(at) + HOW_ON_FAILURE] = &key_on_failure,                          \
+		[(at) + HOW_START] = &key_start, [(at) + HOW_FROM_STRATEGY] = &key_from_strategy
 
 static const struct schema_key *const how_keys[] = {HOW_KEYS(0)};
 const struct schema_object schema_how = {
@@ -419,7 +341,6 @@ static const struct schema_key *const plan_keys[] = {
 	    .about =
 		"The service that the rollout belongs to; its name is then SERVICE.ALIAS. Written by rolloutd in the "
 		"rollouts that it makes for services, not in files."),
-    SCHEMA_COMES_LATER("experiment", "Compares two new versions."),
     SCHEMA_COMES_LATER("dry_run", "Everything but the writes."),
     SCHEMA_COMES_LATER("group", "Rollouts that go back together."),
     SCHEMA_COMES_LATER("freeze", "Times at which nothing moves."),
@@ -432,25 +353,12 @@ const struct schema_object schema_plan = {
 };
 
 const struct schema_object *const schema_objects[] = {
-    &schema_plan,
-    &schema_service,
-    &schema_how,
-    &schema_step,
-    &schema_analysis,
-    &schema_metric,
-    &schema_errors,
-    &schema_hooks,
-    &schema_hook,
-    &schema_verify,
-    &schema_rollout_version,
-    &schema_alias_version,
-    &schema_code,
-    &schema_s3,
-    &schema_create,
-    &schema_alias,
-    &schema_api,
-    &schema_route,
-    &schema_probe,
+    &schema_plan,	 &schema_service,	  &schema_how,		 &schema_step,	 &schema_experiment,
+    &schema_analysis,	 &schema_probing,	  &schema_metric,	 &schema_errors, &schema_throttles,
+    &schema_duration,	 &schema_api_5xx,	  &schema_alarm,	 &schema_query,	 &schema_data_query,
+    &schema_metric_stat, &schema_cw_metric,	  &schema_dimension,	 &schema_hooks,	 &schema_hook,
+    &schema_verify,	 &schema_rollout_version, &schema_alias_version, &schema_code,	 &schema_s3,
+    &schema_create,	 &schema_alias,		  &schema_api,		 &schema_route,	 &schema_probe,
 };
 const size_t schema_n_objects = array_len(schema_objects);
 

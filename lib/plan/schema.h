@@ -17,7 +17,10 @@ enum schema_type {
 	SCHEMA_PERCENT_BP,  /* number: basis points */
 	SCHEMA_PERCENT_PPM, /* number: parts per million */
 	SCHEMA_COUNT,
-	SCHEMA_BOOL, /* number: 0 or 1 */
+	SCHEMA_PERMILLE, /* number: thousandths, of a decimal number */
+	SCHEMA_NUMBER,	 /* text: any decimal number, for number_parse() */
+	SCHEMA_RATE,	 /* number: milliseconds from one to the next */
+	SCHEMA_BOOL,	 /* number: 0 or 1 */
 	SCHEMA_OBJECT,
 	SCHEMA_LIST, /* of objects */
 	SCHEMA_MAP,  /* free keys, which `check` is for; values as `entry` says */
@@ -68,6 +71,7 @@ enum { ROOT_API_VERSION, ROOT_KIND, ROOT_NAME, ROOT_FUNCTION, ROOT_REGION, ROOT_
 enum {
 	HOW_STRATEGY,
 	HOW_STEPS,
+	HOW_EXPERIMENT,
 	HOW_FINAL_BAKE,
 	HOW_ANALYSIS,
 	HOW_HOOKS,
@@ -94,11 +98,69 @@ enum {
 	ANALYSIS_HOLD_LIMIT,
 	ANALYSIS_ON_HOLD_LIMIT,
 	ANALYSIS_PACE,
+	ANALYSIS_PROBE,
 	ANALYSIS_METRICS,
 	ANALYSIS_KNOWN,
 };
-enum { METRIC_ERRORS, METRIC_ALARM, METRIC_KNOWN };
-enum { ERRORS_MAX_RATE, ERRORS_MIN_INVOCATIONS, ERRORS_KNOWN };
+enum { EXPERIMENT_WEIGHT, EXPERIMENT_FOR, EXPERIMENT_THEN, EXPERIMENT_KNOWN };
+enum { PROBING_INVOKE, PROBING_RATE, PROBING_KNOWN }; /* `probe` of an analysis */
+enum {
+	METRIC_ERRORS,
+	METRIC_THROTTLES,
+	METRIC_DURATION,
+	METRIC_API_5XX,
+	METRIC_ALARM,
+	METRIC_QUERY,
+	METRIC_KNOWN,
+};
+enum {
+	ERRORS_MAX_RATE,
+	ERRORS_COMPARE,
+	ERRORS_FALSE_ALARM,
+	ERRORS_MIN_EFFECT,
+	ERRORS_MIN_INVOCATIONS,
+	ERRORS_FAILURE_LIMIT,
+	ERRORS_DRY_RUN,
+	ERRORS_PROBES,
+	ERRORS_KNOWN,
+};
+enum { THROTTLES_MAX_RATE, THROTTLES_MIN_INVOCATIONS, THROTTLES_FAILURE_LIMIT, THROTTLES_DRY_RUN, THROTTLES_KNOWN };
+enum {
+	DURATION_STAT,
+	DURATION_MAX,
+	DURATION_MAX_RATIO,
+	DURATION_WARM_UP,
+	DURATION_MIN_INVOCATIONS,
+	DURATION_FAILURE_LIMIT,
+	DURATION_DRY_RUN,
+	DURATION_KNOWN,
+};
+enum {
+	API_5XX_API,
+	API_5XX_STAGE,
+	API_5XX_TYPE,
+	API_5XX_MAX_RATE,
+	API_5XX_MIN_INVOCATIONS,
+	API_5XX_FAILURE_LIMIT,
+	API_5XX_DRY_RUN,
+	API_5XX_KNOWN,
+};
+enum { ALARM_KEY_NAME, ALARM_KEY_DRY_RUN, ALARM_KEY_KNOWN }; /* `alarm` as a mapping */
+enum { QUERY_KEY_QUERIES, QUERY_KEY_MAX, QUERY_KEY_MIN, QUERY_KEY_FAILURE_LIMIT, QUERY_KEY_DRY_RUN, QUERY_KEY_KNOWN };
+/* CloudWatch's own words, from here to the dimensions of a metric. */
+enum {
+	DATA_QUERY_ID,
+	DATA_QUERY_METRIC_STAT,
+	DATA_QUERY_EXPRESSION,
+	DATA_QUERY_LABEL,
+	DATA_QUERY_RETURN_DATA,
+	DATA_QUERY_PERIOD,
+	DATA_QUERY_ACCOUNT_ID,
+	DATA_QUERY_KNOWN,
+};
+enum { METRIC_STAT_METRIC, METRIC_STAT_PERIOD, METRIC_STAT_STAT, METRIC_STAT_UNIT, METRIC_STAT_KNOWN };
+enum { CW_METRIC_NAMESPACE, CW_METRIC_NAME, CW_METRIC_DIMENSIONS, CW_METRIC_KNOWN };
+enum { DIMENSION_NAME, DIMENSION_VALUE, DIMENSION_KNOWN };
 enum { HOOKS_PRE_TRAFFIC, HOOKS_POST_TRAFFIC, HOOKS_KNOWN };
 enum { HOOK_INVOKE, HOOK_EXEC, HOOK_HTTP, HOOK_TIMEOUT, HOOK_KNOWN };
 enum { VERIFY_URL, VERIFY_EXPECT_STATUS, VERIFY_KNOWN };
@@ -145,6 +207,17 @@ extern const struct schema_object schema_step;
 extern const struct schema_object schema_analysis;
 extern const struct schema_object schema_metric;
 extern const struct schema_object schema_errors;
+extern const struct schema_object schema_throttles;
+extern const struct schema_object schema_duration;
+extern const struct schema_object schema_api_5xx;
+extern const struct schema_object schema_alarm;
+extern const struct schema_object schema_query;
+extern const struct schema_object schema_data_query;
+extern const struct schema_object schema_metric_stat;
+extern const struct schema_object schema_cw_metric;
+extern const struct schema_object schema_dimension;
+extern const struct schema_object schema_probing;
+extern const struct schema_object schema_experiment;
 extern const struct schema_object schema_hooks;
 extern const struct schema_object schema_hook;
 extern const struct schema_object schema_verify;
@@ -183,8 +256,15 @@ extern const struct schema_key schema_key_soak;
 extern const struct schema_object *const schema_objects[];
 extern const size_t schema_n_objects;
 
-/* The default metric of a plan that names none: errors, with this max_rate and the table's own min_invocations. */
-#define SCHEMA_DEFAULT_MAX_RATE_PPM 10000
+/* Choices of the same words in both kinds. */
+extern const char *const schema_reactions[];
+extern const char *const schema_api_types[];
+
+/* Counts stay far below what JSON's numbers hold exactly. */
+#define SCHEMA_COUNT_MAX INT64_C(1000000000000)
+/* Of `errors`, where the default is another one for each way to judge. */
+#define SCHEMA_MIN_INVOCATIONS_RATE    50
+#define SCHEMA_MIN_INVOCATIONS_COMPARE 1
 
 /* NULL if the object has no such key. */
 const struct schema_key *schema_find(const struct schema_object *o, const char *name);

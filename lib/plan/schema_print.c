@@ -1,6 +1,7 @@
 /* The schema's table as a JSON Schema, draft 2020-12. */
 #include <stdio.h>
 
+#include "base/number.h"
 #include "plan/plan.h"
 #include "plan/schema.h"
 
@@ -94,8 +95,8 @@ static void open_item(struct printer *p)
 
 static bool is_raw(const struct schema_key *k)
 {
-	return k->type == SCHEMA_COUNT || k->type == SCHEMA_BOOL || k->type == SCHEMA_OBJECT ||
-	       k->type == SCHEMA_LIST || k->type == SCHEMA_MAP;
+	return k->type == SCHEMA_COUNT || k->type == SCHEMA_PERMILLE || k->type == SCHEMA_NUMBER ||
+	       k->type == SCHEMA_BOOL || k->type == SCHEMA_OBJECT || k->type == SCHEMA_LIST || k->type == SCHEMA_MAP;
 }
 
 static void print_default(struct printer *p, const struct schema_key *k)
@@ -187,6 +188,16 @@ static void print_map(struct printer *p, const struct schema_key *k)
 	close_object(p);
 }
 
+static void print_permille(struct printer *p, const struct schema_key *k)
+{
+	char text[32];
+	add_text(p, "type", "number");
+	number_format_permille(k->min, text);
+	add_raw(p, "minimum", text);
+	number_format_permille(k->max, text);
+	add_raw(p, "maximum", text);
+}
+
 static void print_type(struct printer *p, const struct schema_key *k)
 {
 	switch (k->type) {
@@ -209,6 +220,16 @@ static void print_type(struct printer *p, const struct schema_key *k)
 		add_text(p, "type", "integer");
 		add_number(p, "minimum", k->min);
 		add_number(p, "maximum", k->max);
+		break;
+	case SCHEMA_PERMILLE:
+		print_permille(p, k);
+		break;
+	case SCHEMA_NUMBER:
+		add_text(p, "type", "number");
+		break;
+	case SCHEMA_RATE:
+		add_text(p, "type", "string");
+		add_text(p, "pattern", "^[0-9]+/[smh]$");
 		break;
 	case SCHEMA_BOOL:
 		add_text(p, "type", "boolean");
@@ -267,15 +288,22 @@ static void print_required(struct printer *p, const struct schema_object *o)
 /* What the table does not say of an object: which keys exclude each other. */
 static void print_exclusions(struct printer *p, const struct schema_object *o)
 {
+	static const char one_shape[] =
+	    "{\"anyOf\": [{\"required\": [\"strategy\", \"steps\"]}, {\"required\": [\"strategy\", \"experiment\"]}, "
+	    "{\"required\": [\"steps\", \"experiment\"]}]}";
 	static const struct {
 		const struct schema_object *object;
 		const char *keyword;
 		const char *json;
 	} exclusions[] = {
-	    {&schema_plan, "not", "{\"required\": [\"strategy\", \"steps\"]}"},
-	    {&schema_how, "not", "{\"required\": [\"strategy\", \"steps\"]}"},
+	    {&schema_plan, "not", one_shape},
+	    {&schema_how, "not", one_shape},
 	    {&schema_metric, "minProperties", "1"},
 	    {&schema_metric, "maxProperties", "1"},
+	    {&schema_errors, "oneOf", "[{\"required\": [\"max_rate\"]}, {\"required\": [\"compare\"]}]"},
+	    {&schema_duration, "anyOf", "[{\"required\": [\"max\"]}, {\"required\": [\"max_ratio\"]}]"},
+	    {&schema_query, "anyOf", "[{\"required\": [\"max\"]}, {\"required\": [\"min\"]}]"},
+	    {&schema_data_query, "oneOf", "[{\"required\": [\"MetricStat\"]}, {\"required\": [\"Expression\"]}]"},
 	    {&schema_hooks, "minProperties", "1"},
 	    {&schema_hook, "oneOf",
 	     "[{\"required\": [\"invoke\"]}, {\"required\": [\"exec\"]}, {\"required\": [\"http\"]}]"},

@@ -6,7 +6,7 @@
 #include "plan/texts.h"
 
 /* In the order of enum api_type, without its first. */
-static const char *const api_types[] = {"rest", "http", NULL};
+const char *const schema_api_types[] = {"rest", "http", NULL};
 static const char *const architectures[] = {"x86_64", "arm64", NULL};
 static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ANY", NULL};
 
@@ -125,7 +125,7 @@ static const struct schema_key *const api_keys[] = {
     [API_KEY_ID] =
 	SCHEMA_KEY(.name = "id", .type = SCHEMA_TEXT, .check = texts_check_api_id, .pattern = "^[a-z0-9]{1,32}$",
 		   .example = "a1b2c3d4e5", .about = "The id of an API that exists, instead of `name`."),
-    [API_KEY_TYPE] = SCHEMA_KEY(.name = "type", .type = SCHEMA_CHOICE, .choices = api_types, .fallback = "rest",
+    [API_KEY_TYPE] = SCHEMA_KEY(.name = "type", .type = SCHEMA_CHOICE, .choices = schema_api_types, .fallback = "rest",
 				.example = "http", .about = "A REST API or an HTTP API."),
     [API_KEY_STAGE_VARIABLE] =
 	SCHEMA_KEY(.name = "stage_variable", .type = SCHEMA_TEXT, .check = texts_check_stage_variable,

@@ -16,6 +16,14 @@ bool shape_is_unwatched(const struct shape *s)
 	return s->ok && s->n_steps == 0 && s->final_ok && s->final_bake_ms == 0;
 }
 
+int64_t shape_bake_ms(const struct shape *s)
+{
+	int64_t total = s->final_bake_ms;
+	for (size_t i = 0; i < s->n_steps; i++)
+		total += s->steps[i].bake_ms;
+	return total;
+}
+
 /* A strategy's steps; reports what is wrong with the name. */
 static bool parse_strategy(struct arena *a, const struct field *f, const char *key, struct diags *diags,
 			   struct spec_step **ret_steps, size_t *ret_n)
@@ -151,6 +159,43 @@ static bool read_steps(struct arena *a, const struct record *how, struct diags *
 	return good;
 }
 
+/* What follows the promotion has no effect where none is made. */
+static void check_ends_home(const struct record *how, const struct field *then, struct diags *diags)
+{
+	static const size_t later[] = {HOW_FINAL_BAKE, HOW_VERIFY};
+	const struct record *hooks = how->fields[HOW_HOOKS].items;
+	const struct node *at[array_len(later) + 1] = {0};
+	for (size_t i = 0; i < array_len(later); i++)
+		at[i] = how->fields[later[i]].node;
+	at[array_len(later)] = hooks ? hooks->fields[HOOKS_POST_TRAFFIC].node : NULL;
+	for (size_t i = 0; i < array_len(at); i++)
+		if (at[i])
+			diags_add(
+			    diags, DIAG_ERROR, AT_KEY(at[i]),
+			    "`%s` has no effect on an experiment that goes back, since the new version never gets all "
+			    "traffic; remove it, or write `then: on`%s",
+			    at[i]->key, then->node ? "" : " into `experiment`");
+}
+
+static void read_experiment(struct arena *a, const struct record *how, struct diags *diags, struct shape *s)
+{
+	const struct record *r = how->fields[HOW_EXPERIMENT].items;
+	struct spec_step *step = arena_alloc(a, sizeof(*step));
+	if (!r)
+		return;
+	const struct field *weight = &r->fields[EXPERIMENT_WEIGHT];
+	const struct field *bake = &r->fields[EXPERIMENT_FOR];
+	const struct field *then = &r->fields[EXPERIMENT_THEN];
+	*step = (struct spec_step){.weight_bp = (uint32_t)weight->number, .bake_ms = bake->number};
+	s->steps = step;
+	s->n_steps = 1;
+	s->ok = weight->ok && bake->ok && then->ok;
+	s->experiment = true;
+	s->ends_home = then->number == 0;
+	if (then->ok && s->ends_home)
+		check_ends_home(how, then, diags);
+}
+
 static bool steps_equal(const struct spec_step *a, const struct spec_step *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -183,6 +228,21 @@ static void check_from_strategy(struct arena *a, const struct record *how, struc
 	s->strategy = from->text;
 }
 
+/* `strategy`, `steps` and `experiment` say the same thing in three ways. */
+static void check_one_way(const struct record *how, struct diags *diags)
+{
+	static const size_t ways[] = {HOW_STRATEGY, HOW_STEPS, HOW_EXPERIMENT};
+	for (size_t i = 0; i < array_len(ways); i++) {
+		for (size_t j = i + 1; j < array_len(ways); j++) {
+			const struct node *n = how->fields[ways[i]].node, *other = how->fields[ways[j]].node;
+			if (n && other)
+				diags_add(diags, DIAG_ERROR, AT_KEY(n),
+					  "`%s` and `%s` (line %u) are both given; remove one of them", n->key,
+					  other->key, other->key_line);
+		}
+	}
+}
+
 void shape_read(struct arena *a, const struct record *how, struct diags *diags, struct shape *ret)
 {
 	const struct field *strategy = &how->fields[HOW_STRATEGY];
@@ -190,14 +250,12 @@ void shape_read(struct arena *a, const struct record *how, struct diags *diags, 
 	const struct field *final_bake = &how->fields[HOW_FINAL_BAKE];
 	struct shape s = {.final_bake_ms = final_bake->number, .final_ok = final_bake->ok};
 	struct spec_step *named = NULL;
-	if (strategy->node && steps->node)
-		diags_add(diags, DIAG_ERROR, AT_KEY(strategy->node),
-			  "`strategy` and `steps` (line %u) are both given; remove one of them", steps->node->key_line);
+	check_one_way(how, diags);
 	if (strategy->node && strategy->ok) {
 		s.ok = parse_strategy(a, strategy, "strategy", diags, &named, &s.n_steps);
 		s.steps = named;
 		s.strategy = s.ok ? strategy->text : NULL;
-	} else if (!strategy->node && !steps->node) {
+	} else if (!strategy->node && !steps->node && !how->fields[HOW_EXPERIMENT].node) {
 		struct field f = {.text = DEFAULT_STRATEGY};
 		s.ok = parse_strategy(a, &f, "strategy", diags, &named, &s.n_steps);
 		s.steps = named;
@@ -205,6 +263,8 @@ void shape_read(struct arena *a, const struct record *how, struct diags *diags, 
 	if (steps->node) {
 		s.n_steps = 0;
 		s.ok = read_steps(a, how, diags, &s);
+	} else if (!strategy->node) {
+		read_experiment(a, how, diags, &s);
 	}
 	check_from_strategy(a, how, diags, &s);
 	*ret = s;

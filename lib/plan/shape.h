@@ -1,5 +1,5 @@
 /*
- * The shape of a rollout: `strategy` or `steps`, and what happens at 100 %.
+ * The shape of a rollout: `strategy`, `steps` or `experiment`, and what happens at 100 %.
  */
 #pragma once
 
@@ -11,6 +11,8 @@ struct shape {
 	const char *strategy; /* as written, or as `from_strategy` says; NULL otherwise */
 	const struct spec_step *steps;
 	size_t n_steps;
+	bool experiment; /* the only step is one */
+	bool ends_home;	 /* … after which the traffic goes back */
 	bool final_ok;
 	int64_t final_bake_ms;
 	uint64_t final_min_invocations;
@@ -20,3 +22,5 @@ struct shape {
 void shape_read(struct arena *a, const struct record *how, struct diags *diags, struct shape *ret);
 /* Nothing is ever watched: all traffic moves at once, and there is no final bake. */
 bool shape_is_unwatched(const struct shape *s);
+/* The sum of the bakes. */
+int64_t shape_bake_ms(const struct shape *s);

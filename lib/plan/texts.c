@@ -30,6 +30,11 @@
 #define API_ID_MAX	32
 #define VARIABLE_MAX	64
 #define STAGE_MAX	128
+#define DATA_ID_MAX	255
+#define METRIC_WORD_MAX 255
+#define DIMENSION_MAX	1024
+#define EXPRESSION_MAX	2048
+#define ACCOUNT_DIGITS	12
 
 __attribute__((format(printf, 3, 4))) static bool no(char *why, size_t size, const char *fmt, ...)
 {
@@ -323,4 +328,62 @@ bool texts_check_probe_path(const char *text, char *why, size_t size)
 	if (text[0] == '/' && strlen(text) <= LIMIT_PATH && is_visible(text) && !strchr(text, '#'))
 		return true;
 	return no(why, size, "it begins with `/` and is percent-encoded, of at most %d characters", LIMIT_PATH);
+}
+
+/* "p99", "p99.9", "p0", "p100". */
+static bool is_percentile(const char *s)
+{
+	if (*s != 'p')
+		return false;
+	size_t whole = strspn(s + 1, DIGITS);
+	const char *after = s + 1 + whole;
+	size_t decimals = *after == '.' ? strspn(after + 1, DIGITS) : 0;
+	bool hundred = whole == 3 && text_starts_with(s + 1, "100") && strspn(after, ".0") == strlen(after);
+	if (*after == '.' && (decimals < 1 || decimals > 2))
+		return false;
+	return (whole == 1 || whole == 2 || hundred) && after[*after == '.' ? 1 + decimals : 0] == '\0';
+}
+
+bool texts_check_stat(const char *text, char *why, size_t size)
+{
+	static const char *const words[] = {"Average", "Maximum", "Minimum"};
+	for (size_t i = 0; i < array_len(words); i++)
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	return is_percentile(text) ||
+	       no(why, size,
+		  "write a percentile from p0 to p100, with at most two decimals, Average, Maximum or Minimum");
+}
+
+bool texts_check_data_id(const char *text, char *why, size_t size)
+{
+	return (only_of(text, LETTERS DIGITS "_", DATA_ID_MAX) && strchr(LOWER, text[0])) ||
+	       no(why, size, "an Id has at most %d letters, digits and `_`, and begins with a small letter",
+		  DATA_ID_MAX);
+}
+
+static bool check_length(const char *text, size_t max, char *why, size_t size)
+{
+	return (text[0] && strlen(text) <= max) || no(why, size, "it has 1 to %zu bytes", max);
+}
+
+bool texts_check_metric_word(const char *text, char *why, size_t size)
+{
+	return check_length(text, METRIC_WORD_MAX, why, size);
+}
+
+bool texts_check_dimension_value(const char *text, char *why, size_t size)
+{
+	return check_length(text, DIMENSION_MAX, why, size);
+}
+
+bool texts_check_expression(const char *text, char *why, size_t size)
+{
+	return check_length(text, EXPRESSION_MAX, why, size);
+}
+
+bool texts_check_account_id(const char *text, char *why, size_t size)
+{
+	return (strlen(text) == ACCOUNT_DIGITS && strspn(text, DIGITS) == ACCOUNT_DIGITS) ||
+	       no(why, size, "an account's id has %d digits", ACCOUNT_DIGITS);
 }

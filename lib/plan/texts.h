@@ -34,5 +34,14 @@ must_use bool texts_check_stage_variable(const char *text, char *why, size_t siz
 must_use bool texts_check_stage(const char *text, char *why, size_t size); /* of either type of API */
 must_use bool texts_check_route(const char *text, char *why, size_t size);
 must_use bool texts_check_probe_path(const char *text, char *why, size_t size);
+
+must_use bool texts_check_stat(const char *text, char *why, size_t size); /* of a duration: "p99.9", "Average" */
+/* Parts of CloudWatch's MetricDataQueries, by CloudWatch's own limits. */
+must_use bool texts_check_data_id(const char *text, char *why, size_t size);
+must_use bool texts_check_metric_word(const char *text, char *why, size_t size);
+must_use bool texts_check_dimension_value(const char *text, char *why, size_t size);
+must_use bool texts_check_expression(const char *text, char *why, size_t size);
+must_use bool texts_check_account_id(const char *text, char *why, size_t size);
+
 /* Whether a REST API takes the stage's name: HTTP APIs have more. */
 must_use bool texts_is_rest_stage(const char *text);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
+#include "plan/rate.h"
 
 void value_show(const struct node *n, char out[static VALUE_SHOWN])
 {
@@ -85,6 +87,9 @@ static void format_bound(const struct schema_key *k, int64_t v, char out[static 
 	case SCHEMA_PERCENT_PPM:
 		text_format_ppm((uint32_t)v, out);
 		break;
+	case SCHEMA_PERMILLE:
+		number_format_permille(v, out);
+		break;
 	default:
 		(void)snprintf(out, 32, "%lld", (long long)v);
 		break;
@@ -113,8 +118,10 @@ static bool read_duration(const struct schema_key *k, const struct node *n, int6
 		return in_range(k, n, INT64_MAX, why, size);
 	if (r == 0)
 		return in_range(k, n, *ret, why, size);
+	bool short_one = k->min < MS_PER_SECOND && k->max <= 15 * MS_PER_MINUTE;
 	if (is_bare_number(n->text) && strlen(n->text) < 12 && !strchr(n->text, '.'))
-		return no(k, n, why, size, ", which has no unit; write %ss, %sm or %sh", n->text, n->text, n->text);
+		return no(k, n, why, size, ", which has no unit; write %s%s, %s%s or %s%s", n->text,
+			  short_one ? "ms" : "s", n->text, short_one ? "s" : "m", n->text, short_one ? "m" : "h");
 	return no(k, n, why, size, ", which is not a duration; write one such as %s, 90s or 1h30m", k->example);
 }
 
@@ -135,6 +142,12 @@ static bool read_percent(const struct schema_key *k, const struct node *n, int64
 		  fine ? "four" : "two", k->example);
 }
 
+/* Bare, since in quotes it would be a text. */
+static bool check_plain(const struct schema_key *k, const struct node *n, char *why, size_t size)
+{
+	return n->plain || no(k, n, why, size, " in quotes, which makes it a text; write the number without them");
+}
+
 static bool read_count(const struct schema_key *k, const struct node *n, int64_t *ret, char *why, size_t size)
 {
 	uint64_t v;
@@ -143,10 +156,52 @@ static bool read_count(const struct schema_key *k, const struct node *n, int64_t
 		return in_range(k, n, INT64_MAX, why, size);
 	if (r)
 		return no(k, n, why, size, ", which is not a count; write a whole number such as %s", k->example);
-	if (!n->plain)
-		return no(k, n, why, size, " in quotes, which makes it a text; write the number without them");
+	if (!check_plain(k, n, why, size))
+		return false;
 	*ret = (int64_t)v;
 	return in_range(k, n, *ret, why, size);
+}
+
+static bool read_permille(const struct schema_key *k, const struct node *n, int64_t *ret, char *why, size_t size)
+{
+	if (!check_plain(k, n, why, size))
+		return false;
+	int r = number_parse_permille(n->text, ret);
+	if (r)
+		return no(k, n, why, size, ", which is not a number with at most three decimals; write one such as %s",
+			  k->example);
+	return in_range(k, n, *ret, why, size);
+}
+
+static bool read_number(const struct schema_key *k, const struct node *n, const char **ret, char *why, size_t size)
+{
+	double v;
+	if (!check_plain(k, n, why, size))
+		return false;
+	int r = number_parse(n->text, &v);
+	if (r == -ERANGE)
+		return no(k, n, why, size, ", which has more than %d digits, or more than %d of them after the point",
+			  NUMBER_DIGITS, NUMBER_DECIMALS);
+	if (r)
+		return no(k, n, why, size, ", which is not a number; write one such as %s", k->example);
+	*ret = n->text;
+	return true;
+}
+
+/* The bounds are times from one to the next, so the least time is the highest rate. */
+static bool read_rate(const struct schema_key *k, const struct node *n, int64_t *ret, char *why, size_t size)
+{
+	char bound[32];
+	int64_t every_ms = 0;
+	int r = rate_parse(n->text, &every_ms);
+	if (r == -EINVAL)
+		return no(k, n, why, size, ", which is not a rate; write one such as %s, 30/m or 10/h", k->example);
+	if (r || every_ms < k->min) {
+		rate_format(k->min, bound);
+		return no(k, n, why, size, "; it is at most %s, and not 0", bound);
+	}
+	*ret = every_ms;
+	return true;
 }
 
 static bool read_bool(const struct schema_key *k, const struct node *n, int64_t *ret, char *why, size_t size)
@@ -206,6 +261,15 @@ bool value_read(const struct schema_key *k, const struct node *n, struct value *
 		break;
 	case SCHEMA_COUNT:
 		good = read_count(k, n, &v.number, why, size);
+		break;
+	case SCHEMA_PERMILLE:
+		good = read_permille(k, n, &v.number, why, size);
+		break;
+	case SCHEMA_NUMBER:
+		good = read_number(k, n, &v.text, why, size);
+		break;
+	case SCHEMA_RATE:
+		good = read_rate(k, n, &v.number, why, size);
 		break;
 	case SCHEMA_BOOL:
 		good = read_bool(k, n, &v.number, why, size);

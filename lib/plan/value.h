@@ -8,7 +8,7 @@
 
 struct value {
 	int64_t number;
-	const char *text; /* of a text; borrowed from what was parsed */
+	const char *text; /* of a text or a SCHEMA_NUMBER; borrowed from what was parsed */
 };
 
 #define VALUE_SHOWN 96

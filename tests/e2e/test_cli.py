@@ -365,6 +365,17 @@ class Plans(Case):
         ):
             self.assertRegex(text, re.compile(pattern, re.M))
 
+    def test_validate_says_where_an_experiment_ends(self):
+        head, rest = PLAN.split("steps:", 1)
+        self.assertIn("final_bake", rest)
+        back, on = r"^  then +0%  - +- +back to the stable version$", r"^  final +100%  - +-$"
+        for then, end in (("back", back), ("on", on)):
+            plan = head + f"experiment: {{weight: 50%, for: 24h, then: {then}}}\n"
+            text = self.run_ctl("validate", self.write("p.yaml", plan)).stdout
+            self.assertRegex(text, re.compile(r"^  1 +50%  1d ", re.M))
+            self.assertRegex(text, re.compile(end, re.M))
+            self.assertEqual("100%" in text, then == "on", text)
+
     def test_validate_shows_all_errors_and_needs_no_daemon(self):
         bad = self.write("bad.yaml", PLAN.replace("5%, bake: 5m", "500%, bake: 5x"))
         good = self.write("good.yaml", PLAN)

@@ -30,6 +30,8 @@ static void check_round_trip(const struct plan *p)
 	require(strcmp(p->normalized, q->normalized) == 0);
 	require(p->spec.n_steps == q->spec.n_steps);
 	require(p->spec.analysis.n_metrics == q->spec.analysis.n_metrics);
+	if (p->kind == PLAN_ROLLOUT)
+		spec_require(&p->spec);
 	require(p->kind == PLAN_SERVICE || p->spec.analysis.n_metrics > 0);
 	require(p->service.n_aliases == q->service.n_aliases && p->service.api.n_stages == q->service.api.n_stages);
 }

@@ -139,7 +139,7 @@ def check_mentions(path, text, report):
 
 def check_script(path, text, report):
     first = text.split("\n", 1)[0]
-    if path.endswith(".py") or "python" in first:
+    if path.endswith(".py") or (first.startswith("#!") and "python" in first):
         try:
             compile(text, path, "exec")
         except SyntaxError as e:

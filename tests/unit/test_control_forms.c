@@ -24,6 +24,40 @@ static const struct spec_metric metrics[] = {
     {.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"},
 };
 
+static const struct spec_metric other_metrics[] = {
+    {.kind = SPEC_METRIC_COMPARE,
+     .false_alarm_ppm = 100,
+     .min_effect_permille = 1250,
+     .min_invocations = 1,
+     .count_probes = true},
+    {.kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 10000, .min_invocations = 50, .failure_limit = 3, .dry_run = true},
+    {.kind = SPEC_METRIC_THROTTLES, .max_rate_ppm = 20000, .min_invocations = 50, .failure_limit = 1},
+    {.kind = SPEC_METRIC_DURATION,
+     .stat = "p99",
+     .max_us = 800000,
+     .max_ratio_permille = 1500,
+     .warm_up_ms = 180000,
+     .min_invocations = 20,
+     .failure_limit = 2},
+    {.kind = SPEC_METRIC_API_5XX,
+     .api = "a1b2",
+     .stage = "$default",
+     .http_api = true,
+     .max_rate_ppm = 500,
+     .min_invocations = 50,
+     .failure_limit = 1},
+    {.kind = SPEC_METRIC_ALARM, .alarm = "quiet", .dry_run = true},
+    {.kind = SPEC_METRIC_QUERY,
+     .queries =
+	 "[{\"Id\":\"m\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"N\",\"MetricName\":\"M\","
+	 "\"Dimensions\":[{\"Name\":\"a\",\"Value\":\"b\"}]},\"Period\":60,\"Stat\":\"Sum\"},\"ReturnData\":false},"
+	 "{\"Id\":\"e\",\"Expression\":\"m / 2\",\"Period\":60}]",
+     .returns = "e",
+     .has_max = true,
+     .max = 250.5,
+     .failure_limit = 2},
+};
+
 static struct rollout_spec make_spec(void)
 {
 	return (struct rollout_spec){
@@ -170,6 +204,55 @@ static void percents_come_out_as_they_went_in(void **state)
 	assert_non_null(strstr(text, "\"max_rate\":0.05,"));
 	free(text);
 	json_decref(j);
+}
+
+static void every_kind_of_metric_has_a_form(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	spec.analysis.metrics = other_metrics;
+	spec.analysis.n_metrics = array_len(other_metrics);
+	spec.probe = (struct spec_probe){.payload = "probe.json", .every_ms = 500};
+	spec.experiment = true;
+	json_t *j = form_spec(&spec);
+
+	(void)state;
+	is_text(j, "experiment", "on");
+	is_text(j, "analysis.probe.invoke", "probe.json");
+	is_int(j, "analysis.probe.every_ms", 500);
+	is_text(j, "analysis.metrics.0.kind", "compare");
+	is_text(j, "analysis.metrics.0.compare", "stable");
+	is_int(j, "analysis.metrics.0.false_alarm_ppm", 100);
+	is_text(j, "analysis.metrics.0.probes", "count");
+	assert_null(json_object_get(get(j, "analysis.metrics.0"), "failure_limit"));
+	is_int(j, "analysis.metrics.1.failure_limit", 3);
+	is_text(j, "analysis.metrics.1.probes", "ignore");
+	assert_true(json_is_true(get(j, "analysis.metrics.1.dry_run")));
+	is_text(j, "analysis.metrics.2.kind", "throttles");
+	is_int(j, "analysis.metrics.2.max_rate", 2);
+	is_text(j, "analysis.metrics.3.stat", "p99");
+	is_int(j, "analysis.metrics.3.max_ms", 800);
+	is_int(j, "analysis.metrics.3.warm_up_ms", 180000);
+	is_text(j, "analysis.metrics.4.type", "http");
+	is_text(j, "analysis.metrics.4.stage", "$default");
+	is_text(j, "analysis.metrics.5.alarm", "quiet");
+	is_text(j, "analysis.metrics.6.metric_data_queries.1.Expression", "m / 2");
+	is_text(j, "analysis.metrics.6.returns", "e");
+	assert_null(json_object_get(get(j, "analysis.metrics.6"), "min"));
+	char *text = json_dumps(j, FORM_DUMP_FLAGS);
+	assert_non_null(strstr(text, "\"min_effect\":1.25,"));
+	assert_non_null(strstr(text, "\"max_ratio\":1.5,"));
+	assert_non_null(strstr(text, "\"max\":250.5,"));
+	free(text);
+	fits("Spec", j);
+	spec.experiment_ends_home = true;
+	j = form_spec(&spec);
+	is_text(j, "experiment", "back");
+	json_decref(j);
+	spec = make_spec();
+	j = form_spec(&spec);
+	is_text(j, "experiment", "no");
+	assert_true(json_is_null(get(j, "analysis.probe")));
+	fits("Spec", j);
 }
 
 static void before_the_preparation_nothing_is_known(void **state)
@@ -498,6 +581,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_rollout_says_all),
 	    cmocka_unit_test(percents_come_out_as_they_went_in),
+	    cmocka_unit_test(every_kind_of_metric_has_a_form),
 	    cmocka_unit_test(before_the_preparation_nothing_is_known),
 	    cmocka_unit_test(a_list_leaves_details_out),
 	    cmocka_unit_test(an_unreadable_record_is_shown_as_blocked),

@@ -64,9 +64,15 @@ static void test_defaults(void **state)
 	assert_int_equal(s->analysis.on_hold_limit, SPEC_PAUSE);
 	assert_int_equal(s->analysis.pace, SPEC_PACE_EVIDENCE);
 	assert_int_equal(s->analysis.n_metrics, 1);
-	assert_int_equal(s->analysis.metrics[0].kind, SPEC_METRIC_ERRORS);
-	assert_int_equal(s->analysis.metrics[0].max_rate_ppm, 10000);
-	assert_int_equal(s->analysis.metrics[0].min_invocations, 50);
+	assert_int_equal(s->analysis.metrics[0].kind, SPEC_METRIC_COMPARE);
+	assert_int_equal(s->analysis.metrics[0].false_alarm_ppm, 10000);
+	assert_int_equal(s->analysis.metrics[0].min_effect_permille, 1250);
+	assert_int_equal(s->analysis.metrics[0].min_invocations, 1);
+	assert_int_equal(s->analysis.metrics[0].failure_limit, 0);
+	assert_false(s->analysis.metrics[0].count_probes);
+	assert_null(s->probe.payload);
+	assert_false(s->experiment);
+	spec_require(s);
 	assert_int_equal(s->on_failure, SPEC_ROLLBACK);
 	assert_false(s->start_manual);
 }
@@ -111,6 +117,189 @@ static void test_values(void **state)
 	assert_true(s->start_manual);
 }
 
+/* The metrics of a plan that has nothing else. */
+static struct plan *load_metrics(const char *metrics)
+{
+	cleanup(mem_free_p) char *text = mem_printf(HEAD "analysis:\n  metrics:\n%s", metrics);
+	struct plan *p = load(text);
+	spec_require(&p->spec);
+	return p;
+}
+
+static void test_counted_metrics(void **state)
+{
+	(void)state;
+	cleanup(plan_free_p) struct plan *p =
+	    load_metrics("    - errors: {max_rate: 2%}\n"
+			 "    - errors: {max_rate: 0%, min_invocations: 7, failure_limit: 1000, dry_run: true}\n"
+			 "    - errors: {compare: stable, false_alarm: 0.0001%, min_effect: 1.5, min_invocations: 9, "
+			 "dry_run: true}\n"
+			 "    - throttles: {max_rate: 3%}\n"
+			 "    - api_5xx: {api: 'my api', stage: prod, max_rate: 0.5%}\n"
+			 "    - api_5xx: {api: a1b2, stage: $default, type: http, max_rate: 1%, min_invocations: 6, "
+			 "failure_limit: 3}\n");
+	const struct spec_metric *m = p->spec.analysis.metrics;
+	assert_int_equal(p->spec.analysis.n_metrics, 6);
+	assert_int_equal(m[0].kind, SPEC_METRIC_ERRORS);
+	assert_int_equal(m[0].max_rate_ppm, 20000);
+	assert_int_equal(m[0].min_invocations, 50);
+	assert_int_equal(m[0].failure_limit, 1);
+	assert_false(m[0].dry_run);
+	assert_int_equal(m[1].min_invocations, 7);
+	assert_int_equal(m[1].failure_limit, 1000);
+	assert_true(m[1].dry_run);
+	assert_int_equal(m[2].kind, SPEC_METRIC_COMPARE);
+	assert_int_equal(m[2].false_alarm_ppm, 1);
+	assert_int_equal(m[2].min_effect_permille, 1500);
+	assert_int_equal(m[2].min_invocations, 9);
+	assert_int_equal(m[2].failure_limit, 0);
+	assert_true(m[2].dry_run);
+	assert_int_equal(m[3].kind, SPEC_METRIC_THROTTLES);
+	assert_int_equal(m[3].max_rate_ppm, 30000);
+	assert_int_equal(m[3].min_invocations, 50);
+	assert_int_equal(m[3].failure_limit, 1);
+	assert_int_equal(m[4].kind, SPEC_METRIC_API_5XX);
+	assert_string_equal(m[4].api, "my api");
+	assert_string_equal(m[4].stage, "prod");
+	assert_false(m[4].http_api);
+	assert_int_equal(m[4].max_rate_ppm, 5000);
+	assert_int_equal(m[4].min_invocations, 50);
+	assert_string_equal(m[5].stage, "$default");
+	assert_true(m[5].http_api);
+	assert_int_equal(m[5].min_invocations, 6);
+	assert_int_equal(m[5].failure_limit, 3);
+}
+
+static void test_duration_metrics(void **state)
+{
+	(void)state;
+	cleanup(plan_free_p) struct plan *p = load_metrics(
+	    "    - duration: {stat: p99.95, max: 800ms}\n"
+	    "    - duration: {stat: Average, max: 15m, max_ratio: 1.05, warm_up: 30s, min_invocations: 5,\n"
+	    "        failure_limit: 2, dry_run: true}\n"
+	    "    - alarm: {name: quiet, dry_run: true}\n"
+	    "    - alarm: {name: loud}\n");
+	const struct spec_metric *m = p->spec.analysis.metrics;
+	assert_int_equal(m[0].kind, SPEC_METRIC_DURATION);
+	assert_string_equal(m[0].stat, "p99.95");
+	assert_int_equal(m[0].max_us, 800000);
+	assert_int_equal(m[0].max_ratio_permille, 0);
+	assert_int_equal(m[0].warm_up_ms, 3 * MS_PER_MINUTE);
+	assert_int_equal(m[0].min_invocations, 20);
+	assert_int_equal(m[0].failure_limit, 1);
+	assert_int_equal(m[1].max_us, 900000000);
+	assert_int_equal(m[1].max_ratio_permille, 1050);
+	assert_int_equal(m[1].warm_up_ms, 30 * MS_PER_SECOND);
+	assert_int_equal(m[1].min_invocations, 5);
+	assert_int_equal(m[1].failure_limit, 2);
+	assert_true(m[1].dry_run);
+	assert_string_equal(m[2].alarm, "quiet");
+	assert_true(m[2].dry_run);
+	assert_string_equal(m[3].alarm, "loud");
+	assert_false(m[3].dry_run);
+}
+
+static void test_query_metrics(void **state)
+{
+	(void)state;
+	cleanup(plan_free_p) struct plan *p = load_metrics(
+	    "    - query:\n"
+	    "        metric_data_queries:\n"
+	    "          - Id: depth\n"
+	    "            MetricStat:\n"
+	    "              Stat: Maximum\n"
+	    "              Metric: {MetricName: Depth, Namespace: AWS/SQS, Dimensions: [{Name: Queue, Value: 007}]}\n"
+	    "              Period: 060\n"
+	    "            ReturnData: false\n"
+	    "          - {ReturnData: true, Id: e, Expression: \"depth > 1\\n\", Period: 60, AccountId: 012345678901}\n"
+	    "        max: 250\n        failure_limit: 2\n        dry_run: true\n"
+	    "    - query: {metric_data_queries: [{Id: only, Expression: x, Period: 60}], min: -0.25}\n");
+	const struct spec_metric *m = p->spec.analysis.metrics;
+	assert_int_equal(m[0].kind, SPEC_METRIC_QUERY);
+	assert_string_equal(
+	    m[0].queries,
+	    "[{\"Id\":\"depth\",\"MetricStat\":{\"Stat\":\"Maximum\",\"Metric\":{\"MetricName\":\"Depth\","
+	    "\"Namespace\":\"AWS/SQS\",\"Dimensions\":[{\"Name\":\"Queue\",\"Value\":\"007\"}]},"
+	    "\"Period\":60},\"ReturnData\":false},{\"ReturnData\":true,\"Id\":\"e\","
+	    "\"Expression\":\"depth > 1\\n\",\"Period\":60,\"AccountId\":\"012345678901\"}]");
+	assert_string_equal(m[0].returns, "e");
+	assert_true(m[0].has_max);
+	assert_false(m[0].has_min);
+	assert_float_equal(m[0].max, 250, 0);
+	assert_int_equal(m[0].failure_limit, 2);
+	assert_true(m[0].dry_run);
+	assert_string_equal(m[1].returns, "only");
+	assert_true(m[1].has_min);
+	assert_false(m[1].has_max);
+	assert_float_equal(m[1].min, -0.25, 0);
+	assert_int_equal(m[1].failure_limit, 1);
+}
+
+static void test_probes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *rate;
+		int64_t every_ms;
+		const char *again;
+	} rates[] = {
+	    {"1/s", 1000, "1/s"},     {"10/s", 100, "10/s"},  {"3/s", 334, "3/s"},	{"30/m", 2000, "30/m"},
+	    {"60/m", 1000, "1/s"},    {"7/m", 8572, "7/m"},   {"10/h", 360000, "10/h"}, {"1/h", 3600000, "1/h"},
+	    {"36000/h", 100, "10/s"}, {"601/m", 100, "10/s"}, {"07/h", 514286, "7/h"},
+	};
+	for (size_t i = 0; i < array_len(rates); i++) {
+		cleanup(mem_free_p) char *text =
+		    mem_printf(HEAD "analysis: {probe: {invoke: a.json, rate: %s}}\n", rates[i].rate);
+		cleanup(mem_free_p) char *want = mem_printf("\"rate\": \"%s\"", rates[i].again);
+		cleanup(plan_free_p) struct plan *p = load(text);
+		assert_string_equal(p->spec.probe.payload, "a.json");
+		assert_int_equal(p->spec.probe.every_ms, rates[i].every_ms);
+		assert_true(p->spec.analysis.metrics[0].count_probes);
+		assert_non_null(strstr(p->normalized, want));
+	}
+	cleanup(plan_free_p) struct plan *p =
+	    load(HEAD "analysis:\n  probe: {invoke: a.json, rate: 1/s}\n  metrics:\n"
+		      "    - errors: {compare: stable}\n    - errors: {max_rate: 1%, probes: ignore}\n"
+		      "    - throttles: {max_rate: 1%}\n");
+	const struct spec_metric *m = p->spec.analysis.metrics;
+	assert_true(m[0].count_probes);
+	assert_false(m[1].count_probes);
+	assert_false(m[2].count_probes);
+}
+
+static void test_experiments(void **state)
+{
+	(void)state;
+	cleanup(plan_free_p) struct plan *back = load(HEAD "experiment: {weight: 50%, for: 24h}\n");
+	assert_true(back->spec.experiment);
+	assert_true(back->spec.experiment_ends_home);
+	assert_int_equal(back->spec.n_steps, 1);
+	assert_int_equal(back->spec.steps[0].weight_bp, 5000);
+	assert_int_equal(back->spec.steps[0].bake_ms, MS_PER_DAY);
+	assert_int_equal(back->spec.final_bake_ms, 0);
+	cleanup(plan_free_p) struct plan *on =
+	    load(HEAD "experiment: {weight: 0.5%, for: 1h, then: on}\nfinal_bake: 5m\n");
+	assert_true(on->spec.experiment);
+	assert_false(on->spec.experiment_ends_home);
+	assert_int_equal(on->spec.steps[0].weight_bp, 50);
+	assert_int_equal(on->spec.final_bake_ms, 5 * MS_PER_MINUTE);
+	spec_require(&on->spec);
+}
+
+/* What plans said before there were other metrics keeps its text, so that a stored plan keeps its hash. */
+static void test_hash_of_old_plans(void **state)
+{
+	(void)state;
+	cleanup(plan_free_p) struct plan *p =
+	    load(HEAD "analysis: {metrics: [{errors: {max_rate: 1%}}, {alarm: a}]}\n");
+	assert_non_null(strstr(p->normalized, "\"metrics\": [{\"errors\": {\"max_rate\": \"1%\", "
+					      "\"min_invocations\": 50}}, {\"alarm\": \"a\"}]}"));
+	cleanup(plan_free_p) struct plan *same =
+	    load(HEAD "analysis: {metrics: [{errors: {max_rate: 1%, failure_limit: 1, dry_run: false}}, "
+		      "{alarm: {name: a}}]}\n");
+	assert_string_equal(p->hash, same->hash);
+}
+
 static void test_every_follows_short_periods(void **state)
 {
 	(void)state;
@@ -150,7 +339,8 @@ static void test_hash(void **state)
 	    {HEAD, HEAD "steps: [{weight: 10.0%, bake: 300s}]\nfinal_bake: 0\n"},
 	    {HEAD, HEAD "steps: [{weight: 10%, bake: 5m}, {weight: 100%}]\n"},
 	    {HEAD, HEAD "# said\n\naccount: \"default\"\nanalysis: {}\nstart: auto\n"},
-	    {HEAD, HEAD "analysis: {metrics: [{errors: {min_invocations: 50, max_rate: 1.00%}}], every: 60s}\n"},
+	    {HEAD, HEAD "analysis: {metrics: [{errors: {false_alarm: 1.00%, compare: stable}}], every: 60s}\n"},
+	    {HEAD "experiment: {weight: 50%, for: 1d}\n", HEAD "experiment: {then: back, for: 24h, weight: 50.00%}\n"},
 	    {HEAD "final_bake: 1h\n", HEAD "steps: [{weight: 10%, bake: 5m}, {weight: 100%, bake: 60m}]\n"},
 	    {HEAD "strategy: AllAtOnce\n", HEAD "steps: [{weight: 100%}]\n"},
 	};
@@ -176,6 +366,26 @@ static void test_hash(void **state)
 	    "analysis: {metrics: [{alarm: y}]}\n",
 	    "analysis: {metrics: [{errors: {max_rate: 1.0001%}}]}\n",
 	    "analysis: {metrics: [{errors: {max_rate: 1%, min_invocations: 51}}]}\n",
+	    "analysis: {metrics: [{errors: {max_rate: 1%, min_invocations: 51, failure_limit: 2}}]}\n",
+	    "analysis: {metrics: [{errors: {max_rate: 1%, min_invocations: 51}}, {alarm: {name: x, dry_run: true}}]}\n",
+	    "analysis: {metrics: [{errors: {compare: stable, false_alarm: 2%}}]}\n",
+	    "analysis: {metrics: [{errors: {compare: stable, min_effect: 1.251}}]}\n",
+	    "analysis: {metrics: [{errors: {compare: stable, min_invocations: 2}}]}\n",
+	    "analysis: {metrics: [{throttles: {max_rate: 1%}}]}\n",
+	    "analysis: {metrics: [{duration: {stat: p99, max: 1s}}]}\n",
+	    "analysis: {metrics: [{duration: {stat: p99, max: 1s, max_ratio: 1}}]}\n",
+	    "analysis: {metrics: [{duration: {stat: p99, max: 1s, warm_up: 0}}]}\n",
+	    "analysis: {metrics: [{api_5xx: {api: a, stage: b, max_rate: 1%}}]}\n",
+	    "analysis: {metrics: [{api_5xx: {api: a, stage: b, max_rate: 1%, type: http}}]}\n",
+	    "analysis: {metrics: [{query: {metric_data_queries: [{Id: a, Expression: x, Period: 60}], max: 1}}]}\n",
+	    "analysis: {metrics: [{query: {metric_data_queries: [{Id: a, Expression: x, Period: 60}], min: 1}}]}\n",
+	    "analysis: {metrics: [{query: {metric_data_queries: [{Expression: x, Id: a, Period: 60}], min: 1}}]}\n",
+	    "analysis: {probe: {invoke: a, rate: 1/s}}\n",
+	    "analysis: {probe: {invoke: a, rate: 2/s}}\n",
+	    "analysis: {probe: {invoke: a, rate: 2/s}, metrics: [{errors: {compare: stable, probes: ignore}}]}\n",
+	    "experiment: {weight: 10%, for: 5m}\n",
+	    "experiment: {weight: 10%, for: 5m, then: on}\n",
+	    "experiment: {weight: 10%, for: 5m, then: on}\nfinal_bake: 1s\n",
 	};
 	for (size_t i = 0; i < array_len(same); i++)
 		assert_hashes(same[i][0], same[i][1], true);
@@ -196,6 +406,13 @@ static void test_hash_is_of_the_text(void **state)
 	cleanup(plan_free_p) struct plan *p = load(HEAD);
 	sha256_hex(p->normalized, strlen(p->normalized), hex);
 	assert_string_equal(hex, p->hash);
+}
+
+static void assert_texts_equal(const char *a, const char *b)
+{
+	assert_int_equal(a != NULL, b != NULL);
+	if (a)
+		assert_string_equal(a, b);
 }
 
 static void assert_specs_equal(const struct rollout_spec *a, const struct rollout_spec *b)
@@ -224,17 +441,30 @@ static void assert_specs_equal(const struct rollout_spec *a, const struct rollou
 		assert_int_equal(x->kind, y->kind);
 		assert_int_equal(x->max_rate_ppm, y->max_rate_ppm);
 		assert_int_equal(x->min_invocations, y->min_invocations);
-		assert_int_equal(x->alarm != NULL, y->alarm != NULL);
-		if (x->alarm)
-			assert_string_equal(x->alarm, y->alarm);
+		assert_int_equal(x->false_alarm_ppm, y->false_alarm_ppm);
+		assert_int_equal(x->min_effect_permille, y->min_effect_permille);
+		assert_int_equal(x->failure_limit, y->failure_limit);
+		assert_int_equal(x->dry_run, y->dry_run);
+		assert_int_equal(x->count_probes, y->count_probes);
+		assert_texts_equal(x->alarm, y->alarm);
+		assert_texts_equal(x->stat, y->stat);
+		assert_int_equal(x->max_us, y->max_us);
+		assert_int_equal(x->max_ratio_permille, y->max_ratio_permille);
+		assert_int_equal(x->warm_up_ms, y->warm_up_ms);
+		assert_texts_equal(x->api, y->api);
+		assert_int_equal(x->http_api, y->http_api);
+		assert_texts_equal(x->stage, y->stage);
+		assert_texts_equal(x->queries, y->queries);
+		assert_texts_equal(x->returns, y->returns);
+		assert_int_equal(x->has_min, y->has_min);
+		assert_int_equal(x->has_max, y->has_max);
+		assert_memory_equal(&x->min, &y->min, sizeof(x->min));
+		assert_memory_equal(&x->max, &y->max, sizeof(x->max));
 	}
-}
-
-static void assert_texts_equal(const char *a, const char *b)
-{
-	assert_int_equal(a != NULL, b != NULL);
-	if (a)
-		assert_string_equal(a, b);
+	assert_texts_equal(a->probe.payload, b->probe.payload);
+	assert_int_equal(a->probe.every_ms, b->probe.every_ms);
+	assert_int_equal(a->experiment, b->experiment);
+	assert_int_equal(a->experiment_ends_home, b->experiment_ends_home);
 }
 
 /* load(normalize(p)) is p. */
@@ -296,13 +526,70 @@ static void add_random_steps(struct prng *r, struct buf *b)
 		buf_addf(b, "final_bake: %s\n", PICK(r, "0", "0s", "1ms", "90s", "1h30m", "3d"));
 }
 
+static void add_random_errors(struct prng *r, struct buf *b, uint64_t i, bool probed)
+{
+	if (coin(r))
+		buf_addf(b, "    - errors: {max_rate: %llu.%04llu%%", (unsigned long long)prng_below(r, 100),
+			 (unsigned long long)prng_below(r, 10000));
+	else
+		buf_addf(b, "    - errors: {compare: stable, false_alarm: 0.%04llu%%, min_effect: %llu.%03llu",
+			 (unsigned long long)(1 + prng_below(r, 9999)), (unsigned long long)(2 + prng_below(r, 98)),
+			 (unsigned long long)prng_below(r, 1000));
+	buf_addf(b, ", min_invocations: %llu", (unsigned long long)(i + 100 * prng_below(r, 100)));
+	if (probed && coin(r))
+		buf_addf(b, ", probes: %s", PICK(r, "count", "ignore"));
+}
+
+static void add_random_query(struct prng *r, struct buf *b, uint64_t i, unsigned period_s)
+{
+	buf_add_text(b, "    - query: {metric_data_queries: [");
+	for (uint64_t n = prng_below(r, 4); n > 0; n--)
+		buf_addf(b, "{ReturnData: false, Period: %u, Id: q%llu, Expression: %s}, ", period_s,
+			 (unsigned long long)n, PICK(r, "x", "\"a\\t\\u263a'\"", "'SUM(METRICS())'"));
+	buf_addf(b, "{Id: m%llu, MetricStat: {Period: %u, Stat: Sum, Metric: {MetricName: %s, Namespace: N}}}]",
+		 (unsigned long long)i, period_s, PICK(r, "M", "007", "true", "'\"'", "größe"));
+	buf_addf(b, ", %s: %s%llu.%llu", PICK(r, "max", "min"), PICK(r, "-", ""),
+		 (unsigned long long)prng_below(r, 1000000), (unsigned long long)prng_below(r, 1000000000));
+}
+
+static void add_random_metric(struct prng *r, struct buf *b, uint64_t i, unsigned period_s, bool probed)
+{
+	switch (prng_below(r, 6)) {
+	case 0:
+		buf_addf(b, "    - alarm: {name: \"%llu %s\"", (unsigned long long)i,
+			 PICK(r, "x", "\\\"q\\\"", "\\\\", "größe", "日本", "{a: b}", "'", "# no", "\xf0\x9f\x9a\x80"));
+		break;
+	case 1:
+		buf_addf(b, "    - throttles: {max_rate: %llu.5%%", (unsigned long long)i);
+		break;
+	case 2:
+		buf_addf(b, "    - duration: {stat: p%llu.%llu, max: %llums, warm_up: %s",
+			 (unsigned long long)prng_below(r, 100), (unsigned long long)prng_below(r, 100),
+			 (unsigned long long)(1 + prng_below(r, 900000)), PICK(r, "0", "0s", "1ms", "90s", "1d"));
+		break;
+	case 3:
+		buf_addf(b, "    - api_5xx: {api: a%llu, stage: %s, max_rate: 0%%, type: %s", (unsigned long long)i,
+			 PICK(r, "prod", "1"), PICK(r, "rest", "http"));
+		break;
+	case 4:
+		add_random_query(r, b, i, period_s);
+		break;
+	default:
+		add_random_errors(r, b, i, probed);
+		break;
+	}
+	buf_addf(b, "%s}\n", PICK(r, "", ", dry_run: true", ", dry_run: false"));
+}
+
 static void add_random_analysis(struct prng *r, struct buf *b)
 {
 	buf_addf(b, "analysis:\n  settle: %s\n", PICK(r, "0", "1s", "90s", "1h"));
 	if (coin(r))
 		buf_addf(b, "  every: %s\n", PICK(r, "1s", "59s", "10m"));
-	if (coin(r))
-		buf_addf(b, "  period: %s\n", PICK(r, "30s", "60s", "2m", "1h"));
+	static const unsigned periods_s[] = {60, 30, 120, 3600};
+	unsigned period_s = periods_s[prng_below(r, array_len(periods_s))];
+	if (period_s != 60 || coin(r))
+		buf_addf(b, "  period: %us\n", period_s);
 	if (coin(r))
 		buf_addf(b, "  no_data: %s\n", PICK(r, "hold", "pass", "rollback"));
 	if (coin(r))
@@ -312,17 +599,13 @@ static void add_random_analysis(struct prng *r, struct buf *b)
 			 PICK(r, "clock", "evidence"));
 	if (coin(r))
 		return;
+	bool probed = coin(r);
+	if (probed)
+		buf_addf(b, "  probe: {invoke: %s, rate: %llu/%s}\n", PICK(r, "a.json", "'b c/d'"),
+			 (unsigned long long)(1 + prng_below(r, 10)), PICK(r, "s", "m", "h"));
 	buf_add_text(b, "  metrics:\n");
-	for (uint64_t i = prng_below(r, LIMIT_METRICS) + 1; i > 0; i--) {
-		if (coin(r))
-			buf_addf(b, "    - alarm: \"%llu %s\"\n", (unsigned long long)i,
-				 PICK(r, "x", "\\\"q\\\"", "\\\\", "größe", "日本", "{a: b}", "'", "# no",
-				      "\xf0\x9f\x9a\x80"));
-		else
-			buf_addf(b, "    - errors: {max_rate: %llu.%04llu%%, min_invocations: %llu}\n",
-				 (unsigned long long)prng_below(r, 100), (unsigned long long)prng_below(r, 10000),
-				 (unsigned long long)(i + 100 * prng_below(r, 100)));
-	}
+	for (uint64_t i = prng_below(r, LIMIT_METRICS) + 1; i > 0; i--)
+		add_random_metric(r, b, i, period_s, probed);
 }
 
 static void random_plan(struct prng *r, struct buf *b)
@@ -340,9 +623,14 @@ static void random_plan(struct prng *r, struct buf *b)
 		buf_addf(b, "on_failure: %s\n", PICK(r, "pause", "rollback"));
 		buf_addf(b, "start: %s\n", PICK(r, "auto", "manual"));
 	}
-	switch (prng_below(r, 4)) {
+	switch (prng_below(r, 5)) {
 	case 0:
 		add_random_steps(r, b);
+		break;
+	case 3:
+		buf_addf(b, "experiment: {weight: %s, for: %s", PICK(r, "50%", "0.01%", "99.99%"),
+			 PICK(r, "1d", "90s"));
+		buf_add_text(b, coin(r) ? "}\n" : ", then: on}\nfinal_bake: 5m\n");
 		break;
 	case 1:
 		buf_addf(b, "strategy: %sLinear%lluPercentEvery%lluMinutes\n", PICK(r, "", "CodeDeployDefault.Lambda"),
@@ -466,6 +754,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_counted_metrics),
+	    cmocka_unit_test(test_duration_metrics),
+	    cmocka_unit_test(test_query_metrics),
+	    cmocka_unit_test(test_probes),
+	    cmocka_unit_test(test_experiments),
+	    cmocka_unit_test(test_hash_of_old_plans),
 	    cmocka_unit_test(test_every_follows_short_periods),
 	    cmocka_unit_test(test_hash),
 	    cmocka_unit_test(test_hash_is_of_the_text),

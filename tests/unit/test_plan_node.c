@@ -230,7 +230,7 @@ static void test_nodes(void **state)
 	cleanup(parsed_deinit) struct parsed bad = parse_many(LIMIT_YAML_NODES);
 	assert_null(bad.root);
 	assert_int_equal(bad.diags.len, 1);
-	assert_non_null(strstr(bad.diags.items[0].text, "more than 20480 keys and values"));
+	assert_non_null(strstr(bad.diags.items[0].text, "more than 24576 keys and values"));
 }
 
 static void test_bytes(void **state)

@@ -446,6 +446,43 @@ static void test_largest(void **state)
 	assert_error(buf_text(&bad), "written out in full");
 }
 
+/* Short keys and values are many before they are long. */
+static void add_dimensions(struct buf *b, int queries)
+{
+	buf_add_text(b, HEAD "aliases:\n");
+	for (int i = 1; i < LIMIT_SERVICE_ALIASES; i++)
+		buf_addf(b, "  a%02d: {version: 1, rollout: {strategy: Linear1PercentEvery1Minute}}\n", i);
+	buf_add_text(b, "  m:\n    version: 1\n    rollout:\n      strategy: Linear1PercentEvery1Minute\n"
+			"      analysis:\n        metrics:\n");
+	for (int q = 0; q < queries; q++) {
+		buf_addf(b, "        - query: {max: %d, metric_data_queries: [", q);
+		for (int i = 0; i < 18; i++) {
+			buf_addf(b,
+				 "%s{Id: i%d, ReturnData: %s, MetricStat: {Period: 60, Stat: a, Metric: {Namespace: a, "
+				 "MetricName: a, Dimensions: [{Name: a, Value: b}",
+				 i > 0 ? "," : "", i, i > 0 ? "false" : "true");
+			for (int d = 1; d < 25; d++)
+				buf_add_text(b, ",{Name: a,Value: b}");
+			buf_add_text(b, "]}}}");
+		}
+		buf_add_text(b, "]}\n");
+	}
+}
+
+static void test_most_keys(void **state)
+{
+	(void)state;
+	cleanup(buf_deinit) struct buf good = BUF_INIT(LIMIT_PLAN_BYTES);
+	cleanup(buf_deinit) struct buf bad = BUF_INIT(LIMIT_PLAN_BYTES);
+	add_dimensions(&good, 3);
+	assert_true(buf_ok(&good));
+	cleanup(plan_free_p) struct plan *p = load(buf_text(&good));
+	assert_round_trip(p);
+	add_dimensions(&bad, 4);
+	assert_true(buf_ok(&bad));
+	assert_error(buf_text(&bad), "more than 24576 keys and values");
+}
+
 static void test_loop_of_all(void **state)
 {
 	(void)state;
@@ -599,6 +636,7 @@ int main(void)
 	    cmocka_unit_test(test_child_of_an_arn),
 	    cmocka_unit_test(test_child_that_no_plan_may_be),
 	    cmocka_unit_test(test_largest),
+	    cmocka_unit_test(test_most_keys),
 	    cmocka_unit_test(test_loop_of_all),
 	    cmocka_unit_test(test_chain_of_all),
 	    cmocka_unit_test(test_urls),
