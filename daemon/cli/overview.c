@@ -71,7 +71,7 @@ static void add_row(struct table *t, const json_t *r, int64_t now)
 		table_cellf(t, STYLE_PLAIN, "%s:%s", field_text(r, "function"), field_text(r, "alias"));
 	else
 		table_cell(t, STYLE_PLAIN, "-");
-	table_cell(t, page_phase_style(phase), phase);
+	table_cell(t, page_style(r), phase);
 	table_cell(t, STYLE_PLAIN, step);
 	table_cell(t, STYLE_PLAIN, readable ? page_weight(r, "weight_bp", weight) : "-");
 	table_cell(t, STYLE_PLAIN, versions);

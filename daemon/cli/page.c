@@ -27,9 +27,15 @@ bool page_ended(const json_t *rollout)
 	return phase_is(rollout, "succeeded") || phase_is(rollout, "rolled-back") || phase_is(rollout, "failed");
 }
 
+/* An experiment whose time was over, and whose traffic went back as planned: that is no failure. */
+static bool has_concluded(const json_t *rollout)
+{
+	return field_true(json_object_get(rollout, "experiment"), "concluded");
+}
+
 int page_exit_code(const json_t *rollout)
 {
-	if (phase_is(rollout, "succeeded"))
+	if (phase_is(rollout, "succeeded") || (phase_is(rollout, "rolled-back") && has_concluded(rollout)))
 		return EXIT_DONE;
 	if (phase_is(rollout, "rolled-back"))
 		return EXIT_ROLLED_BACK;
@@ -56,6 +62,11 @@ enum style page_phase_style(const char *phase)
 		if (strcmp(styles[i].phase, phase) == 0)
 			return styles[i].style;
 	return STYLE_PLAIN;
+}
+
+enum style page_style(const json_t *rollout)
+{
+	return page_exit_code(rollout) == EXIT_DONE ? STYLE_GOOD : page_phase_style(field_text(rollout, "phase"));
 }
 
 const char *page_weight(const json_t *object, const char *key_bp, char out[static 16])
@@ -158,7 +169,6 @@ static void put_head(struct canvas *c, const struct page *p)
 {
 	const json_t *r = p->rollout;
 	const char *phase = field_text(r, "phase"), *reason = field_text(r, "reason");
-
 	canvas_put(c, STYLE_BOLD, field_text(r, "name"));
 	if (!field_true(r, "unreadable")) {
 		canvas_putf(c, STYLE_PLAIN, "  %s:%s", field_text(r, "function"), field_text(r, "alias"));
@@ -166,7 +176,7 @@ static void put_head(struct canvas *c, const struct page *p)
 			    field_text(r, "account"), (intmax_t)field_int(r, "attempt"));
 	}
 	canvas_end_line(c);
-	canvas_put(c, page_phase_style(phase), phase);
+	canvas_put(c, page_style(r), phase);
 	if (reason[0]) {
 		canvas_put(c, STYLE_PLAIN, ": ");
 		page_put_sentence(c, STYLE_PLAIN, reason);
@@ -213,7 +223,7 @@ static enum step_state step_state(const json_t *r, int64_t i)
 {
 	int64_t index = field_int(r, "step_index");
 
-	if (phase_is(r, "succeeded"))
+	if (phase_is(r, "succeeded") || has_concluded(r))
 		return STEP_DONE;
 	if (not_begun(r))
 		return STEP_AHEAD;
@@ -283,7 +293,16 @@ static void put_step(struct canvas *c, const json_t *r, const json_t *step, int6
 static void put_final(struct canvas *c, const json_t *r, const json_t *plan, int64_t count)
 {
 	enum step_state state = step_state(r, count);
+	bool promoted = field_int(r, "step_index") >= count; /* by hand, if need be */
 
+	if (field_is(plan, "experiment", "back") && !promoted) {
+		put_step_mark(c, has_concluded(r) && page_ended(r) ? STEP_DONE : STEP_AHEAD);
+		canvas_put(c, STYLE_PLAIN, "then");
+		canvas_pad(c, INDENT + LABEL);
+		canvas_putf(c, STYLE_PLAIN, "%6s  back to the stable version", "0%");
+		canvas_end_line(c);
+		return;
+	}
 	put_step_mark(c, state);
 	canvas_put(c, state == STEP_HERE ? STYLE_BOLD : STYLE_PLAIN, "final");
 	canvas_pad(c, INDENT + LABEL);
@@ -333,7 +352,8 @@ static void put_next(struct canvas *c, const struct page *p)
 	if (at == 0 || page_exit_code(p->rollout) >= 0)
 		return;
 	bool last = field_int(p->rollout, "step_index") >= field_int(p->rollout, "step_count");
-	put_label(c, last ? "done" : "next step");
+	bool ends = field_is(json_object_get(p->rollout, "experiment"), "then", "back");
+	put_label(c, last || ends ? "done" : "next step");
 	if (at <= p->now_unix_ms) {
 		canvas_put(c, STYLE_PLAIN, "as soon as the evidence is in");
 	} else {
@@ -400,6 +420,15 @@ static void put_verdict(struct canvas *c, const json_t *r)
 	canvas_end_line(c);
 }
 
+/* Of one that runs, or has run. As long as it is the reason of the phase, it is said there. */
+static void put_experiment(struct canvas *c, const json_t *r)
+{
+	const char *text = field_text(json_object_get(r, "experiment"), "text");
+
+	if (!strstr(field_text(r, "reason"), text))
+		page_put_field(c, STYLE_PLAIN, "so far", text);
+}
+
 void page_put_field(struct canvas *c, enum style style, const char *label, const char *text)
 {
 	if (!text[0])
@@ -439,7 +468,7 @@ static void put_hint(struct canvas *c, const json_t *r)
 			 name, name);
 	else if (phase_is(r, "pending") && manual)
 		snprintf(text, sizeof(text), "rolloutctl promote %.192s (starts it)", name);
-	else if (phase_is(r, "rolled-back") || phase_is(r, "failed"))
+	else if ((phase_is(r, "rolled-back") && !has_concluded(r)) || phase_is(r, "failed"))
 		snprintf(text, sizeof(text), "rolloutctl retry %.192s (runs it again)", name);
 	page_put_field(c, STYLE_BOLD, "to do", text);
 }
@@ -555,6 +584,7 @@ void page_render(struct canvas *c, const struct page *p)
 		put_blank(c);
 		put_versions(c, r);
 		put_verdict(c, r);
+		put_experiment(c, r);
 	} else if (p->details) {
 		put_blank(c);
 	}
@@ -573,7 +603,7 @@ void page_put_line(struct canvas *c, const json_t *rollout)
 		return;
 	}
 	canvas_putf(c, STYLE_BOLD, "%s ", field_text(rollout, "name"));
-	canvas_put(c, page_phase_style(phase), phase);
+	canvas_put(c, page_style(rollout), phase);
 	page_format_step(rollout, step);
 	if (!page_ended(rollout) && step[0] != '-')
 		canvas_putf(c, STYLE_PLAIN, ", step %s", step);

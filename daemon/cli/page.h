@@ -28,6 +28,8 @@ void page_put_field(struct canvas *c, enum style style, const char *label, const
 void page_put_time(struct canvas *c, const struct page *p, const char *label, const char *key);
 
 enum style page_phase_style(const char *phase);
+enum style
+page_style(const json_t *rollout); /* of its phase: that of an experiment that has ended as planned is good */
 /* "10%" of a field of basis points. */
 const char *page_weight(const json_t *object, const char *key_bp, char out[static 16]);
 /* "2/5", "final", "-" for a rollout that has not begun. */

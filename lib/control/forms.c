@@ -1,5 +1,6 @@
 #include "control/forms.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -347,6 +348,32 @@ static json_t *make_verdict(const struct view_rollout *v)
 	return o;
 }
 
+/* In percent, rounded to the side on which it still holds. */
+static json_t *make_bound(double share, bool up)
+{
+	return json_real((up ? ceil(share * 1e6) : floor(share * 1e6)) / 1e4);
+}
+
+static json_t *make_experiment(const struct view_rollout *v)
+{
+	const struct experiment_result *x = &v->experiment;
+	bool known = x->finding != EXPERIMENT_NOTHING;
+	json_t *o;
+
+	if (!v->spec->experiment)
+		return json_null();
+	o = new_object();
+	set(o, "then", json_string(v->spec->experiment_ends_home ? "back" : "on"));
+	set(o, "concluded", json_boolean(v->state->concluded));
+	set(o, "finding", json_string(experiment_finding_name(x->finding)));
+	set(o, "text", make_text(x->text));
+	set(o, "canary", make_counts(&x->canary));
+	set(o, "stable", make_counts(&x->stable));
+	set(o, "difference_low", known ? make_bound(x->difference.low, false) : json_null());
+	set(o, "difference_high", known ? make_bound(x->difference.high, true) : json_null());
+	return o;
+}
+
 static json_t *make_pauses(uint32_t pause)
 {
 	static const uint32_t bits[] = {PAUSE_OPERATOR, PAUSE_APPROVAL, PAUSE_HOLD_LIMIT, PAUSE_FAILURE};
@@ -468,6 +495,7 @@ json_t *form_rollout(const struct view_rollout *v, bool details)
 	set_progress(o, v);
 	set_times(o, v);
 	set(o, "verdict", make_verdict(v));
+	set(o, "experiment", make_experiment(v));
 	if (details)
 		set_details(o, v);
 	return o;

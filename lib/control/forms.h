@@ -35,7 +35,8 @@ struct view_rollout {
 	const struct rollout_spec *spec;
 	const struct rollout *state; /* phase, step, weights, verdict, reasons */
 	struct instant now;
-	struct verdict_result verdict; /* counts */
+	struct verdict_result verdict;	     /* counts */
+	struct experiment_result experiment; /* when the plan is one and the canary has had traffic */
 	const char *unreadable; /* a record that could not be read: why; NULL otherwise (then only name is valid) */
 };
 

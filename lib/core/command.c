@@ -78,6 +78,7 @@ static enum rollout_answer resume_blocked(struct answer *a)
 {
 	struct rollout *r = a->t->r;
 	struct alias_view live = {.target = r->live};
+	char reason[LIMIT_REASON] = "resumed";
 	bool untouched =
 	    r->first_traffic_unix_ms == 0 && !r->unsure && r->goal == GOAL_FORWARD && !concurrency_moves(r, &live);
 
@@ -93,7 +94,9 @@ static enum rollout_answer resume_blocked(struct answer *a)
 		return answer_with(a, ANSWER_DONE, "looks at the alias again");
 	}
 	traffic_take_over(a->t);
-	turn_set_phase(a->t, r->goal == GOAL_HOME ? PHASE_ROLLING_BACK : turn_forward_phase(a->t), "resumed");
+	if (r->concluded)
+		watch_tell_experiment(a->t, reason);
+	turn_set_phase(a->t, r->goal == GOAL_HOME ? PHASE_ROLLING_BACK : turn_forward_phase(a->t), reason);
 	return answer_with(a, ANSWER_DONE, "goes on from what the alias holds now");
 }
 
@@ -165,6 +168,9 @@ static enum rollout_answer take_promote(struct answer *a, bool full)
 	if (!r->applied && full && r->prepared && r->wait != WAIT_WRITE)
 		r->step = (uint32_t)a->t->spec->n_steps;
 	turn_set_phase(a->t, turn_forward_phase(a->t), full ? "promoted to 100% by hand" : "promoted by hand");
+	if (r->advance && a->t->spec->experiment_ends_home && !full)
+		return answer_with(a, ANSWER_DONE, "ends the experiment now: all traffic goes back to version %llu",
+				   (unsigned long long)r->stable);
 	return answer_with(a, ANSWER_DONE, full ? "goes to 100%% now" : "takes the next step now");
 }
 
@@ -195,6 +201,14 @@ static enum rollout_answer reopen(struct answer *a, const char *reason)
 	return answer_with(a, ANSWER_DONE, "sends all traffic back to version %llu", (unsigned long long)r->stable);
 }
 
+/* An operator's rollback says that the canary is bad, where it had traffic; but one that goes home anyway is not. */
+static bool is_failure(const struct turn *t)
+{
+	const struct rollout *r = t->r;
+
+	return (r->first_traffic_unix_ms != 0 || traffic_may_come(t)) && !r->superseded && !r->concluded;
+}
+
 static enum rollout_answer take_rollback(struct answer *a)
 {
 	struct rollout *r = a->t->r;
@@ -216,7 +230,7 @@ static enum rollout_answer take_rollback(struct answer *a)
 	}
 	if (r->phase == PHASE_BLOCKED)
 		traffic_take_over(a->t);
-	traffic_go_home(a->t, reason, (r->first_traffic_unix_ms != 0 || traffic_may_come(a->t)) && !r->superseded);
+	traffic_go_home(a->t, reason, is_failure(a->t));
 	if (rollout_ended(r))
 		return answer_with(a, ANSWER_DONE, "ended; no traffic had been moved");
 	return answer_with(a, ANSWER_DONE, "sends all traffic to version %llu", (unsigned long long)r->stable);

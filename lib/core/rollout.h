@@ -37,6 +37,7 @@
 #include "base/limits.h"
 #include "base/macros.h"
 #include "core/alias.h"
+#include "core/experiment.h"
 #include "core/spec.h"
 #include "core/verdict.h"
 
@@ -86,6 +87,7 @@ struct rollout {
 	bool full;	 /* an operator's promote --full: go to 100 % now */
 	bool superseded; /* newer content of the plan waits for this one's end */
 	bool quarantine; /* this rollback's version is to be quarantined */
+	bool concluded;	 /* an experiment whose time is over: the way home is what was planned, and no failure */
 	bool take_over;	 /* an operator resumed or rolled back a blocked rollout: go on from what the alias holds */
 	bool take_told;	 /* … but time has passed since, so only if that is what the operator was told */
 	bool reopened;	 /* a succeeded rollout is being rolled back, and its alias was not looked at yet */
@@ -376,6 +378,9 @@ int64_t rollout_bake_ms(const struct rollout_spec *spec, const struct rollout *r
 /* The question whose answer is the verdict on this rollout now. Borrows all. */
 void rollout_question(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
 		      struct instant now, struct verdict_question *ret);
+/* What an experiment has shown so far, or had shown when it was over. */
+void rollout_experiment(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
+			struct instant now, struct experiment_result *ret);
 /* The earliest time the next step can come if all passes (wall ms); 0 when no step is waited for. */
 int64_t rollout_next_step_unix_ms(const struct rollout_spec *spec, const struct rollout *r, struct instant now);
 /* The canary's share now, in basis points. */

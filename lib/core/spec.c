@@ -90,6 +90,9 @@ void spec_require(const struct rollout_spec *spec)
 	require_steps(spec);
 	require(spec->final_bake_ms >= 0);
 	require(spec->soak_ms >= 0);
+	require(!spec->experiment || spec->n_steps == 1);
+	require(!spec->experiment_ends_home || spec->experiment);
+	require(!spec->probe.payload || spec->probe.every_ms >= LIMIT_PROBE_EVERY_MS);
 	require(a->every_ms > 0);
 	require(a->settle_ms >= 0);
 	require(a->period_ms > 0);

@@ -84,6 +84,8 @@ void concurrency_keep(struct turn *t);	   /* nothing is released after all */
 bool concurrency_gave_up(const struct rollout *r);
 
 /* watch.c */
+/* "the experiment is over: version 2 failed …": LIMIT_REASON characters. */
+void watch_tell_experiment(const struct turn *t, char *out);
 /* The canary failed, by its metrics or by a gate: back, or a pause, as the plan says. */
 void watch_failed(struct turn *t, const char *why);
 void watch_begin(struct turn *t); /* a weight has just landed */

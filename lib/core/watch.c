@@ -48,6 +48,24 @@ void rollout_question(const struct rollout_spec *spec, const struct rollout *r, 
 	};
 }
 
+void rollout_experiment(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
+			struct instant now, struct experiment_result *ret)
+{
+	struct verdict_question q;
+
+	rollout_question(spec, r, samples, now, &q);
+	experiment_judge(&q, r->stable, r->canary, ret);
+}
+
+void watch_tell_experiment(const struct turn *t, char *out)
+{
+	struct experiment_result x;
+
+	rollout_experiment(t->spec, t->r, t->samples, t->now, &x);
+	(void)snprintf(out, LIMIT_REASON, "the experiment is over, %s: %.219s",
+		       t->r->advance ? "by hand" : "as planned", x.text);
+}
+
 void watch_mark(struct turn *t)
 {
 	t->r->baked_ms = rollout_baked_ms(t->r, t->now.boot_ms);
@@ -252,10 +270,20 @@ static void hold(struct turn *t, int64_t baked)
 		pause_for(t, PAUSE_HOLD_LIMIT, reason);
 }
 
+static void conclude(struct turn *t)
+{
+	char reason[LIMIT_REASON];
+
+	t->r->concluded = true;
+	watch_tell_experiment(t, reason);
+	traffic_go_home(t, reason, false);
+}
+
 static void advance(struct turn *t)
 {
 	struct rollout *r = t->r;
 	uint32_t end = (uint32_t)t->spec->n_steps;
+	char reason[LIMIT_REASON] = "";
 
 	if (r->step == end && gates_hold_end(t))
 		return;
@@ -270,9 +298,15 @@ static void advance(struct turn *t)
 		}
 		return;
 	}
+	if (t->spec->experiment_ends_home && !r->full) {
+		conclude(t);
+		return;
+	}
+	if (t->spec->experiment)
+		watch_tell_experiment(t, reason);
 	r->step = r->full ? end : r->step + 1;
 	r->applied = false;
-	turn_set_phase(t, turn_forward_phase(t), "");
+	turn_set_phase(t, turn_forward_phase(t), reason);
 	traffic_write(t);
 }
 

@@ -101,6 +101,7 @@ static const struct field fields[] = {
     {"history_seen", FIELD_BOOL, MEMBER(history.seen), 0, 5},
     {"history_invocations", FIELD_U64, MEMBER(history.invocations), 0, 5},
     {"history_errors", FIELD_U64, MEMBER(history.errors), 0, 5},
+    {"concluded", FIELD_BOOL, MEMBER(concluded), 0, 5},
 };
 
 static void add_i64(struct buf *out, int64_t v)

@@ -5,10 +5,22 @@
 #include "base/text.h"
 #include "engine/chain.h"
 
+static void judge_as_of(const struct item *i, struct instant when, struct view_rollout *ret)
+{
+	const struct rollout_spec *spec = &i->plan->spec;
+	struct verdict_question q;
+
+	if (i->state.first_traffic_unix_ms == 0)
+		return;
+	rollout_question(spec, &i->state, &i->samples, when, &q);
+	verdict_judge(&q, &ret->verdict);
+	if (spec->experiment)
+		experiment_judge(&q, i->state.stable, i->state.canary, &ret->experiment);
+}
+
 void view_of_item(const struct item *i, struct view_rollout *ret)
 {
 	const char *source = strmap_get(&i->engine->source_of, i->name);
-	struct verdict_question q;
 
 	*ret = (struct view_rollout){
 	    .name = i->name,
@@ -26,10 +38,8 @@ void view_of_item(const struct item *i, struct view_rollout *ret)
 	ret->region = i->region;
 	ret->plan_hash = i->plan->hash;
 	ret->spec = &i->plan->spec;
-	if (!i->unreadable && i->state.first_traffic_unix_ms != 0) {
-		rollout_question(&i->plan->spec, &i->state, &i->samples, ret->now, &q);
-		verdict_judge(&q, &ret->verdict);
-	}
+	if (!i->unreadable)
+		judge_as_of(i, ret->now, ret);
 }
 
 struct walk {
@@ -50,16 +60,6 @@ static const struct item *live_of(const struct engine *e, const char *name, uint
 	return NULL;
 }
 
-/* An ended rollout is judged as of its end. */
-static void judge_as_of_end(const struct item *i, struct verdict_result *ret)
-{
-	struct verdict_question q;
-	struct instant then = {i->state.ended_unix_ms, 0};
-
-	rollout_question(&i->plan->spec, &i->state, &i->samples, then, &q);
-	verdict_judge(&q, ret);
-}
-
 static void show_stored(struct walk *w, const struct store_rollout *r)
 {
 	struct item *i = item_from_row(w->e, r);
@@ -68,8 +68,9 @@ static void show_stored(struct walk *w, const struct store_rollout *r)
 	if (!i->unreadable && store_each_sample(w->e->store, r->id, record_load_sample, &i->samples) != 0)
 		samples_deinit(&i->samples); /* shown without its counts */
 	view_of_item(i, &v);
-	if (!i->unreadable && rollout_ended(&i->state) && i->state.first_traffic_unix_ms != 0)
-		judge_as_of_end(i, &v.verdict);
+	/* An ended rollout is judged as of its end. */
+	if (!i->unreadable && rollout_ended(&i->state))
+		judge_as_of(i, (struct instant){i->state.ended_unix_ms, 0}, &v);
 	w->any = true;
 	w->cb(w->ctx, &v);
 	item_free(i);

@@ -82,6 +82,22 @@ static void check_latest(struct chainspec_alias *alias, struct diags *diags)
 	*shape = (struct shape){.ok = true, .final_ok = true};
 }
 
+/* A service keeps what it declares, so its alias must get there. */
+static void check_experiment(const struct chainspec_alias *alias, struct diags *diags)
+{
+	const struct shape *shape = &alias->how.shape;
+	if (!shape->ok || !shape->ends_home)
+		return;
+	const struct field *experiment = &alias->rollout->fields[HOW_EXPERIMENT];
+	const struct node *then = experiment->items->fields[EXPERIMENT_THEN].node;
+	unsigned line = then ? then->line : experiment->node->key_line;
+	unsigned column = then ? then->column : experiment->node->key_column;
+	diags_add(diags, DIAG_ERROR, line, column,
+		  "this experiment goes back, so `%s` would never serve the version that the service declares for it; "
+		  "write `then: on`%s, or make it a `kind: Rollout` of an alias that no service keeps",
+		  alias->name, then ? "" : " into it");
+}
+
 /* Where `from_alias` leads; NULL if it leads nowhere, which is reported by check_from. */
 static struct chainspec_alias *follow(const struct chainspec *c, const struct chainspec_alias *alias)
 {
@@ -150,6 +166,7 @@ static void read_aliases(struct arena *a, struct diags *diags, struct chainspec 
 	for (size_t i = 0; i < c->n_aliases; i++) {
 		check_rollout_name(&c->root.fields[ROOT_NAME], &c->aliases[i], diags);
 		check_latest(&c->aliases[i], diags);
+		check_experiment(&c->aliases[i], diags);
 		if (aliases->ok)
 			check_from(c, &c->aliases[i], diags);
 	}

@@ -496,7 +496,7 @@ static void fill_samples(struct rig *g)
 		if (!s || s->canary.seen)
 			continue;
 		s->canary = (struct counts){g->canary_invocations, g->canary_errors, true};
-		s->stable = (struct counts){g->canary_invocations * 9, 0, true};
+		s->stable = (struct counts){g->canary_invocations * 9, g->stable_errors, true};
 	}
 }
 

@@ -73,7 +73,7 @@ struct rig {
 	size_t n_weights;
 	uint64_t entropy;
 	/* metrics of each settled minute while the canary has traffic */
-	uint64_t canary_invocations, canary_errors;
+	uint64_t canary_invocations, canary_errors, stable_errors;
 	bool metrics_missing, metrics_unreadable, alarms_unreadable;
 	enum alarm_state alarms[LIMIT_METRICS];
 	bool trace;	  /* prints what happens */

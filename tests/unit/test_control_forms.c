@@ -156,6 +156,45 @@ static void fits(const char *schema, json_t *j)
 	json_decref(j);
 }
 
+static void an_experiment_says_what_it_found(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r = make_rollout();
+	struct view_rollout v = make_view(&spec, &r);
+	json_t *j = form_rollout(&v, false);
+
+	(void)state;
+	assert_true(json_is_null(get(j, "experiment")));
+	fits("Rollout", j);
+	spec.experiment = true;
+	j = form_rollout(&v, false);
+	is_text(j, "experiment.then", "on");
+	is_text(j, "experiment.finding", "no-data");
+	assert_true(json_is_null(get(j, "experiment.difference_low")));
+	assert_true(json_is_null(get(j, "experiment.difference_high")));
+	fits("Rollout", j);
+	spec.experiment_ends_home = true;
+	r.concluded = true;
+	v.experiment = (struct experiment_result){
+	    .finding = EXPERIMENT_CANARY,
+	    .canary = {1000, 1, true},
+	    .stable = {2000, 30, true},
+	    .difference = {-0.0212345, -0.0012345},
+	    .text = "version 2 fails less often",
+	};
+	j = form_rollout(&v, true);
+	is_text(j, "experiment.then", "back");
+	assert_true(json_is_true(get(j, "experiment.concluded")));
+	is_text(j, "experiment.finding", "canary");
+	is_text(j, "experiment.text", "version 2 fails less often");
+	is_int(j, "experiment.canary.invocations", 1000);
+	is_int(j, "experiment.stable.errors", 30);
+	/* Rounded to where it still holds. */
+	assert_true(json_number_value(get(j, "experiment.difference_low")) == -2.1235);
+	assert_true(json_number_value(get(j, "experiment.difference_high")) == -0.1234);
+	fits("Rollout", j);
+}
+
 static void a_rollout_says_all(void **state)
 {
 	struct rollout_spec spec = make_spec();
@@ -580,6 +619,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_rollout_says_all),
+	    cmocka_unit_test(an_experiment_says_what_it_found),
 	    cmocka_unit_test(percents_come_out_as_they_went_in),
 	    cmocka_unit_test(every_kind_of_metric_has_a_form),
 	    cmocka_unit_test(before_the_preparation_nothing_is_known),

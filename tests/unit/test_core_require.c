@@ -64,6 +64,21 @@ static void soak_below_nothing(struct rig *g)
 	g->spec.soak_ms = -1;
 }
 
+static void experiment_of_two_steps(struct rig *g)
+{
+	g->spec.experiment = true;
+}
+
+static void rollout_that_ends_home(struct rig *g)
+{
+	g->spec.experiment_ends_home = true;
+}
+
+static void probed_without_end(struct rig *g)
+{
+	g->spec.probe.payload = "probe.json";
+}
+
 static void never_read(struct rig *g)
 {
 	g->spec.analysis.every_ms = 0;
@@ -112,6 +127,9 @@ static const struct change changes[] = {
     {"more steps than LIMIT_STEPS", too_many_steps},
     {"a negative final bake", final_bake_below_nothing},
     {"a negative soak", soak_below_nothing},
+    {"an experiment of two steps", experiment_of_two_steps},
+    {"a rollout that is no experiment and ends home", rollout_that_ends_home},
+    {"probes without a pause between them", probed_without_end},
     {"metrics that are never read", never_read},
     {"metrics believed before their end", settled_before_its_end},
     {"no metric period", no_period},
