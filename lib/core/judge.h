@@ -12,6 +12,8 @@ struct tally {
 	struct counts stable_step;
 	struct counts all;
 	struct counts stable;
+	struct counts probe_canary; /* of the whole rollout */
+	struct counts probe_stable;
 };
 
 struct judge {
@@ -23,6 +25,21 @@ struct judge {
 size_t judge_settled(const struct judge *j, size_t *ret_first);
 /* The canary's counts of one period. */
 const struct counts *judge_canary(const struct judge *j, const struct sample *s);
+void judge_sum_up(struct counts *sum, const struct counts *c); /* nothing, if they were not seen */
+
+/*
+ * judge_probes.c: requests of rolloutd's own. They are counted here, so a period of theirs waits for nothing but its
+ * end; until then it may grow, and is not looked at.
+ */
+
+/* As judge_settled, for those. It never ends before that one does. */
+size_t judge_over(const struct judge *j, size_t *ret_first);
+/* The same, with the probes in all counts of requests: for metrics that count them. */
+void judge_add_probes(struct judge *j);
+/* The canary's requests of a sample that a metric counts: those that CloudWatch knows, before `settled`, and probes. */
+struct counts judge_counted(const struct judge *j, const struct spec_metric *m, size_t index, size_t settled);
+/* ", probes included", or "" where there are none. */
+const char *judge_probes_note(const struct judge *j, const struct spec_metric *m);
 
 /* Each returns true when the canary fails, with `why` written; otherwise `gap`, and `why` when there is one. */
 bool judge_rate(const struct judge *j, const struct spec_metric *m, struct metric_result *ret);

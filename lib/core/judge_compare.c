@@ -38,15 +38,15 @@ static void sum_up(struct counts *sum, const struct counts *c)
 	sum->errors += c->errors < c->invocations ? c->errors : c->invocations;
 }
 
-/* Fills the next block from sample *i on, before `end`. False: it is not full. */
-static bool next_block(const struct judge *j, size_t *i, size_t end, struct block *ret)
+/* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */
+static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end, struct block *ret)
 {
 	*ret = (struct block){0};
 	while (*i < end) {
 		const struct sample *s = &j->q->samples->items[(*i)++];
 
-		sum_up(&ret->canary, judge_canary(j, s));
-		sum_up(&ret->stable, &s->stable);
+		sum_up(&ret->canary, probes ? &s->probe_canary : judge_canary(j, s));
+		sum_up(&ret->stable, probes ? &s->probe_stable : &s->stable);
 		if (ret->canary.invocations + ret->stable.invocations >= BLOCK_MIN)
 			return true;
 	}
@@ -60,7 +60,7 @@ static struct counts stable_record(const struct judge *j)
 	size_t i, end = judge_settled(j, &i);
 	struct block b;
 
-	while (next_block(j, &i, end, &b)) {
+	while (next_block(j, false, &i, end, &b)) {
 		if (!evidence_is_alone(&b.canary, &b.stable)) {
 			record.invocations += b.stable.invocations;
 			record.errors += b.stable.errors;
@@ -75,11 +75,23 @@ static void weigh(const struct judge *j, const struct spec_metric *m, double nul
 	struct block b;
 
 	evidence_init(ret, min_effect(m));
-	while (next_block(j, &i, end, &b)) {
+	while (next_block(j, false, &i, end, &b)) {
 		if (evidence_is_alone(&b.canary, &b.stable))
 			evidence_add_alone(ret, &b.canary, null_rate);
 		else
 			evidence_add(ret, &b.canary, &b.stable);
+	}
+}
+
+/* Probes of the canary with none of the stable version beside them tell nothing: its record is of other requests. */
+static void weigh_probes(const struct judge *j, struct evidence *e)
+{
+	size_t i, end = judge_over(j, &i);
+	struct block b;
+
+	while (next_block(j, true, &i, end, &b)) {
+		if (!evidence_is_alone(&b.canary, &b.stable))
+			evidence_add(e, &b.canary, &b.stable);
 	}
 }
 
@@ -112,7 +124,7 @@ static void format_power(const struct judge *j, const struct spec_metric *m, dou
 	(void)snprintf(out, size, "at this weight a rate of %s would have shown", text);
 }
 
-static void explain_counts(const struct judge *j, char *out, size_t size)
+static void explain_counts(const struct judge *j, const struct spec_metric *m, char *out, size_t size)
 {
 	const struct tally *t = &j->tally;
 	char canary[16], stable[16];
@@ -121,8 +133,9 @@ static void explain_counts(const struct judge *j, char *out, size_t size)
 	judge_format_rate(&t->stable, stable);
 	(void)snprintf(out, size,
 		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s), the stable version %" PRIu64
-		       " of %" PRIu64 " (%s)",
-		       t->all.errors, t->all.invocations, canary, t->stable.errors, t->stable.invocations, stable);
+		       " of %" PRIu64 " (%s%s)",
+		       t->all.errors, t->all.invocations, canary, t->stable.errors, t->stable.invocations, stable,
+		       judge_probes_note(j, m));
 }
 
 bool judge_compare(const struct judge *j, const struct spec_metric *m, struct metric_result *ret)
@@ -133,10 +146,12 @@ bool judge_compare(const struct judge *j, const struct spec_metric *m, struct me
 	struct evidence e;
 
 	weigh(j, m, null_rate, &e);
+	if (m->count_probes)
+		weigh_probes(j, &e);
 	ret->weighed = true;
 	ret->evidence = evidence_log(&e);
 	ret->evidence_needed = evidence_threshold(false_alarm(m));
-	explain_counts(j, counts, sizeof(counts));
+	explain_counts(j, m, counts, sizeof(counts));
 	format_odds(ret->evidence_needed, ret->evidence_needed, m, accepted);
 	if (ret->evidence >= ret->evidence_needed) {
 		format_odds(ret->evidence, ret->evidence_needed, m, odds);

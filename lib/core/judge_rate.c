@@ -21,32 +21,33 @@ static bool exceeds(const struct counts *c, const struct spec_metric *m)
 	return (unsigned __int128)c->errors * 1000000u > (unsigned __int128)c->invocations * m->max_rate_ppm;
 }
 
-static void explain(const struct counts *c, const struct spec_metric *m, const char *where, char *out)
+static void explain(const struct judge *j, const struct counts *c, const struct spec_metric *m, const char *where,
+		    char *out)
 {
 	char rate[16], max[16];
 
 	judge_format_rate(c, rate);
 	text_format_ppm(m->max_rate_ppm, max);
 	(void)snprintf(out, LIMIT_REASON,
-		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s) %s; at most %s is allowed",
-		       c->errors, c->invocations, rate, where, max);
+		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s%s) %s; at most %s is allowed",
+		       c->errors, c->invocations, rate, judge_probes_note(j, m), where, max);
 }
 
 /* Looks for one settled period that exceeds the rate. */
 static bool period_fails(const struct judge *j, const struct spec_metric *m, char *out)
 {
-	size_t i, end = judge_settled(j, &i);
+	size_t i, settled = judge_settled(j, &i), end = judge_over(j, &i);
 
 	for (; i < end; i++) {
 		const struct sample *s = &j->q->samples->items[i];
-		const struct counts *c = judge_canary(j, s);
+		const struct counts c = judge_counted(j, m, i, settled);
 		char time[32], where[64];
 
-		if (!exceeds(c, m))
+		if (!exceeds(&c, m))
 			continue;
 		judge_format_time(s->start_unix_ms, time);
 		(void)snprintf(where, sizeof(where), "in the period from %s", time);
-		explain(c, m, where, out);
+		explain(j, &c, m, where, out);
 		return true;
 	}
 	return false;
@@ -62,7 +63,7 @@ bool judge_rate(const struct judge *j, const struct spec_metric *m, struct metri
 
 	for (size_t i = 0; i < array_len(windows); i++) {
 		if (exceeds(windows[i].counts, m)) {
-			explain(windows[i].counts, m, windows[i].name, ret->why);
+			explain(j, windows[i].counts, m, windows[i].name, ret->why);
 			return true;
 		}
 	}
@@ -70,8 +71,8 @@ bool judge_rate(const struct judge *j, const struct spec_metric *m, struct metri
 		return true;
 	judge_format_rate(&j->tally.step, rate);
 	(void)snprintf(ret->why, sizeof(ret->why),
-		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s) at the current weight",
-		       j->tally.step.errors, j->tally.step.invocations, rate);
+		       "the canary failed %" PRIu64 " of %" PRIu64 " requests (%s%s) at the current weight",
+		       j->tally.step.errors, j->tally.step.invocations, rate, judge_probes_note(j, m));
 	judge_cover(j, ret);
 	if (ret->gap < VERDICT_GAP_NOT_SETTLED)
 		judge_minimum(j, m->min_invocations, ret);

@@ -378,6 +378,8 @@ int64_t rollout_bake_ms(const struct rollout_spec *spec, const struct rollout *r
 /* The question whose answer is the verdict on this rollout now. Borrows all. */
 void rollout_question(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
 		      struct instant now, struct verdict_question *ret);
+/* The canary has traffic and its metrics are judged, so it is probed if the plan says so: during a pause, too. */
+bool rollout_is_probed(const struct rollout_spec *spec, const struct rollout *r);
 /* What an experiment has shown so far, or had shown when it was over. */
 void rollout_experiment(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
 			struct instant now, struct experiment_result *ret);

@@ -1,5 +1,5 @@
 /*
- * What CloudWatch has said about one rollout, period by period.
+ * What is known about one rollout, period by period: what CloudWatch has said, and what its own probes have met.
  */
 #pragma once
 
@@ -19,6 +19,10 @@ struct sample {
 	struct counts canary;  /* ExecutedVersion = canary */
 	struct counts stable;  /* ExecutedVersion = stable */
 	struct counts alias;   /* the alias's own series, all versions together */
+	/* rolloutd's own requests that were answered in the period. They are in none of the others: those are of the
+	 * alias, and these go past it. */
+	struct counts probe_canary;
+	struct counts probe_stable;
 };
 
 /* Samples of one rollout, rising in time, no two of the same start. Owned by the engine. */

@@ -75,6 +75,17 @@ size_t spec_first_value(const struct spec_analysis *a, size_t metric)
 	return n;
 }
 
+bool spec_probes_stable(const struct rollout_spec *spec)
+{
+	const struct spec_analysis *a = &spec->analysis;
+
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (a->metrics[i].kind == SPEC_METRIC_COMPARE && a->metrics[i].count_probes)
+			return true;
+	}
+	return false;
+}
+
 static void require_metrics(const struct spec_analysis *a)
 {
 	require(a->n_metrics > 0);

@@ -104,6 +104,9 @@ struct rollout_spec {
 	int64_t soak_ms;   /* how long the alias that the version is taken from must have held it; 0: no matter */
 };
 
+/* Whether the stable version is probed as well: a metric compares probes. */
+bool spec_probes_stable(const struct rollout_spec *spec);
+
 /* Aborts unless all that is said above holds: whoever made it has not validated it. */
 void spec_require(const struct rollout_spec *spec);
 

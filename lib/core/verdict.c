@@ -64,7 +64,7 @@ size_t judge_settled(const struct judge *j, size_t *ret_first)
 	return end;
 }
 
-static void counts_add(struct counts *sum, const struct counts *c)
+void judge_sum_up(struct counts *sum, const struct counts *c)
 {
 	if (!c->seen)
 		return;
@@ -83,11 +83,11 @@ static void tally_up(struct judge *j)
 	for (; i < end; i++) {
 		const struct sample *s = &q->samples->items[i];
 
-		counts_add(&t->all, judge_canary(j, s));
-		counts_add(&t->stable, &s->stable);
+		judge_sum_up(&t->all, judge_canary(j, s));
+		judge_sum_up(&t->stable, &s->stable);
 		if (s->start_unix_ms >= step_from) {
-			counts_add(&t->step, judge_canary(j, s));
-			counts_add(&t->stable_step, &s->stable);
+			judge_sum_up(&t->step, judge_canary(j, s));
+			judge_sum_up(&t->stable_step, &s->stable);
 		}
 	}
 }
@@ -186,14 +186,14 @@ static void decide_by(size_t metric, const struct metric_result *m, struct verdi
 }
 
 /* Judges all of them, and returns the first that fails, or n_metrics. Whatever only runs dry decides nothing. */
-static size_t judge_metrics(const struct judge *j, struct verdict_result *ret)
+static size_t judge_metrics(const struct judge *j, const struct judge *probed, struct verdict_result *ret)
 {
 	const struct spec_analysis *a = j->q->analysis;
 	size_t failed = a->n_metrics;
 
 	for (size_t i = 0; i < a->n_metrics; i++) {
 		struct metric_result *m = &ret->metrics[i];
-		bool fails = judge_metric(j, i, m);
+		bool fails = judge_metric(a->metrics[i].count_probes ? probed : j, i, m);
 
 		if (fails)
 			m->verdict = VERDICT_FAIL;
@@ -220,11 +220,22 @@ static bool find_gap(const struct spec_analysis *a, struct verdict_result *ret)
 	return found;
 }
 
+/* A step's own minimum is of requests that the metrics count. */
+static bool counts_probes(const struct spec_analysis *a)
+{
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (a->metrics[i].count_probes)
+			return true;
+	}
+	return false;
+}
+
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 {
 	const struct spec_analysis *a = q->analysis;
 	struct metric_result own = {.why = "nothing is watched but what runs dry"};
-	struct judge j = {.q = q};
+	struct judge j = {.q = q}, probed;
+	const struct judge *own_minimum;
 	size_t failed;
 	bool watched;
 
@@ -234,9 +245,14 @@ void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 	ret->stable_step = j.tally.stable_step;
 	ret->canary_all = j.tally.all;
 	ret->stable_all = j.tally.stable;
-	ret->min_met = j.tally.step.invocations >= q->step_min_invocations;
+	probed = j;
+	judge_add_probes(&probed);
+	ret->probe_canary = probed.tally.probe_canary;
+	ret->probe_stable = probed.tally.probe_stable;
+	own_minimum = counts_probes(a) ? &probed : &j;
+	ret->min_met = own_minimum->tally.step.invocations >= q->step_min_invocations;
 
-	failed = judge_metrics(&j, ret);
+	failed = judge_metrics(&j, &probed, ret);
 	if (failed < a->n_metrics) {
 		decide_by(failed, &ret->metrics[failed], ret);
 		ret->verdict = VERDICT_FAIL;
@@ -246,7 +262,7 @@ void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 	if (ret->gap == VERDICT_GAP_NONE && (!watched || !ret->min_met)) {
 		judge_cover(&j, &own);
 		if (!ret->min_met)
-			judge_minimum(&j, q->step_min_invocations, &own);
+			judge_minimum(own_minimum, q->step_min_invocations, &own);
 		decide_by(a->n_metrics, &own, ret);
 	}
 	if (ret->gap == VERDICT_GAP_NONE)

@@ -5,11 +5,13 @@
  * The plain threshold (errors: {max_rate, min_invocations}) fails when the canary's errors / invocations exceed
  * max_rate in any of: one settled period, the settled periods of the current step, all settled periods of the rollout;
  * each only from min_invocations invocations on. It passes when the current step's window has at least min_invocations
- * and no window fails.
+ * and no window fails. Where it counts probes, they are requests of the canary like others.
  *
  * The comparison (errors: {compare: stable}) weighs all settled periods since the rollout began by core/evidence.h. It
  * fails when the evidence is enough, and passes when the current step's window has at least min_invocations and it is
- * not.
+ * not. Where it counts probes, those are weighed by themselves, the canary's against the stable version's: both get
+ * alike many, whatever the weight, so together with users' requests a difference between the two kinds would look like
+ * one between the versions.
  */
 #pragma once
 
@@ -69,6 +71,8 @@ struct verdict_result {
 	struct counts stable_step;
 	struct counts canary_all; /* settled counts of the whole rollout */
 	struct counts stable_all;
+	struct counts probe_canary; /* rolloutd's own requests of the whole rollout: in none of those above */
+	struct counts probe_stable;
 	char why[LIMIT_REASON]; /* the deciding metric's */
 	struct metric_result metrics[LIMIT_METRICS];
 };

@@ -23,6 +23,11 @@ static bool is_watched(const struct rollout *r)
 	       r->phase != PHASE_BLOCKED;
 }
 
+bool rollout_is_probed(const struct rollout_spec *spec, const struct rollout *r)
+{
+	return spec->probe.payload && is_watched(r);
+}
+
 static int64_t step_until(const struct turn *t)
 {
 	return t->r->step_from_unix_ms + rollout_bake_ms(t->spec, t->r);
