@@ -44,6 +44,7 @@ struct load {
 	char *path; /* as it was asked for, */
 	char *file; /* and resolved */
 	bool content;
+	bool event; /* any text, which is wanted as it is */
 	artifact_cb cb;
 	void *arg;
 	struct memory known; /* of that file; .path is not owned */
@@ -51,7 +52,7 @@ struct load {
 	char error[LIMIT_REASON];
 	struct identity identity;
 	char sha256[BASE64_SHA256];
-	struct buf base64;
+	struct buf base64; /* of an event: its text */
 };
 
 struct artifacts {
@@ -94,27 +95,40 @@ static bool is_same(const struct identity *a, const struct identity *b)
 	       a->ctime.tv_nsec == b->ctime.tv_nsec;
 }
 
-static int open_zip(struct load *l)
+/* What is wanted is not too large. */
+static int check_size(struct load *l, off_t size)
+{
+	if (l->event && size > LIMIT_PROBE_BYTES)
+		return complain(l, "%s is too large: %jd bytes, and a probe's event has at most %d", l->file,
+				(intmax_t)size, LIMIT_PROBE_BYTES);
+	if (!l->event && size > LIMIT_ZIP_BYTES)
+		return complain(l, "%s is too large: %jd bytes, and AWS takes at most %d directly: put it into S3",
+				l->file, (intmax_t)size, LIMIT_ZIP_BYTES);
+	return 0;
+}
+
+static int open_file(struct load *l)
 {
 	struct stat st;
 	/* A named pipe must not hold up the thread until it is found out to be one. */
 	int fd = open(l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT)
-		return complain(l, "%s does not exist: build it, or correct the plan's path", l->file);
+		return complain(l, "%s does not exist: %s it, or correct the plan's path", l->file,
+				l->event ? "write" : "build");
 	if (fd < 0)
 		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	cleanup(close_fd) int owned = fd;
 	if (fstat(fd, &st) < 0)
 		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return complain(l, "%s is not a regular file: expected a zip file", l->file);
-	/* Builds belong to whoever makes them; but what everybody can write must not become production's code. */
+		return complain(l, "%s is not a regular file: expected a %s file", l->file, l->event ? "JSON" : "zip");
+	/* Builds belong to whoever makes them; but what everybody can write must not become production's code, nor be
+	 * what it is called with. */
 	if (st.st_mode & S_IWOTH)
 		return complain(l, "%s can be written by everybody (mode %04o): chmod o-w it", l->file,
 				st.st_mode & 07777);
-	if (st.st_size > LIMIT_ZIP_BYTES)
-		return complain(l, "%s is too large: %jd bytes, and AWS takes at most %d directly: put it into S3",
-				l->file, (intmax_t)st.st_size, LIMIT_ZIP_BYTES);
+	if (check_size(l, st.st_size) < 0)
+		return -1;
 	identify(&st, &l->identity);
 	owned = -1;
 	return fd;
@@ -164,13 +178,15 @@ static int digest_file(struct load *l, int fd, EVP_MD_CTX *md)
 	require(EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1);
 	do {
 		n = read_block(l, fd, block);
-		if (n < 0 || (total == 0 && check_magic(l, block, (size_t)n) < 0))
+		if (n < 0 || (total == 0 && !l->event && check_magic(l, block, (size_t)n) < 0))
 			return -1;
 		total += n;
 		if (total > LIMIT_ZIP_BYTES)
 			break; /* it grew, which is found out below */
 		require(EVP_DigestUpdate(md, block, (size_t)n) == 1);
-		if (l->content)
+		if (l->event)
+			buf_add(&l->base64, block, (size_t)n);
+		else if (l->content)
 			encode(l, block, (size_t)n);
 	} while (n == BLOCK_BYTES);
 	require(EVP_DigestFinal_ex(md, hash, NULL) == 1);
@@ -192,10 +208,10 @@ static int check_unchanged(struct load *l)
 static void work_cb(uv_work_t *work)
 {
 	struct load *l = work->data;
-	cleanup(close_fd) int fd = open_zip(l);
+	cleanup(close_fd) int fd = open_file(l);
 	if (fd < 0)
 		return;
-	if (!l->content && l->known.path && is_same(&l->known.identity, &l->identity)) {
+	if (!l->content && !l->event && l->known.path && is_same(&l->known.identity, &l->identity)) {
 		memcpy(l->sha256, l->known.sha256, sizeof(l->sha256));
 		return;
 	}
@@ -237,6 +253,7 @@ static void tell(struct load *l)
 	    .base64 = l->content ? buf_text(&l->base64) : NULL,
 	    .sha256 = l->sha256,
 	    .size = (uint64_t)l->identity.size,
+	    .text = l->event ? buf_text(&l->base64) : NULL,
 	};
 	l->cb(l->arg, &a);
 }
@@ -274,7 +291,7 @@ static void done_cb(uv_work_t *work, int status)
 	(void)status; /* it is cancelled only when nobody waits for it any more */
 	s->running = NULL;
 	if (!s->closing) {
-		if (!l->error[0])
+		if (!l->error[0] && !l->event) /* whether that is a zip was not looked at */
 			remember(s, l);
 		tell(l);
 		if (s->waiting)
@@ -308,11 +325,12 @@ struct artifacts *artifacts_new(uv_loop_t *loop, const char *dir)
 	return s;
 }
 
-void artifacts_load(struct artifacts *s, const char *path, bool content, artifact_cb cb, void *arg)
+/* Takes over the load, which says what is wanted and by whom. */
+static void enqueue(struct artifacts *s, const char *path, struct load *l)
 {
-	struct load *l = mem_alloc(sizeof(*l)), **last = &s->waiting;
+	struct load **last = &s->waiting;
 	require(!s->closing);
-	*l = (struct load){.owner = s, .content = content, .cb = cb, .arg = arg, .base64 = BUF_INIT(BASE64_BYTES)};
+	l->owner = s;
 	l->work.data = l;
 	l->path = mem_strdup(path);
 	l->file = file_resolve(s->dir, path);
@@ -320,6 +338,20 @@ void artifacts_load(struct artifacts *s, const char *path, bool content, artifac
 		last = &(*last)->next;
 	*last = l;
 	require(uv_timer_start(&s->kick, kick_cb, 0, 0) == 0);
+}
+
+void artifacts_load(struct artifacts *s, const char *path, bool content, artifact_cb cb, void *arg)
+{
+	struct load *l = mem_alloc(sizeof(*l));
+	*l = (struct load){.content = content, .cb = cb, .arg = arg, .base64 = BUF_INIT(BASE64_BYTES)};
+	enqueue(s, path, l);
+}
+
+void artifacts_load_event(struct artifacts *s, const char *path, artifact_cb cb, void *arg)
+{
+	struct load *l = mem_alloc(sizeof(*l));
+	*l = (struct load){.event = true, .cb = cb, .arg = arg, .base64 = BUF_INIT(LIMIT_PROBE_BYTES)};
+	enqueue(s, path, l);
 }
 
 /* One of FNV-1a's steps, a word at a time. */

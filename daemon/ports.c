@@ -164,6 +164,14 @@ static void port_load_artifact(void *ctx, const char *path, bool content, artifa
 	artifacts_load(p->artifacts, path, content, loaded, e);
 }
 
+static void port_load_event(void *ctx, const char *path, artifact_cb cb, void *arg)
+{
+	struct daemon_ports *p = ctx;
+	struct errand *e = mem_alloc(sizeof(*e));
+	*e = (struct errand){.ports = p, .cb.loaded = cb, .arg = arg};
+	artifacts_load_event(p->artifacts, path, loaded, e);
+}
+
 static uint64_t port_stamp_artifact(void *ctx, const char *path)
 {
 	const struct daemon_ports *p = ctx;
@@ -199,6 +207,7 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	    .describe_keys = port_describe_keys,
 	    .endpoint = port_endpoint,
 	    .load_artifact = port_load_artifact,
+	    .load_event = port_load_event,
 	    .stamp_artifact = port_stamp_artifact,
 	    .run_hook = port_run_hook,
 	    .published = port_published,

@@ -387,6 +387,22 @@ static void put_counts(struct canvas *c, const char *label, const json_t *counts
 	canvas_end_line(c);
 }
 
+static void put_probes(struct canvas *c, const json_t *r)
+{
+	const json_t *probes = json_object_get(r, "probes");
+	const json_t *stable = json_object_get(probes, "stable");
+	char version[32], label[48];
+
+	if (!json_is_object(probes))
+		return;
+	if (field_true(stable, "seen")) {
+		snprintf(label, sizeof(label), "probes of %s", version_label(r, "stable_version", version));
+		put_counts(c, label, stable);
+	}
+	snprintf(label, sizeof(label), "probes of %s", version_label(r, "canary_version", version));
+	put_counts(c, label, json_object_get(probes, "canary"));
+}
+
 static void put_versions(struct canvas *c, const json_t *r)
 {
 	const json_t *v = json_object_get(r, "verdict");
@@ -400,6 +416,7 @@ static void put_versions(struct canvas *c, const json_t *r)
 	snprintf(label, sizeof(label), "%s canary", version_label(r, "canary_version", version));
 	put_counts(c, label, json_object_get(v, "canary"));
 	put_counts(c, "   this step", json_object_get(v, "canary_step"));
+	put_probes(c, r);
 }
 
 static void put_verdict(struct canvas *c, const json_t *r)

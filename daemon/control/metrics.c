@@ -54,6 +54,12 @@ static void format_calls(const struct engine_stats *s, struct buf *out)
 	       s->calls_in_flight);
 	single(out, "rolloutd_cloudwatch_metrics_total", "counter", "Metrics asked for, as CloudWatch bills them.",
 	       s->metrics_queried);
+	single(out, "rolloutd_probes_total", "counter", "Probes of versions that were answered, or timed out.",
+	       s->probes_answered);
+	single(out, "rolloutd_probe_errors_total", "counter", "Probes of versions that failed.", s->probes_failed);
+	single(out, "rolloutd_probes_skipped_total", "counter",
+	       "Probes of versions that were due and do not count: the last one was under way, or AWS did not answer.",
+	       s->probes_skipped);
 }
 
 static void format_engine(const struct engine_stats *s, struct buf *out)

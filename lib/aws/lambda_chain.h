@@ -76,6 +76,12 @@ must_use int lambda_parse_concurrencies(const struct http_response *r, struct ch
 void lambda_build_invoke(struct arena *a, const struct aws_endpoint *e, const char *function, const char *qualifier,
 			 const char *payload, size_t payload_len, struct http_request *ret);
 
+/* The same, with what the function finds as its client context: JSON, at most LAMBDA_CONTEXT_MAX characters. */
+#define LAMBDA_CONTEXT_MAX 2048 /* AWS takes 3,583 bytes of base64 */
+void lambda_build_invoke_with(struct arena *a, const struct aws_endpoint *e, const char *function,
+			      const char *qualifier, const char *context, const char *payload, size_t payload_len,
+			      struct http_request *ret);
+
 struct lambda_invoked {
 	bool failed; /* X-Amz-Function-Error */
 	char executed_version[24];

@@ -1,6 +1,8 @@
 /* Provisioned concurrency, invoking, and trying rights. */
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "aws/answer.h"
 #include "aws/lambda_chain.h"
 #include "aws/lambda_wire.h"
@@ -142,6 +144,19 @@ void lambda_build_invoke(struct arena *a, const struct aws_endpoint *e, const ch
 	ret->body_len = payload_len;
 	http_request_add_header(ret, "Content-Type", REQUEST_JSON);
 	http_request_add_header(ret, "X-Amz-Invocation-Type", "RequestResponse");
+}
+
+void lambda_build_invoke_with(struct arena *a, const struct aws_endpoint *e, const char *function,
+			      const char *qualifier, const char *context, const char *payload, size_t payload_len,
+			      struct http_request *ret)
+{
+	size_t len = strlen(context);
+	char *encoded = arena_alloc(a, 4 * ((len + 2) / 3) + 1);
+
+	require(len <= LAMBDA_CONTEXT_MAX);
+	lambda_build_invoke(a, e, function, qualifier, payload, payload_len, ret);
+	(void)EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)context, (int)len);
+	http_request_add_header(ret, "X-Amz-Client-Context", encoded);
 }
 
 static int not_from_aws(const struct http_response *r, struct aws_error *ret_error)

@@ -13,12 +13,13 @@
 #define LIMIT_DIAGNOSTICS      64    /* further ones are counted */
 #define LIMIT_PLAN_FILES       20000 /* in plans_dir */
 #define LIMIT_STEPS	       100
-#define LIMIT_METRICS	       16	   /* of one plan's analysis */
-#define LIMIT_DATA_QUERIES     20	   /* of one `query` */
-#define LIMIT_QUERY_BYTES      (16 * 1024) /* of all of them together, as JSON */
-#define LIMIT_PROBE_EVERY_MS   100	   /* the shortest time from one probe of a version to the next */
-#define LIMIT_NAME	       63	   /* of a plan */
-#define LIMIT_FUNCTION_NAME    140	   /* name or ARN, as Lambda's model says */
+#define LIMIT_METRICS	       16	    /* of one plan's analysis */
+#define LIMIT_DATA_QUERIES     20	    /* of one `query` */
+#define LIMIT_QUERY_BYTES      (16 * 1024)  /* of all of them together, as JSON */
+#define LIMIT_PROBE_EVERY_MS   100	    /* the shortest time from one probe of a version to the next */
+#define LIMIT_PROBE_BYTES      (256 * 1024) /* of the event that it is sent with */
+#define LIMIT_NAME	       63	    /* of a plan */
+#define LIMIT_FUNCTION_NAME    140	    /* name or ARN, as Lambda's model says */
 #define LIMIT_ALIAS_NAME       128
 #define LIMIT_ALARM_NAME       255
 #define LIMIT_BAKE_MS	       (14LL * 24 * 3600 * 1000) /* CloudWatch keeps 60 s points for 15 days */
@@ -56,6 +57,9 @@
 #define LIMIT_CREDENTIALS_FILE (256 * 1024)
 #define LIMIT_KEYS_ANSWER      (64 * 1024) /* of what gives keys: STS, a program, a token's file, … */
 #define LIMIT_CALLS_QUEUED     65536
+#define LIMIT_PROBES_OPEN      32 /* of one account and region, sent or about to be: more would take its concurrency */
+#define LIMIT_PROBES_RPS       50 /* … and in a second */
+#define LIMIT_PROBE_TIMEOUT_MS (60LL * 1000) /* without an answer for so long it has failed */
 #define LIMIT_CALLS_IN_FLIGHT  64
 
 /* control socket */

@@ -348,6 +348,19 @@ static json_t *make_verdict(const struct view_rollout *v)
 	return o;
 }
 
+static json_t *make_probes(const struct view_rollout *v)
+{
+	json_t *o;
+
+	if (!v->spec->probe.payload)
+		return json_null();
+	o = new_object();
+	set(o, "canary", make_counts(&v->verdict.probe_canary));
+	set(o, "stable", make_counts(&v->verdict.probe_stable));
+	set(o, "skipped", json_integer((json_int_t)v->probes_skipped));
+	return o;
+}
+
 /* In percent, rounded to the side on which it still holds. */
 static json_t *make_bound(double share, bool up)
 {
@@ -495,6 +508,7 @@ json_t *form_rollout(const struct view_rollout *v, bool details)
 	set_progress(o, v);
 	set_times(o, v);
 	set(o, "verdict", make_verdict(v));
+	set(o, "probes", make_probes(v));
 	set(o, "experiment", make_experiment(v));
 	if (details)
 		set_details(o, v);

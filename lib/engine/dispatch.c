@@ -24,6 +24,7 @@
 
 #define HOME_PLACES	    4  /* of LIMIT_CALLS_IN_FLIGHT, for PRIORITY_HOME alone */
 #define INVOKE_PLACES	    16 /* of LIMIT_CALLS_IN_FLIGHT, as a hook may take minutes to answer */
+#define PROBE_PLACES	    16 /* … for probes */
 #define GET_FUNCTION_FACTOR 10
 #define INVOKE_FACTOR	    10
 #define DEPLOYMENT_RPS	    0.18 /* an account has one in 5 seconds, counted where they arrive: a little slack */
@@ -118,6 +119,7 @@ struct dispatch {
 	size_t n_wire;
 	size_t n_wire_home;
 	size_t n_wire_invoke;
+	size_t n_wire_probe;
 	struct aws_clock own_clock;
 	struct aws_clock *clock;   /* the ports' or that one */
 	bool clock_checked;	   /* AWS has answered since the start, or since somebody set this host's clock */
@@ -353,7 +355,7 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 		wait_ms = -1;
 	else if (correct_clock(d, c, e))
 		wait_ms = 0;
-	else if (!d->closing)
+	else if (!d->closing && !c->what.probe)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
 					d->ports.entropy(d->ports.ctx));
 	if (e->class == AWS_DENIED)
@@ -376,6 +378,7 @@ static void count_wire(struct dispatch *d, const struct call *c, bool sent)
 	    &d->n_wire,
 	    c->what.priority == PRIORITY_HOME ? &d->n_wire_home : NULL,
 	    c->lane->kind == LANE_INVOKE ? &d->n_wire_invoke : NULL,
+	    c->lane->kind == LANE_PROBE ? &d->n_wire_probe : NULL,
 	};
 
 	for (size_t i = 0; i < array_len(counts); i++) {
@@ -553,6 +556,8 @@ static bool has_place(const struct dispatch *d, const struct lane *lane, enum di
 		return false;
 	if (lane->kind == LANE_INVOKE && d->n_wire_invoke >= INVOKE_PLACES)
 		return false;
+	if (lane->kind == LANE_PROBE && d->n_wire_probe >= PROBE_PLACES)
+		return false;
 	return p == PRIORITY_HOME || d->n_wire - d->n_wire_home < LIMIT_CALLS_IN_FLIGHT - HOME_PLACES;
 }
 
@@ -619,6 +624,7 @@ struct dispatch *dispatch_new(const struct engine_config *config, const struct p
 	d->rates[LANE_METRIC_DATA] = config->cloudwatch_rps;
 	d->rates[LANE_ALARMS] = config->cloudwatch_rps < ALARMS_RPS_MAX ? config->cloudwatch_rps : ALARMS_RPS_MAX;
 	d->rates[LANE_INVOKE] = config->lambda_rps * INVOKE_FACTOR;
+	d->rates[LANE_PROBE] = LIMIT_PROBES_RPS;
 	d->rates[LANE_APIGATEWAY] = config->apigateway_rps;
 	d->rates[LANE_DEPLOYMENT] = DEPLOYMENT_RPS;
 	d->rates[LANE_RESOURCES] =
@@ -705,7 +711,7 @@ void dispatch_free(struct dispatch *d)
 uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call)
 {
 	require(call->operation < OPERATION_COUNT && call->priority < PRIORITY_COUNT);
-	enum lane_kind kind = operations[call->operation].lane;
+	enum lane_kind kind = call->probe ? LANE_PROBE : operations[call->operation].lane;
 	struct call *c = mem_alloc(sizeof(*c));
 	c->owner = d;
 	c->what = *call;
@@ -764,7 +770,7 @@ int64_t dispatch_next_ms(const struct dispatch *d)
 
 bool dispatch_idle(const struct dispatch *d)
 {
-	return d->n_calls == 0;
+	return d->n_calls == d->n_wire_probe; /* which nobody waits for */
 }
 
 int64_t dispatch_host_ahead_ms(const struct dispatch *d)

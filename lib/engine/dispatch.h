@@ -16,6 +16,7 @@
  *    CloudWatch DescribeAlarms; API Gateway; CreateDeployment, of which an account has one in 5 seconds; GetResources,
  *    of which it has 5 in 2 seconds; STS. Rates from the configuration; GetFunction and Invoke ten times the Lambda
  *    rate, DescribeAlarms at most 5 a second. Invokes, which may take minutes, have at most 16 places on the wire.
+ *    Probes have a bucket of LIMIT_PROBES_RPS and 16 other places; nobody waits for them at the end.
  */
 #pragma once
 
@@ -36,6 +37,7 @@ struct dispatch_call {
 	enum dispatch_priority priority;
 	bool http_api;	    /* API Gateway's calls: about an HTTP API, which the SDKs know as another service */
 	bool safe;	    /* a repeat cannot apply anything twice */
+	bool probe;	    /* an invoke in a lane of its own, never repeated: what is not answered is not missed */
 	int64_t timeout_ms; /* of one try; 0: the configuration's */
 	bool exempt;	    /* from the retry budget and the limit on attempts: a rollback's write */
 	/* Fills an unsigned request in the arena; called before each try. Returns 0 or a negative errno. */

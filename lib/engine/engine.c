@@ -83,6 +83,7 @@ void item_free(struct item *i)
 {
 	if (!i)
 		return;
+	probing_stop(i);
 	plan_free(i->plan);
 	samples_deinit(&i->samples);
 	free(i->name);
@@ -358,6 +359,7 @@ void engine_event(struct item *i, struct rollout_event *event, enum rollout_answ
 		take_effect(i, &effects.items[n], by);
 	if (rollout_settled(&i->state))
 		timers_set(i->engine, i, INT64_MAX);
+	probing_follow(i);
 }
 
 /* --- the turn --- */
@@ -610,6 +612,9 @@ static void arm(struct engine *e)
 	next = services_next_ms(e);
 	if (next < at)
 		at = next;
+	next = probing_next_ms(e);
+	if (next < at)
+		at = next;
 	if (e->store_failing && e->store_retry_boot_ms < at)
 		at = e->store_retry_boot_ms;
 	/* Something came up after the commit: it wants a turn of its own. */
@@ -634,6 +639,7 @@ void engine_turn(struct engine *e)
 		return;
 	empty_outbox(e);
 	run_after_commit(e);
+	probing_run(e);
 	dispatch_run(e->dispatch);
 	reap(e);
 	arm(e);
@@ -642,6 +648,8 @@ void engine_turn(struct engine *e)
 void engine_drain(struct engine *e)
 {
 	e->draining = true;
+	for (struct item *i = e->first; i; i = i->next)
+		probing_stop(i);
 	dispatch_drain(e->dispatch);
 }
 
@@ -737,6 +745,7 @@ int engine_new(const struct engine_config *config, const struct ports *ports, st
 	if (e->config.call_timeout_ms == 0)
 		e->config.call_timeout_ms = 10 * MS_PER_SECOND;
 	e->ports = *ports;
+	e->next_probing_ms = INT64_MAX;
 	e->store = store;
 	e->dispatch = dispatch_new(&e->config, &e->ports);
 	dispatch_set_guard(e->dispatch, may_change, e);
@@ -775,6 +784,7 @@ void engine_free(struct engine *e)
 	free_texts(&e->source_of);
 	strmap_deinit(&e->by_name);
 	strmap_deinit(&e->by_alias);
+	probing_deinit(e);
 	left_deinit(e);
 	free(e->heap);
 	free(e->outbox);

@@ -141,6 +141,9 @@ struct engine_stats {
 	uint64_t calls_queued;
 	uint64_t calls_in_flight;
 	uint64_t metrics_queried; /* as CloudWatch bills them */
+	uint64_t probes_answered; /* invokes of rolloutd's own, … */
+	uint64_t probes_failed;	  /* … those of them that failed, … */
+	uint64_t probes_skipped;  /* … and those that were due and did not come to count */
 	int64_t host_ahead_ms;	  /* this host's clock, of AWS's; 0: it agrees */
 	bool fenced;		  /* this engine does nothing any more: its records are not its own */
 };

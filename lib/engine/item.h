@@ -40,6 +40,7 @@ struct item {
 	uint64_t call_ticket; /* dispatch's, of the call under way that can be called back */
 	uint64_t call_seq;
 	struct gate_run *gate;	      /* under way; see gate.c */
+	struct probing *probing;      /* see probing.c; NULL: it is not probed now */
 	bool post_hook_agreed;	      /* only the requests after it are made again; not on record */
 	bool concurrency_denied;      /* that it may not be listed was said */
 	unsigned concurrency_unknown; /* times that nobody could tell whether there is any */
@@ -133,6 +134,9 @@ struct engine {
 	struct service *first_service; /* by age; see chain.h */
 	struct reconcile *first_loose; /* stopped ones with a change on its way; see reconcile.c */
 	struct inspect *first_inspect; /* see inspect.h */
+	struct probing *first_probing; /* see probing.c */
+	int64_t next_probing_ms;       /* when one of them is due; INT64_MAX: none */
+	struct strmap probed_places;   /* account/region -> struct probed_place */
 	uint64_t last_inspect;	       /* ticket */
 	unsigned calls_open;	       /* call sequences under way */
 	struct item *dirty;	       /* the items that are; linked by next_dirty */
@@ -186,6 +190,18 @@ void calls_send(struct engine *e, const struct outgoing *o);
 /* poll.c */
 void poll_add(struct item *i, uint64_t seq, int64_t from_unix_ms, int64_t through_unix_ms);
 void poll_flush(struct engine *e);
+
+/* probing.c: rolloutd's own requests to the canary and the stable version */
+void probing_follow(struct item *i);		 /* begins, or stops, as the rollout's state says */
+void probing_stop(struct item *i);		 /* what is under way is answered to nobody */
+void probing_run(struct engine *e);		 /* sends what is due, of rollouts that are durable as they are */
+int64_t probing_next_ms(const struct engine *e); /* boot_ms; INT64_MAX: nothing */
+void probing_deinit(struct engine *e);
+uint64_t probing_skipped(const struct item *i); /* turns since it began, or since a restart */
+/* A sample's probes as the store keeps them: canary invocations, errors; stable …; -1: none. */
+#define PROBING_COUNTS 4
+void probing_pack(const struct sample *s, int64_t ret[static PROBING_COUNTS]);
+void probing_unpack(const int64_t counts[static PROBING_COUNTS], struct sample *ret);
 
 /* left.c */
 void left_remember(struct item *i);					      /* its rollout leaves its alias */

@@ -141,6 +141,7 @@ const char *lane_name(enum lane_kind kind)
 	    [LANE_LAMBDA] = "calls of Lambda's control plane",
 	    [LANE_GET_FUNCTION] = "GetFunction calls",
 	    [LANE_INVOKE] = "invokes",
+	    [LANE_PROBE] = "probes",
 	    [LANE_METRIC_DATA] = "GetMetricData calls",
 	    [LANE_ALARMS] = "DescribeAlarms calls",
 	    [LANE_APIGATEWAY] = "calls of API Gateway",

@@ -21,6 +21,7 @@ enum lane_kind {
 	LANE_LAMBDA, /* its control plane */
 	LANE_GET_FUNCTION,
 	LANE_INVOKE,
+	LANE_PROBE, /* invokes of rolloutd's own, at a pace that plans set */
 	LANE_METRIC_DATA,
 	LANE_ALARMS,
 	LANE_APIGATEWAY,

@@ -13,12 +13,13 @@
 #include "base/transport.h"
 #include "store/store.h"
 
-/* Of a file that is to be uploaded; borrowed during the call. */
+/* Of a file that is to be uploaded, or sent; borrowed during the call. */
 struct artifact {
-	const char *error;  /* a sentence; NULL: it was read, and is a zip */
+	const char *error;  /* a sentence; NULL: it was read, and is a zip if it has to be */
 	const char *base64; /* the content, when it was asked for */
 	const char *sha256; /* base64 of the hash, as AWS gives it */
 	uint64_t size;	    /* of the file */
+	const char *text;   /* the content itself, with a NUL behind it: of load_event alone */
 };
 
 /* Called exactly once, never before load_artifact returns. */
@@ -69,6 +70,9 @@ struct ports {
 	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is
 	 * wanted too. */
 	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);
+	/* The same of an event that a function is to be invoked with, of at most LIMIT_PROBE_BYTES: its text, which may
+	 * be anything. NULL: nobody can read one. */
+	void (*load_event)(void *ctx, const char *path, artifact_cb cb, void *arg);
 	/* A number that changes when the file does; 0: it is not there. At once. NULL: nobody can tell. */
 	uint64_t (*stamp_artifact)(void *ctx, const char *path);
 	/* Runs a program of hooks_dir: no shell, a clean environment, `input` on its standard input, killed

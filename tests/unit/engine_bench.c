@@ -169,6 +169,29 @@ static void end_loads(struct bench *b)
 	}
 }
 
+static void port_load_event(void *ctx, const char *path, artifact_cb cb, void *arg)
+{
+	struct bench *b = ctx;
+
+	(void)path;
+	assert_true(b->event.waiting < array_len(b->event.cb));
+	b->event.cb[b->event.waiting] = cb;
+	b->event.arg[b->event.waiting++] = arg;
+	b->event.reads++;
+}
+
+static void end_event(struct bench *b)
+{
+	struct bench_event e = b->event;
+	struct artifact a = {.error = e.text ? NULL : "probe.json does not exist", .text = e.text};
+
+	if (e.text)
+		a.size = e.size > 0 ? e.size : strlen(e.text);
+	b->event.waiting = 0;
+	for (size_t n = 0; n < e.waiting; n++)
+		e.cb[n](e.arg[n], &a);
+}
+
 static int port_credentials(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			    size_t error_size)
 {
@@ -263,6 +286,7 @@ void bench_load(struct bench *b)
 			      .describe_keys = port_describe_keys,
 			      .endpoint = port_endpoint,
 			      .load_artifact = port_load_artifact,
+			      .load_event = port_load_event,
 			      .run_hook = port_run_hook,
 			      .published = port_published,
 			      .log = port_log};
@@ -311,6 +335,7 @@ void bench_drop_flights(struct bench *b)
 		b->hook.cb = NULL;
 	}
 	end_loads(b);
+	end_event(b);
 	while (b->n_flights > 0) {
 		struct flight f = b->flights[--b->n_flights];
 
@@ -372,7 +397,7 @@ static int64_t bench_next_ms(const struct bench *b)
 		at = b->flights[n].due_ms < at ? b->flights[n].due_ms : at;
 	if (b->hook.cb && b->hook.due_ms < at)
 		at = b->hook.due_ms;
-	if (b->file.n_loads > 0)
+	if (b->file.n_loads > 0 || b->event.waiting > 0)
 		at = b->now.boot_ms;
 	return at;
 }
@@ -402,6 +427,7 @@ bool bench_step(struct bench *b, int64_t until_ms)
 	if (b->hook.cb && b->hook.due_ms <= b->now.boot_ms)
 		end_hook(b);
 	end_loads(b);
+	end_event(b);
 	bench_turn(b);
 	return true;
 }

@@ -62,6 +62,16 @@ struct bench_file {
 	size_t n_loads;
 };
 
+/* The one file that plans may name as a probe's event. */
+struct bench_event {
+	const char *text; /* NULL: the file is missing */
+	size_t size;	  /* 0: that of the text */
+	unsigned reads;
+	size_t waiting;
+	artifact_cb cb[32];
+	void *arg[32];
+};
+
 struct bench {
 	struct instant now;
 	uint64_t entropy;
@@ -85,6 +95,7 @@ struct bench {
 	unsigned unrecorded_asks;
 	bool forgetful; /* was killed while its store failed */
 	struct bench_file file;
+	struct bench_event event;
 	/* NULL, or told of each request to AWS before it has any effect; who is told looks after its intent, too. */
 	void (*sent)(struct bench *b, const struct http_request *r);
 	void *sent_ctx;

@@ -142,6 +142,11 @@ static void concurrency_and_invoking_are_asked_for(void **state)
 	lambda_build_invoke(a, &aws, "hello", "$LATEST", "{\"a\":1}x", 7, &r);
 	expect(&r, "POST", F "/invocations", "Qualifier=%24LATEST", "{\"a\":1}");
 	assert_string_equal(http_header_find(r.headers, r.n_headers, "X-Amz-Invocation-Type"), "RequestResponse");
+	assert_null(http_header_find(r.headers, r.n_headers, "X-Amz-Client-Context"));
+	lambda_build_invoke_with(a, &aws, "hello", "7", "{\"custom\":{}}", "[]", 2, &r);
+	expect(&r, "POST", F "/invocations", "Qualifier=7", "[]");
+	/* printf '{"custom":{}}' | base64 */
+	assert_string_equal(http_header_find(r.headers, r.n_headers, "X-Amz-Client-Context"), "eyJjdXN0b20iOnt9fQ==");
 }
 
 static void rights_are_tried_without_a_change(void **state)

@@ -156,6 +156,28 @@ static void fits(const char *schema, json_t *j)
 	json_decref(j);
 }
 
+static void probes_are_shown_beside_users_requests(void **state)
+{
+	struct rollout_spec spec = make_spec();
+	struct rollout r = make_rollout();
+	struct view_rollout v = make_view(&spec, &r);
+	json_t *j = form_rollout(&v, false);
+
+	(void)state;
+	assert_true(json_is_null(get(j, "probes")));
+	fits("Rollout", j);
+	spec.probe = (struct spec_probe){"probe.json", 1000};
+	v.verdict.probe_canary = (struct counts){30, 2, true};
+	v.probes_skipped = 4;
+	j = form_rollout(&v, false);
+	is_int(j, "probes.canary.invocations", 30);
+	is_int(j, "probes.canary.errors", 2);
+	assert_true(json_is_false(get(j, "probes.stable.seen")));
+	is_int(j, "probes.skipped", 4);
+	is_int(j, "verdict.canary.invocations", 100);
+	fits("Rollout", j);
+}
+
 static void an_experiment_says_what_it_found(void **state)
 {
 	struct rollout_spec spec = make_spec();
@@ -620,6 +642,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_rollout_says_all),
 	    cmocka_unit_test(an_experiment_says_what_it_found),
+	    cmocka_unit_test(probes_are_shown_beside_users_requests),
 	    cmocka_unit_test(percents_come_out_as_they_went_in),
 	    cmocka_unit_test(every_kind_of_metric_has_a_form),
 	    cmocka_unit_test(before_the_preparation_nothing_is_known),

@@ -144,6 +144,56 @@ static void test_a_zip(void **state)
 	assert_string_equal(o->sha256, "fkRweGtQ+4+Xo9KHdkkUl8T8l3MxfCviYWLwiOivjwE=");
 }
 
+static void event_loaded(void *arg, const struct artifact *a)
+{
+	struct outcome *o = arg;
+	o->answers++;
+	snprintf(o->error, sizeof(o->error), "%s", a->error ? a->error : "");
+	free(o->base64);
+	o->base64 = a->error ? NULL : mem_strndup(a->text, a->size);
+	o->size = a->size;
+}
+
+static const struct outcome *load_event(struct rig *r, const char *path)
+{
+	free(r->outcome.base64);
+	r->outcome = (struct outcome){0};
+	artifacts_load_event(r->artifacts, path, event_loaded, &r->outcome);
+	while (r->outcome.answers == 0) {
+		assert_false(r->late);
+		uv_run(&r->loop, UV_RUN_ONCE);
+	}
+	return &r->outcome;
+}
+
+/* Any text; whether it is JSON is not for this to say. */
+static void test_an_event(void **state)
+{
+	struct rig *r = *state;
+	cleanup(mem_free_p) char *path = put(r, "e.json", "{\"a\": 1}\n", 9);
+	cleanup(mem_free_p) char *large = mem_alloc(LIMIT_PROBE_BYTES + 1);
+	const struct outcome *o = load_event(r, "e.json");
+	assert_string_equal(o->error, "");
+	assert_string_equal(o->base64, "{\"a\": 1}\n");
+	assert_int_equal(o->size, 9);
+	/* It was never a zip, however often it was read. */
+	age(path);
+	(void)load_event(r, path);
+	wrong(r, path, "is no zip file");
+	o = load_event(r, "none.json");
+	assert_non_null(strstr(o->error, "none.json does not exist: write it, or correct the plan's path"));
+	memset(large, ' ', LIMIT_PROBE_BYTES + 1);
+	cleanup(mem_free_p) char *fits = put(r, "fits.json", large, LIMIT_PROBE_BYTES);
+	cleanup(mem_free_p) char *does_not = put(r, "large.json", large, LIMIT_PROBE_BYTES + 1);
+	assert_int_equal(load_event(r, fits)->size, LIMIT_PROBE_BYTES);
+	o = load_event(r, does_not);
+	assert_non_null(
+	    strstr(o->error, "large.json is too large: 262145 bytes, and a probe's event has at most 262144"));
+	assert_int_equal(chmod(path, 0666), 0);
+	o = load_event(r, path);
+	assert_non_null(strstr(o->error, "can be written by everybody"));
+}
+
 /* Blocks are encoded one by one: the result is that of the whole. */
 static void test_a_zip_of_many_blocks(void **state)
 {
@@ -199,7 +249,7 @@ static void test_a_file_that_is_being_written(void **state)
 	struct rig *r = *state;
 	cleanup(mem_free_p) char *path = put(r, "w.zip", "PK\3\4one", 7);
 	struct load l = {.file = path};
-	int fd = open_zip(&l);
+	int fd = open_file(&l);
 	assert_true(fd >= 0);
 	assert_int_equal(check_unchanged(&l), 0);
 	FILE *f = fopen(path, "ae");
@@ -212,7 +262,7 @@ static void test_a_file_that_is_being_written(void **state)
 
 	/* Another file took its name meanwhile. */
 	l.error[0] = '\0';
-	fd = open_zip(&l);
+	fd = open_file(&l);
 	cleanup(mem_free_p) char *other = put(r, "other.zip", "PK\3\4onemore", 11);
 	assert_int_equal(rename(other, path), 0);
 	assert_int_equal(check_unchanged(&l), -1);
@@ -237,7 +287,7 @@ static void test_a_hash_is_remembered_while_the_file_is_the_same(void **state)
 	/* What is remembered is told without reading: a false memory shows. */
 	struct memory *m = &r->artifacts->memories[0];
 	struct load l = {.file = path};
-	close(open_zip(&l));
+	close(open_file(&l));
 	*m = (struct memory){.path = mem_strdup("m.zip"), .identity = l.identity, .sha256 = "remembered"};
 	assert_string_equal(load(r, "m.zip", false)->sha256, "remembered");
 	/* Not when the content is wanted as well, */
@@ -401,6 +451,7 @@ int main(void)
 #define test(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 	    test(test_a_zip),
+	    test(test_an_event),
 	    test(test_a_zip_of_many_blocks),
 	    test(test_what_is_no_zip),
 	    test(test_a_file_that_is_being_written),
