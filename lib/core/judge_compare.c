@@ -83,16 +83,15 @@ static void weigh(const struct judge *j, const struct spec_metric *m, double nul
 	}
 }
 
-/* Probes of the canary with none of the stable version beside them tell nothing: its record is of other requests. */
+/* Probes of the canary with none of the stable version beside them are not held against its record, which is of other
+ * requests: given their sum they tell nothing. */
 static void weigh_probes(const struct judge *j, struct evidence *e)
 {
 	size_t i, end = judge_over(j, &i);
 	struct block b;
 
-	while (next_block(j, true, &i, end, &b)) {
-		if (!evidence_is_alone(&b.canary, &b.stable))
-			evidence_add(e, &b.canary, &b.stable);
-	}
+	while (next_block(j, true, &i, end, &b))
+		evidence_add(e, &b.canary, &b.stable);
 }
 
 /* How many rollouts of a canary that is no worse there are for each one that ever looks as bad: "1 of 5400". */

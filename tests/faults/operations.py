@@ -385,6 +385,11 @@ def lose_deployment(cell):
     cell.world.fault("lost_after", "CreateDeployment", nth=1, connection="close")
 
 
+def put_event(cell):
+    with open(os.path.join(cell.d.plans, "event.json"), "w", encoding="ascii") as f:
+        f.write("{}")
+
+
 SCENARIOS = {
     "rollout": Scenario(version="latest", steps=[(10, 1), (50, 1)]),
     "failing": Scenario("rolled-back", version=3, steps=[(10, 1), (50, 1)]),
@@ -393,6 +398,7 @@ SCENARIOS = {
     "pruning": Scenario(more="keep_versions: 1"),
     "hook-before": Scenario(more="hooks: {pre_traffic: {invoke: 'smoke:live', timeout: 30s}}"),
     "hook-after": Scenario(more="hooks: {post_traffic: {invoke: 'smoke:live', timeout: 30s}}"),
+    "probed": Scenario(prepare=put_event, steps=[(50, 15)], analysis="probe: {invoke: event.json, rate: 10/s}"),
     "alarm": Scenario(metrics="metrics: [{alarm: quiet}]"),
     "rest": ServiceScenario("rest"),
     "rest-by-id": ServiceScenario("rest", by_id=True),
@@ -512,6 +518,9 @@ OPERATIONS = [
     Operation("UpdateStage", "http-manual", "PATCH", HTTP2 + "/stages/[^/? ]+", look=HTTP_LOOK),
     Operation("CreateStage", "http", "POST", HTTP2 + "/stages", look=HTTP_LOOK),
     Operation("UpdateStage", "http-drift", "PATCH", HTTP2 + "/stages/[^/? ]+", look=HTTP_LOOK),
+    # Not to be answered for a while is what probes are for, and what the function says does not matter.
+    Operation("Invoke", "probed", "POST", FUNCTION + "/invocations", says="probed", again=True, best=True,
+              harmless=("no-answer-not-applied", "no-answer-applied", "drip", "cut-json")),
 ]
 
 # --- one of each ---

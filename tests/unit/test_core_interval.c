@@ -159,6 +159,19 @@ static void the_ends_are_where_the_martingale_is_one_over_the_error(void **state
 	}
 }
 
+/* Each of the two has half of the error, so that both hold together. */
+static void a_difference_is_between_the_farthest_ends(void **state)
+{
+	struct counts a = counts(1000, 40), b = counts(3000, 60);
+	struct interval of_a, of_b, i = of_difference(a, b);
+
+	(void)state;
+	interval_of_rate(&a, ERROR / 2, &of_a);
+	interval_of_rate(&b, ERROR / 2, &of_b);
+	assert_true(fabs(i.low - (of_a.low - of_b.high)) < 1e-15);
+	assert_true(fabs(i.high - (of_a.high - of_b.low)) < 1e-15);
+}
+
 static void without_requests_nothing_is_known(void **state)
 {
 	struct interval i = of_rate(0, 0);
@@ -220,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ten_thousand_experiments_hold_at_every_look),
 	    cmocka_unit_test(the_ends_are_where_the_martingale_is_one_over_the_error),
+	    cmocka_unit_test(a_difference_is_between_the_farthest_ends),
 	    cmocka_unit_test(without_requests_nothing_is_known),
 	    cmocka_unit_test(more_requests_tell_more),
 	    cmocka_unit_test(a_difference_shows),

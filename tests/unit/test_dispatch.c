@@ -288,6 +288,30 @@ static void throttled_calls_come_again(void **state)
 	dispatch_rig_free(w);
 }
 
+/* What a probe was to find out can be asked again; nobody waits for the answer, not even at the end. */
+static void a_probe_is_sent_once(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	struct probe p = {.w = w, .name = 'a'}, q = {.w = w, .name = 'b'};
+	struct dispatch_call call = dispatch_rig_call_of(&p, OPERATION_INVOKE, PRIORITY_PATIENT);
+	call.probe = true;
+	(void)dispatch_submit(w->d, &call);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 1);
+	assert_true(dispatch_idle(w->d));
+	dispatch_rig_answer_status(w, 0, 429, "TooManyRequestsException", NULL);
+	assert_int_equal(p.done, 1);
+	assert_int_equal(p.error.class, AWS_THROTTLED);
+	/* Users' hooks are in another lane, which is as fast as before. */
+	dispatch_rig_submit(w, &q, 'b', OPERATION_INVOKE, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 2);
+	assert_false(dispatch_idle(w->d));
+	dispatch_rig_answer_status(w, 1, 200, NULL, NULL);
+	dispatch_rig_free(w);
+}
+
 /* And slows down: from 10 calls a second to 7. */
 static void throttling_empties_the_bucket(void **state)
 {
@@ -839,6 +863,7 @@ int main(void)
 	    cmocka_unit_test(api_gateway_keeps_its_narrow_limits),
 	    cmocka_unit_test(lanes_take_turns_on_the_wire),
 	    cmocka_unit_test(throttled_calls_come_again),
+	    cmocka_unit_test(a_probe_is_sent_once),
 	    cmocka_unit_test(throttling_empties_the_bucket),
 	    cmocka_unit_test(what_may_have_been_applied_is_not_sent_again),
 	    cmocka_unit_test(a_rollback_is_tried_without_end_and_says_so),

@@ -300,6 +300,23 @@ static void no_answer_for_a_minute_is_a_failure(void **state)
 	bench_free(b);
 }
 
+/* That it took long is no failure of the version's where nothing was sent. */
+static void without_keys_nothing_is_said_about_the_version(void **state)
+{
+	struct bench *b = begin(2, LIMITED);
+	uint64_t before;
+
+	(void)state;
+	bench_run_for(b, 100 * MS_PER_SECOND);
+	before = look(b).skipped;
+	b->no_keys = "no keys were found";
+	bench_run_for(b, MS_PER_MINUTE);
+	assert_int_equal(look(b).verdict.probe_canary.errors, 0);
+	assert_true(look(b).skipped - before >= 29);
+	assert_int_equal(said(b, "the canary is not probed: Invoke: "), 1);
+	bench_free(b);
+}
+
 /* --- the event --- */
 
 static void an_event_that_cannot_be_sent_is_told_once_and_read_again(void **state)
@@ -488,6 +505,7 @@ int main(void)
 	    cmocka_unit_test(a_slow_one_skips_its_turns),
 	    cmocka_unit_test(what_lambda_says_in_its_own_name_is_no_answer),
 	    cmocka_unit_test(no_answer_for_a_minute_is_a_failure),
+	    cmocka_unit_test(without_keys_nothing_is_said_about_the_version),
 	    cmocka_unit_test(an_event_that_cannot_be_sent_is_told_once_and_read_again),
 	    cmocka_unit_test(what_was_asked_for_may_come_when_all_is_over),
 	    cmocka_unit_test(nothing_leaves_that_is_not_on_record),
