@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -107,9 +108,27 @@ static int check_size(struct load *l, off_t size)
 	return 0;
 }
 
+/*
+ * A plan's author names the function that an event is sent to. Whatever else the daemon may read on this host, keys
+ * in JSON among it, must not get there: an event comes from the plans folder, whatever links say.
+ */
+static int check_place(struct load *l)
+{
+	cleanup(mem_free_p) char *file = realpath(l->file, NULL);
+	cleanup(mem_free_p) char *dir = realpath(l->owner->dir, NULL);
+	size_t len = dir ? strlen(dir) : 0;
+	if (!file)
+		return 0; /* opening it will say why */
+	if (dir && strncmp(file, dir, len) == 0 && file[len] == '/')
+		return 0;
+	return complain(l, "%s is not beneath the plans folder (%s): put it there", l->file, l->owner->dir);
+}
+
 static int open_file(struct load *l)
 {
 	struct stat st;
+	if (l->event && check_place(l) < 0)
+		return -1;
 	/* A named pipe must not hold up the thread until it is found out to be one. */
 	int fd = open(l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT)

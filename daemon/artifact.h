@@ -1,7 +1,7 @@
 /*
- * Files that are to be uploaded, or sent as events: read, hashed and encoded by a thread of the loop's pool, one after the other, as the
- * largest take some 70 MB of memory each. A hash is remembered for as long as the file's identity, size and times are
- * the same.
+ * Files that are to be uploaded, or sent as events: read, hashed and encoded by a thread of the loop's pool, one after
+ * the other, as the largest take some 70 MB of memory each. A hash is remembered for as long as the file's identity,
+ * size and times are the same.
  */
 #pragma once
 

@@ -33,7 +33,7 @@ static double log_martingale(double errors, double n, double p)
 	       stirling_rest(w);
 }
 
-/* The martingale is convex in p and lowest at the observed share: the last point towards `out` that is still allowed. */
+/* The martingale is convex in p and lowest at the observed share: the last point towards `out` that is allowed. */
 static double last_allowed(double errors, double n, double limit, double out)
 {
 	double in = errors / n;

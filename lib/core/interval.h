@@ -6,8 +6,9 @@
  *
  *   E[t^x (1 - t)^(n - x)] / (p^x (1 - p)^(n - x))          (x errors in n requests)
  *
- * is a martingale that begins at 1, so the chance that it ever reaches 1/A is at most A (Ville's inequality). The shares
- * for which it has not are the interval. With t drawn from Beta(1/2, 1/2) the mean is B(x + 1/2, n - x + 1/2) / pi.
+ * is a martingale that begins at 1, so the chance that it ever reaches 1/A is at most A (Ville's inequality). The
+ * shares for which it has not are the interval. With t drawn from Beta(1/2, 1/2) the mean is
+ * B(x + 1/2, n - x + 1/2) / pi.
  *
  * The difference of two shares is held by the difference of their intervals, each with half of the error: neither their
  * weights nor the hour at which either of them serves need be alike. What must not change while they are compared is

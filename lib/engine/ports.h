@@ -70,8 +70,8 @@ struct ports {
 	/* Reads a file off the loop; a relative path is meant from the plans folder. `content`: base64 is
 	 * wanted too. */
 	void (*load_artifact)(void *ctx, const char *path, bool content, artifact_cb cb, void *arg);
-	/* The same of an event that a function is to be invoked with, of at most LIMIT_PROBE_BYTES: its text, which may
-	 * be anything. NULL: nobody can read one. */
+	/* The same of an event that a function is to be invoked with, of at most LIMIT_PROBE_BYTES and from beneath
+	 * the plans folder only: its text, which may be anything. NULL: nobody can read one. */
 	void (*load_event)(void *ctx, const char *path, artifact_cb cb, void *arg);
 	/* A number that changes when the file does; 0: it is not there. At once. NULL: nobody can tell. */
 	uint64_t (*stamp_artifact)(void *ctx, const char *path);

@@ -260,7 +260,7 @@ static void shoot(struct probing *p, enum probed which)
 /* A sentence, or "". */
 static void check_event(const struct artifact *a, const char *path, char *out, size_t size)
 {
-	json_error_t where;
+	json_error_t where; /* its text may quote the file, which is for the function alone */
 	json_t *event;
 
 	out[0] = '\0';
@@ -280,7 +280,7 @@ static void check_event(const struct artifact *a, const char *path, char *out, s
 	}
 	event = json_loadb(a->text, a->size, JSON_DECODE_ANY, &where);
 	if (!event)
-		(void)snprintf(out, size, "%.150s:%d:%d: no JSON: %.60s", path, where.line, where.column, where.text);
+		(void)snprintf(out, size, "%.150s:%d:%d: this is no JSON", path, where.line, where.column);
 	json_decref(event);
 }
 

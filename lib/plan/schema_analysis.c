@@ -292,8 +292,8 @@ static const struct schema_key *const probing_keys[] = {
     [PROBING_INVOKE] =
 	SCHEMA_KEY(.name = "invoke", .type = SCHEMA_TEXT, .required = true, .check = texts_check_path,
 		   .pattern = "^.{1,1024}$", .example = "probe.json",
-		   .about = "A file on the daemon's host with the event to invoke both versions with; relative to the "
-			    "plans folder."),
+		   .about = "A file beneath the plans folder with the event, JSON of at most 256 KiB, to invoke both "
+			    "versions with."),
     [PROBING_RATE] =
 	SCHEMA_KEY(.name = "rate", .type = SCHEMA_RATE, .required = true, .min = LIMIT_PROBE_EVERY_MS,
 		   .max = MS_PER_HOUR, .example = "1/s",

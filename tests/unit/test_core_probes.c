@@ -1,4 +1,4 @@
-/* Requests of rolloutd's own: when they are sent, and what they count for. One-minute periods, settled after another. */
+/* Requests of rolloutd's own: when they are sent, what they count for. Periods are one minute, settle one minute. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

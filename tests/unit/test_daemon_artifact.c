@@ -194,6 +194,24 @@ static void test_an_event(void **state)
 	assert_non_null(strstr(o->error, "can be written by everybody"));
 }
 
+/* The function that it is sent to is the plan's choice: a link or a path out of the folder must not choose the file. */
+static void test_an_event_from_elsewhere(void **state)
+{
+	struct rig *r = *state;
+	cleanup(mem_free_p) char *link = mem_printf("%s/link.json", r->folder);
+	cleanup(mem_free_p) char *inside = put(r, "inside.json", "{}", 2);
+	cleanup(mem_free_p) char *around = mem_printf("../%s/inside.json", strrchr(r->folder, '/') + 1);
+	assert_int_equal(symlink("/etc/hostname", link), 0);
+	assert_non_null(strstr(load_event(r, "link.json")->error, "is not beneath the plans folder (/tmp/"));
+	assert_non_null(strstr(load_event(r, "/etc/hostname")->error, "is not beneath the plans folder"));
+	assert_non_null(strstr(load_event(r, "../../etc/hostname")->error, "is not beneath the plans folder"));
+	assert_string_equal(load_event(r, inside)->error, "");
+	assert_string_equal(load_event(r, around)->error, "");
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink("inside.json", link), 0);
+	assert_string_equal(load_event(r, "link.json")->error, "");
+}
+
 /* Blocks are encoded one by one: the result is that of the whole. */
 static void test_a_zip_of_many_blocks(void **state)
 {
@@ -452,6 +470,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    test(test_a_zip),
 	    test(test_an_event),
+	    test(test_an_event_from_elsewhere),
 	    test(test_a_zip_of_many_blocks),
 	    test(test_what_is_no_zip),
 	    test(test_a_file_that_is_being_written),

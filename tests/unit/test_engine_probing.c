@@ -47,11 +47,12 @@ static const char *header(const struct http_request *r, const char *name)
 
 static void sent(struct bench *b, const struct http_request *r)
 {
-	unsigned version = 0;
+	uint64_t version = 0;
 
 	if (!is_probe(r))
 		return;
-	assert_int_equal(sscanf(r->query, "Qualifier=%u", &version), 1);
+	assert_true(text_starts_with(r->query, "Qualifier="));
+	assert_int_equal(text_parse_u64(strchr(r->query, '=') + 1, 15, &version), 0);
 	assert_true(version < array_len(probes.sent));
 	probes.sent[version]++;
 	probes.last_boot_ms = b->now.boot_ms;
@@ -328,8 +329,8 @@ static void an_event_that_cannot_be_sent_is_told_once_and_read_again(void **stat
 		const char *said;
 	} cases[] = {
 	    {NULL, 0, "nothing is probed: probe.json does not exist; it is read again each minute"},
-	    {"{\"path\": }", 0, "nothing is probed: probe.json:1:10: no JSON: "},
-	    {"", 0, "nothing is probed: probe.json:1:0: no JSON: "},
+	    {"{\"path\": }", 0, "nothing is probed: probe.json:1:10: this is no JSON; it is read again each minute"},
+	    {"", 0, "nothing is probed: probe.json:1:0: this is no JSON; it is read again each minute"},
 	    {"{}", LIMIT_PROBE_BYTES + 1, "probe.json is too large: a probe's event has at most 262144 bytes"},
 	    {deep, 0, "probe.json is no event: JSON nested deeper than 32 levels"},
 	};
