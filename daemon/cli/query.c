@@ -74,7 +74,7 @@ static void add_attempt(struct table *t, const json_t *r, bool with_name, int64_
 	if (with_name)
 		table_cell(t, STYLE_BOLD, field_text(r, "name"));
 	table_cellf(t, STYLE_PLAIN, "%jd", (intmax_t)field_int(r, "attempt"));
-	table_cell(t, page_phase_style(phase), phase);
+	table_cell(t, page_style(r), phase);
 	table_cell(t, STYLE_PLAIN, versions);
 	table_cell(t, STYLE_PLAIN, time);
 	table_cell(t, STYLE_PLAIN, took);

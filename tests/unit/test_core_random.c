@@ -29,6 +29,7 @@ struct run {
 	bool went_home;
 	unsigned writes_seen;
 	bool release_refused;
+	bool promoted_fully; /* an operator said so */
 };
 
 static bool chance(struct run *x, unsigned per_mille)
@@ -130,6 +131,7 @@ static void command(struct run *x)
 	/* The operator's word lets a blocked rollout go on from what is there now. */
 	if (a == ANSWER_DONE && blocked)
 		x->human_seen = false;
+	x->promoted_fully = x->promoted_fully || c == COMMAND_PROMOTE_FULL;
 }
 
 static void metrics(struct run *x)
@@ -159,6 +161,14 @@ static void check_always(struct run *x)
 			check(x, x->g.alias.target.version == (r->phase == PHASE_SUCCEEDED ? r->canary : r->stable));
 		}
 	}
+	/* An experiment is over by its time or an operator's word, on the way home, and is nothing to be quarantined for. */
+	if (r->concluded) {
+		check(x, x->g.spec.experiment_ends_home && r->goal == GOAL_HOME);
+		check(x, !r->quarantine && !x->g.quarantined_effect);
+	}
+	/* One that goes back has all the traffic by an operator's word alone. */
+	if (x->g.spec.experiment_ends_home && x->g.has_write && x->g.write.target.version == r->canary)
+		check(x, x->promoted_fully);
 	/* No success before the last gate has opened; a rollout that changes nothing asks nobody. */
 	if (r->phase == PHASE_SUCCEEDED && r->stable != r->canary)
 		check(x, !x->g.spec.post_gate || x->g.gate_opened_post);
@@ -235,6 +245,8 @@ static void draw_plan(struct run *x)
 	g->steps[0].approve = chance(x, 200);
 	g->steps[1].min_invocations = chance(x, 200) ? 2000 : 0;
 	g->spec.n_steps = (size_t)prng_below(&x->prng, 3);
+	g->spec.experiment = g->spec.n_steps == 1 && chance(x, 600);
+	g->spec.experiment_ends_home = g->spec.experiment && chance(x, 600);
 	g->spec.final_bake_ms = chance(x, 500) ? 3 * MS_PER_MINUTE : 0;
 	g->spec.pre_gate = chance(x, 300);
 	g->spec.post_gate = chance(x, 300);
