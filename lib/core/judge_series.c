@@ -69,25 +69,14 @@ static struct reading read_period(const struct series *x, size_t index)
 	const double *v = samples_values(x->j->q->samples, index) + x->first;
 	struct reading r = {.start_unix_ms = s->start_unix_ms};
 
-	switch (x->m->kind) {
-	case SPEC_METRIC_THROTTLES:
+	if (x->m->kind == SPEC_METRIC_THROTTLES)
 		read_throttles(v, &r);
-		return r;
-	case SPEC_METRIC_API_5XX:
+	else if (x->m->kind == SPEC_METRIC_API_5XX)
 		read_answers(v, &r);
-		return r;
-	case SPEC_METRIC_DURATION:
+	else if (x->m->kind == SPEC_METRIC_DURATION)
 		read_duration(v, judge_canary(x->j, s), &r);
-		return r;
-	case SPEC_METRIC_QUERY:
-	case SPEC_METRIC_ERRORS:
-	case SPEC_METRIC_COMPARE:
-	case SPEC_METRIC_ALARM:
-		break;
-	}
-	r.value = v[0];
-	r.requests = INFINITY;
-	r.known = !isnan(v[0]);
+	else
+		r = (struct reading){s->start_unix_ms, v[0], NAN, INFINITY, !isnan(v[0])};
 	return r;
 }
 
