@@ -223,7 +223,7 @@ static void batch_submit(struct batch *b);
 static void batch_done(void *arg, const struct http_response *response, const struct aws_error *error)
 {
 	struct batch *b = arg;
-	struct cloudwatch_sink sink = {b, take_datapoint, take_status};
+	struct cloudwatch_sink sink = {b, take_datapoint, take_status, NULL};
 	struct aws_error problem;
 	char text[LIMIT_REASON];
 

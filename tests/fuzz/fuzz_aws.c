@@ -60,7 +60,7 @@ static void fuzz_answers(unsigned which, const struct http_response *r)
 	struct lambda_versions l;
 	struct aws_error e;
 	struct buf token cleanup(buf_deinit) = BUF_INIT(256);
-	const struct cloudwatch_sink sink = {NULL, take_datapoint, take_status};
+	const struct cloudwatch_sink sink = {NULL, take_datapoint, take_status, NULL};
 	switch (which) {
 	case 0:
 		fuzz_alias(r);
