@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "core/judge.h"
 
@@ -66,9 +67,11 @@ static void read_duration(const double *v, const struct counts *canary, struct r
 static struct reading read_period(const struct series *x, size_t index)
 {
 	const struct sample *s = &x->j->q->samples->items[index];
-	const double *v = samples_values(x->j->q->samples, index) + x->first;
+	const double *v;
 	struct reading r = {.start_unix_ms = s->start_unix_ms};
 
+	require(x->first + spec_metric_values(x->m) <= x->j->q->samples->n_values);
+	v = samples_values(x->j->q->samples, index) + x->first;
 	if (x->m->kind == SPEC_METRIC_THROTTLES)
 		read_throttles(v, &r);
 	else if (x->m->kind == SPEC_METRIC_API_5XX)

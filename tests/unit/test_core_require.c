@@ -325,6 +325,31 @@ static void effects_have_room(void **state)
 
 /* --- values --- */
 
+static void judge_without_values(struct rig *g)
+{
+	struct verdict_question q;
+	struct verdict_result v;
+
+	rollout_question(&g->spec, &g->r, &g->samples, g->now, &q);
+	verdict_judge(&q, &v);
+}
+
+/* Samples that were not made for the metrics that are judged by them. */
+static void samples_must_have_the_metrics_values(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	(void)as(&g, SPEC_METRIC_DURATION);
+	g.samples.n_values = 1;
+	g.r.first_traffic_unix_ms = g.r.step_from_unix_ms = g.now.unix_ms - 5 * MS_PER_MINUTE;
+	g.r.read_through_unix_ms = g.now.unix_ms;
+	(void)samples_at(&g.samples, verdict_period_start(g.r.step_from_unix_ms, MS_PER_MINUTE));
+	expect_assert_failure(judge_without_values(&g));
+	rig_deinit(&g);
+}
+
 static void values_must_exist(void **state)
 {
 	const struct alias_target heavy = {1, 2, WEIGHT_BP_MAX + 1};
@@ -350,6 +375,7 @@ int main(void)
 	    cmocka_unit_test(a_state_must_fit_its_specification),
 	    cmocka_unit_test(a_command_must_be_answered),
 	    cmocka_unit_test(effects_have_room),
+	    cmocka_unit_test(samples_must_have_the_metrics_values),
 	    cmocka_unit_test(values_must_exist),
 	};
 
