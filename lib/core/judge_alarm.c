@@ -1,6 +1,7 @@
 /*
- * An alarm that is in ALARM fails at once; everything else is believed only when it was read after the bake settled. One
- * that was in ALARM before the start, which an operator has excused, counts as OK until it was seen to have left it.
+ * An alarm that is in ALARM fails at once; everything else is believed only when it was read after the bake settled.
+ * One that was in ALARM before the start, which an operator has excused, counts as OK until it was seen to have left
+ * it.
  */
 #include <stdio.h>
 

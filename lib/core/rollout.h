@@ -99,8 +99,8 @@ struct rollout {
 	bool finishing;	 /* the final bake is over, the alias is read once more */
 	bool gated_pre;	 /* the pre-traffic gate has opened */
 	bool gated_post; /* the post-traffic gate has opened */
-	/* Alarms: an operator started it in spite of those that are in ALARM; bits by metric: which of them were, and have
-	 * not been seen in another state since. */
+	/* An operator started it in spite of alarms that are in ALARM; bits by metric: which of them were, and have not
+	 * been seen in another state since. */
 	bool despite_alarms;
 	uint32_t excused_alarms;
 	uint32_t dry_failed; /* bits by metric: that it would have failed was told */
@@ -155,8 +155,8 @@ struct rollout {
 	int64_t hold_from_baked_ms; /* what it had baked when it began to be held for a verdict; -1: it is not */
 	int64_t prepare_ms;	    /* spent waiting for the version to become ready */
 
-	/* The alias's counts of the three hours before the canary had traffic: the stable version's, for judging a canary
-	 * that serves alone. Not seen: not read yet. */
+	/* The alias's counts of the three hours before the canary had traffic: the stable version's, for judging a
+	 * canary that serves alone. Not seen: not read yet. */
 	struct counts history;
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;

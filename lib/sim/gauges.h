@@ -1,6 +1,6 @@
 /*
- * Gauges: metrics of a namespace of their own that have a value in each period without anybody putting it there, so that
- * a plan's query has something to look at. They are delayed as AWS's own are.
+ * Gauges: metrics of a namespace of their own that have a value in each period without anybody putting it there, so
+ * that a plan's query has something to look at. They are delayed as AWS's own are.
  */
 #pragma once
 

@@ -97,11 +97,9 @@ static void test_expressions(void **state)
 			fail_msg("%s gives %s, not %s", cases[i].expression, got, cases[i].values);
 	}
 	char deep[256] = "";
-	for (int i = 0; i < 60; i++)
-		strcat(deep, "(");
+	memset(deep, '(', 60);
 	assert_string_equal(values_of(&r, deep), "Error in expression 'e': it is nested too deep");
-	for (int i = 0; i < 60; i++)
-		deep[i] = '-';
+	memset(deep, '-', 60);
 	assert_string_equal(values_of(&r, deep), "Error in expression 'e': it is nested too deep");
 	rig_deinit(&r);
 }
