@@ -118,8 +118,8 @@ class Metrics(Together):
 
     def test_slow_by_its_limit(self):
         self.comes_back("slow", ["duration: {stat: p90, max: 500ms, warm_up: 0s, min_invocations: 2}"],
-                        r"the canary's p90 duration was 9\d\d(\.\d+)? ms in the period from .*; at most 500 ms is allowed",
-                        version=3)
+                        r"the canary's p90 duration was 9\d\d(\.\d+)? ms in the period from .*; at most 500 ms is "
+                        "allowed", version=3)
 
     def test_slow_beside_the_stable_version(self):
         self.comes_back("slower", ["duration: {stat: Average, max_ratio: 2, warm_up: 0s, min_invocations: 2}"],
@@ -135,8 +135,8 @@ class Metrics(Together):
 
     def test_throttles(self):
         self.comes_back("throttled", ["throttles: {max_rate: 5%, min_invocations: 3}"],
-                        r"the alias throttled \d+ of \d+ requests \(\d+(\.\d+)?%\) in the period from .*; at most 5% is "
-                        "allowed", version=4)
+                        r"the alias throttled \d+ of \d+ requests \(\d+(\.\d+)?%\) in the period from .*; at most 5% "
+                        "is allowed", version=4)
 
     def test_answers_of_a_rest_api(self):
         end = self.keep_asking("/restapis/shop1/prod/_user_request_/hello")
@@ -164,8 +164,8 @@ class Metrics(Together):
 
     def test_queries_fail_below(self):
         self.comes_back("below", [QUERY % ("Age", "SUM([age, served])", "min: 20\n        failure_limit: 2")],
-                        r"the query ratio was 16 in the period from .*, the last of 2 that failed; at least 20 is asked for",
-                        version=2)
+                        r"the query ratio was 16 in the period from .*, the last of 2 that failed; at least 20 is "
+                        "asked for", version=2)
 
     def test_a_query_without_values_holds(self):
         f = self.function()
