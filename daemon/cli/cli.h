@@ -43,6 +43,7 @@ struct cli {
 	unsigned limit; /* 0: none given */
 	bool json;
 	bool full;
+	bool despite_alarms;
 	bool follow;
 	bool help;
 	bool version;

@@ -199,10 +199,12 @@ static const struct command commands[] = {
 	.min_args = 1,
 	.max_args = 1,
 	.named = true,
-	.options = OPTION_REASON,
-	.usage = "NAME [--reason TEXT]",
+	.options = OPTION_REASON | OPTION_DESPITE_ALARMS,
+	.usage = "NAME [--reason TEXT] [--despite-alarms --reason TEXT]",
 	.summary = "run the name's last plan again",
-	.text = "Lifts the quarantine of a version that was rolled back.\n",
+	.text = "Lifts the quarantine of a version that was rolled back. A rollout does not start while one of its\n"
+		"alarms is in ALARM; with --despite-alarms it does, and such an alarm counts only once it was seen in\n"
+		"another state.\n",
 	.example = "rolloutctl retry hello-prod --reason 'the dependency is back'",
     },
     {
@@ -335,6 +337,7 @@ static void print_own_options(const struct command *c)
 	} lines[] = {
 	    {OPTION_REASON, "  -r, --reason TEXT        why; kept with the record\n"},
 	    {OPTION_FULL, "      --full               all traffic to the new version, now\n"},
+	    {OPTION_DESPITE_ALARMS, "      --despite-alarms     start although alarms are in ALARM; needs --reason\n"},
 	    {OPTION_TIMEOUT, "  -t, --timeout D          give up after that time, with exit code 5\n"},
 	    {OPTION_FOLLOW, "  -f, --follow             go on with what happens\n"},
 	    {OPTION_AFTER, "      --after ID           what came after that event\n"},

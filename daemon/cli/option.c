@@ -12,6 +12,7 @@ enum option_id {
 	ID_OUTPUT,
 	ID_REASON,
 	ID_FULL,
+	ID_DESPITE_ALARMS,
 	ID_TIMEOUT,
 	ID_FOLLOW,
 	ID_AFTER,
@@ -36,6 +37,7 @@ static const struct option_entry entries[] = {
     {ID_OUTPUT, 'o', "output", true, 0},
     {ID_REASON, 'r', "reason", true, OPTION_REASON},
     {ID_FULL, 0, "full", false, OPTION_FULL},
+    {ID_DESPITE_ALARMS, 0, "despite-alarms", false, OPTION_DESPITE_ALARMS},
     {ID_TIMEOUT, 't', "timeout", true, OPTION_TIMEOUT},
     {ID_FOLLOW, 'f', "follow", false, OPTION_FOLLOW},
     {ID_AFTER, 0, "after", true, OPTION_AFTER},
@@ -160,6 +162,9 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 		return take_reason(cli, value);
 	case ID_FULL:
 		cli->full = true;
+		break;
+	case ID_DESPITE_ALARMS:
+		cli->despite_alarms = true;
 		break;
 	case ID_TIMEOUT:
 		return take_timeout(cli, value);

@@ -202,7 +202,9 @@ static void command(const struct backend *b, const struct control_request *r, co
 {
 	char text[LIMIT_REASON] = "";
 	enum engine_answer a;
-	if (r->route == CONTROL_RETRY)
+	if (r->route == CONTROL_RETRY && r->despite_alarms)
+		a = engine_retry_despite_alarms(b->engine, r->name, by, r->reason, text);
+	else if (r->route == CONTROL_RETRY)
 		a = engine_retry(b->engine, r->name, by, r->reason, text);
 	else if (r->route == CONTROL_FORGET)
 		a = engine_forget(b->engine, r->name, by, r->reason, text);

@@ -26,7 +26,7 @@
 
 /* rollouts */
 #define LIMIT_ROLLOUTS 20000 /* live at the same time */
-#define LIMIT_EFFECTS  16    /* of one step of the state machine */
+#define LIMIT_EFFECTS  32    /* of one step of the state machine: LIMIT_METRICS announcements and the rest */
 #define LIMIT_REASON   256   /* text of a reason, with its NUL */
 #define LIMIT_PERIODS  20160 /* samples kept of one rollout: 14 days of 60 s */
 

@@ -55,6 +55,7 @@ struct control_request {
 	uint64_t after;		      /* events */
 	unsigned limit;		      /* events and history: 1 … LIMIT_EVENTS_PAGE */
 	bool follow;
+	bool despite_alarms; /* CONTROL_RETRY; there is a reason then */
 };
 
 enum control_result {
@@ -65,7 +66,7 @@ enum control_result {
 };
 
 /* `query` gives a query argument's decoded value or NULL. The body of a command is empty or
- * {"reason": TEXT, "full": BOOL}; unknown and duplicate keys are refused. */
+ * {"reason": TEXT, "full": BOOL, "despite_alarms": BOOL}; unknown and duplicate keys are refused. */
 must_use int control_parse(const char *method, const char *path, const char *(*query)(void *ctx, const char *key),
 			   void *ctx, const char *body, size_t body_len, struct control_request *ret, char *ret_error,
 			   size_t error_size);

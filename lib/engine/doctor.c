@@ -364,7 +364,7 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 			  const char *subject)
 {
 	struct buf token cleanup(buf_deinit) = BUF_INIT(8192);
-	struct cloudwatch_sink sink = {d, take_datapoint, take_status};
+	struct cloudwatch_sink sink = {.ctx = d, .datapoint = take_datapoint, .status = take_status};
 	struct aws_error problem;
 	char text[LIMIT_REASON];
 

@@ -44,8 +44,12 @@ struct item *item_new(struct engine *e, struct plan *plan)
 	i->engine = e;
 	i->plan = plan;
 	i->timer_boot_ms = INT64_MAX;
-	if (plan)
+	if (plan) {
+		const struct spec_analysis *a = &plan->spec.analysis;
+
 		i->name = mem_strdup(plan->name);
+		i->samples.n_values = spec_first_value(a, a->n_metrics);
+	}
 	return i;
 }
 
@@ -83,6 +87,7 @@ void item_free(struct item *i)
 {
 	if (!i)
 		return;
+	poll_forget(i);
 	plan_free(i->plan);
 	samples_deinit(&i->samples);
 	free(i->name);

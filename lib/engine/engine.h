@@ -71,6 +71,10 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 /* A new attempt of the name's last plan, its quarantine lifted. */
 enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
 				char ret_text[static LIMIT_REASON]);
+/* The same, in spite of alarms that are in ALARM at its start: each counts only once it was seen in another state. Not
+ * for services, whose rollouts are named SERVICE.ALIAS. */
+enum engine_answer engine_retry_despite_alarms(struct engine *e, const char *name, const char *by, const char *reason,
+					       char ret_text[static LIMIT_REASON]);
 
 /* The service of that name is not kept any longer; AWS is left as it is. */
 enum engine_answer engine_forget(struct engine *e, const char *name, const char *by, const char *reason,

@@ -46,6 +46,9 @@ struct item {
 	int64_t *changed_samples;     /* starts of samples that are not stored yet */
 	size_t n_changed;
 	size_t cap_changed;
+	struct cloudwatch_verbatim *
+	    *verbatim;			     /* of each metric that is a `query`, made when first read; NULL: none is */
+	bool metrics_alone;		     /* CloudWatch refused a call with its queries: it gets one of its own */
 	struct chain_memory *publish_memory; /* of `version: {publish: …}`; NULL until then */
 	uint64_t publish_seq;		     /* of its intents */
 	uint64_t published;		     /* the version that came of it; 0: none yet */
@@ -184,8 +187,9 @@ int commit_turn(struct engine *e); /* 0, or the store's error; on failure everyt
 void calls_send(struct engine *e, const struct outgoing *o);
 
 /* poll.c */
-void poll_add(struct item *i, uint64_t seq, int64_t from_unix_ms, int64_t through_unix_ms);
+void poll_add(struct item *i, const struct rollout_effect *effect); /* EFFECT_POLL */
 void poll_flush(struct engine *e);
+void poll_forget(struct item *i); /* what was made for its queries */
 
 /* left.c */
 void left_remember(struct item *i);					      /* its rollout leaves its alias */

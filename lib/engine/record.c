@@ -14,7 +14,8 @@
 #include "base/text.h"
 #include "engine/item.h"
 
-#define RECORD_VERSION 5
+#define RECORD_VERSION	5
+#define METRIC_BITS_MAX ((UINT64_C(1) << LIMIT_METRICS) - 1)
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
 
@@ -101,6 +102,9 @@ static const struct field fields[] = {
     {"history_seen", FIELD_BOOL, MEMBER(history.seen), 0, 5},
     {"history_invocations", FIELD_U64, MEMBER(history.invocations), 0, 5},
     {"history_errors", FIELD_U64, MEMBER(history.errors), 0, 5},
+    {"despite_alarms", FIELD_BOOL, MEMBER(despite_alarms), 0, 5},
+    {"excused_alarms", FIELD_U32, MEMBER(excused_alarms), METRIC_BITS_MAX, 5},
+    {"dry_failed", FIELD_U32, MEMBER(dry_failed), METRIC_BITS_MAX, 5},
 };
 
 static void add_i64(struct buf *out, int64_t v)

@@ -27,6 +27,9 @@ class Usage(Case):
 
     def test_an_option_of_another_command_is_refused(self):
         self.assertIn("pause does not take --full", self.run_ctl("pause", "x", "--full", code=2).stderr)
+        self.assertIn("--despite-alarms needs --reason", self.run_ctl("retry", "x", "--despite-alarms", code=2).stderr)
+        self.assertIn("--despite-alarms needs --reason",
+                      self.run_ctl("retry", "x", "--despite-alarms", "--reason", "", code=2).stderr)
 
     def test_missing_and_surplus_arguments(self):
         p = self.run_ctl("status", code=2)
@@ -340,6 +343,8 @@ class Commanding(Case):
         self.assertEqual(control.requests[-1][1], "/v1/rollouts/hello-prod/rollback")
         self.run_ctl("promote", "--full", "hello-prod")
         self.assertEqual(json.loads(control.requests[-1][2]), {"full": True})
+        self.run_ctl("retry", "--despite-alarms", "hello-prod", "-r", "INC-7")
+        self.assertEqual(json.loads(control.requests[-1][2]), {"reason": "INC-7", "despite_alarms": True})
 
     def test_refusal(self):
         control = self.serve()

@@ -168,6 +168,11 @@ static void bodies_of_commands(void **state)
 	assert_int_equal(r.command, COMMAND_PROMOTE_FULL);
 	assert_int_equal(command("retry", "{\"reason\": \"again\"}", &r), CONTROL_OK);
 	assert_string_equal(r.reason, "again");
+	assert_false(r.despite_alarms);
+	assert_int_equal(command("retry", "{\"despite_alarms\": true, \"reason\": \"INC-7\"}", &r), CONTROL_OK);
+	assert_true(r.despite_alarms);
+	assert_int_equal(command("retry", "{\"despite_alarms\": false}", &r), CONTROL_OK);
+	assert_false(r.despite_alarms);
 }
 
 static void wrong_bodies_of_commands(void **state)
@@ -183,6 +188,11 @@ static void wrong_bodies_of_commands(void **state)
 	    {"pause", "{\"full\": true}", "promote only"},
 	    {"retry", "{\"full\": true}", "promote only"},
 	    {"promote", "{\"full\": 1}", "expected true or false"},
+	    {"retry", "{\"despite_alarms\": 1}", "'despite_alarms': expected true or false"},
+	    {"retry", "{\"despite_alarms\": true}", "needs a 'reason'"},
+	    {"retry", "{\"despite_alarms\": true, \"reason\": \"\"}", "needs a 'reason'"},
+	    {"promote", "{\"despite_alarms\": true, \"reason\": \"x\"}", "retry only"},
+	    {"rollback", "{\"despite_alarms\": true, \"reason\": \"x\"}", "retry only"},
 	    {"pause", "{\"reason\": \"\\u0000\"}", "not JSON"},
 	    {"pause", "{} {}", "not JSON"},
 	};
