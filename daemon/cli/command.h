@@ -12,6 +12,7 @@ enum option_bit {
 	OPTION_LIMIT = 32,
 	OPTION_FEATURE = 64,
 	OPTION_PARTS = 128, /* one for each enum right_part */
+	OPTION_SIMULATE = 256, /* one for each enum simulate_option */
 };
 
 struct command {
