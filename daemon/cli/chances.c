@@ -41,18 +41,18 @@ static void format_rate(double rate, char out[static 16])
 /* "99 of 100 rollouts"; never all or none when that is not so. */
 static void format_share(size_t n, size_t of, char out[static 64])
 {
-	size_t percent = (n * 100 + of / 2) / of;
+	size_t permille = (n * 1000 + of / 2) / of;
 
 	if (n == of)
 		snprintf(out, 64, of == 1 ? "the one rollout" : "all %zu rollouts", of);
 	else if (n == 0)
 		snprintf(out, 64, of == 1 ? "no rollout" : "none of %zu rollouts", of);
-	else if (percent >= 100)
-		snprintf(out, 64, "more than 99 of 100 rollouts");
-	else if (percent == 0)
-		snprintf(out, 64, "fewer than 1 of 100 rollouts");
+	else if (permille >= 1000)
+		snprintf(out, 64, "more than 99.9 of 100 rollouts");
+	else if (permille == 0)
+		snprintf(out, 64, "fewer than 0.1 of 100 rollouts");
 	else
-		snprintf(out, 64, "%zu of 100 rollouts", percent);
+		snprintf(out, 64, "%g of 100 rollouts", (double)permille / 10);
 }
 
 static size_t noticed(const struct simulate_summary *m)
@@ -69,9 +69,7 @@ static bool is_worse(const struct simulate_load *load)
 
 static const char *deed(const struct simulated *s)
 {
-	if (s->plan->spec.on_failure == SPEC_PAUSE)
-		return "pauses at";
-	return "brings back";
+	return s->plan->spec.on_failure == SPEC_PAUSE ? "pauses the rollout" : "brings the canary back";
 }
 
 static void say_worse(const struct simulated *s, const char *traffic, char out[static SIMULATE_SENTENCE])
@@ -82,7 +80,7 @@ static void say_worse(const struct simulated *s, const char *traffic, char out[s
 
 	format_rate(s->load->canary_rate, rate);
 	format_share(noticed(m), m->runs, share);
-	len = (size_t)snprintf(out, SIMULATE_SENTENCE, "With %s and %s errors this plan %s the canary in %s", traffic,
+	len = (size_t)snprintf(out, SIMULATE_SENTENCE, "With %s and %s errors this plan %s in %s", traffic,
 			       rate, deed(s), share);
 	if (m->back_ms.n == 0) {
 		snprintf(out + len, SIMULATE_SENTENCE - len, ".");
@@ -108,7 +106,7 @@ static void say_equal(const struct simulated *s, const char *traffic, char out[s
 		snprintf(after, sizeof(after), ", in %s (median)", span);
 	snprintf(out, SIMULATE_SENTENCE,
 		 "With %s and %s errors the canary is no worse than the stable version: it goes through in %s%s; this "
-		 "plan %s it for nothing in %s.",
+		 "plan %s for nothing in %s.",
 		 traffic, rate, through, after, deed(s), back);
 }
 
@@ -258,10 +256,12 @@ static void put_plot(const struct simulated *s, struct canvas *c)
 	for (size_t i = first; i < n; i++) {
 		sum += bars[i].runs;
 		text_format_span(bars[i].until_ms, span);
-		canvas_putf(c, STYLE_PLAIN, "  %11s  %6.1f%%  ", span, 100 * (double)sum / (double)s->summary.runs);
-		if (width > 0)
+		canvas_putf(c, STYLE_PLAIN, "  %11s  %6.1f%%", span, 100 * (double)sum / (double)s->summary.runs);
+		if (width > 0 && bars[i].runs > 0) {
+			canvas_put(c, STYLE_PLAIN, "  ");
 			canvas_symbol(c, STYLE_INFO, SYMBOL_CANARY,
 				      (int)((bars[i].runs * (size_t)width + most - 1) / most));
+		}
 		canvas_end_line(c);
 	}
 }

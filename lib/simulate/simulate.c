@@ -7,10 +7,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/poisson.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "sim/world.h"
-#include "simulate/arrivals.h"
 #include "simulate/fine.h"
 
 #define START_UNIX_MS	 INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
@@ -54,8 +54,8 @@ struct simulation {
 /* Within one part. Those that fail and those that do not are Poisson processes of their own. */
 static void draw_part(struct simulation *s, uint64_t version, int64_t at_ms, double mean, double rate)
 {
-	uint64_t failed = arrivals_draw(&s->arrivals, mean * rate);
-	uint64_t all = failed + arrivals_draw(&s->arrivals, mean * (1 - rate));
+	uint64_t failed = poisson_draw(&s->arrivals, mean * rate);
+	uint64_t all = failed + poisson_draw(&s->arrivals, mean * (1 - rate));
 
 	world_count_requests(s->world, s->plan->function, s->plan->alias, version, at_ms, all, failed);
 	if (s->first_ms < 0 || s->home_ms >= 0)

@@ -1,4 +1,4 @@
-#include "simulate/arrivals.h"
+#include "base/poisson.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -44,7 +44,7 @@ static uint64_t draw_many(struct prng *p, double mean)
 	}
 }
 
-uint64_t arrivals_draw(struct prng *p, double mean)
+uint64_t poisson_draw(struct prng *p, double mean)
 {
 	if (!(mean > 0))
 		return 0;

@@ -1,0 +1,104 @@
+/* See forecast.h. */
+#include "engine/forecast.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#define MANY_FAIL 0.5
+#define SOME_FAIL 0.01 /* where none do, there is nothing to double */
+#define FEW	  3    /* requests of the canary, in the first step: nobody can tell anything by so many */
+
+static void format_rate(double rate, char out[static 16])
+{
+	uint32_t ppm = (uint32_t)lround(rate * 1e6);
+
+	text_format_ppm(ppm >= 1000 ? (ppm + 50) / 100 * 100 : ppm, out);
+}
+
+static void format_traffic(double rps, char out[static 48])
+{
+	if (rps >= 1)
+		(void)snprintf(out, 48, "%.3g requests a second", rps);
+	else if (rps * 60 >= 1)
+		(void)snprintf(out, 48, "%.2g requests a minute", rps * 60);
+	else
+		(void)snprintf(out, 48, "%.2g requests an hour", rps * 3600);
+}
+
+/* "is noticed after about 12m 10s" */
+static void format_outlook(const struct forecast *f, const struct outlook *o, char out[static 96])
+{
+	char span[32];
+
+	text_format_span(o->after_ms, span);
+	switch (o->end) {
+	case OUTLOOK_NOTICED:
+		(void)snprintf(out, 96, "is noticed after about %s", span);
+		break;
+	case OUTLOOK_UNNOTICED:
+		(void)snprintf(out, 96, "is not noticed before the rollout is over, after about %s", span);
+		break;
+	case OUTLOOK_HELD:
+		(void)snprintf(out, 96, "is not noticed before the rollout %s for want of requests, after %s",
+			       f->spec->analysis.on_hold_limit == SPEC_PAUSE ? "pauses" : "goes back", span);
+		break;
+	}
+}
+
+static struct outlook judge(const struct forecast *f, double canary_rate)
+{
+	struct outlook_load l = {.rps = f->rps, .stable_rate = f->error_rate, .canary_rate = canary_rate};
+	struct outlook o;
+
+	outlook_judge(f->spec, &l, &o);
+	return o;
+}
+
+/* What the first weight shows: "step 1 (5% for 5m) sees about 1 request of the canary's: …" */
+static bool tell_first(const struct forecast *f, char *out, size_t size)
+{
+	struct outlook_load l = {.rps = f->rps, .stable_rate = f->error_rate};
+	double n = outlook_first_requests(f->spec, f->rps), rate = outlook_first_detectable(f->spec, &l);
+	char weight[16], span[32], shown[16];
+
+	if (f->spec->n_steps == 0)
+		return !isinf(rate);
+	text_format_bp(f->spec->steps[0].weight_bp, weight);
+	text_format_span(f->spec->steps[0].bake_ms, span);
+	format_rate(isinf(rate) ? 1 : rate, shown);
+	if (n < FEW || isinf(rate))
+		(void)snprintf(out, size,
+			       "; step 1 (%s for %s) sees about %.2g of the canary's requests: too few to show %s",
+			       weight, span, n, n < FEW ? "anything" : "even a canary that fails all of them");
+	else
+		(void)snprintf(out, size,
+			       "; step 1 (%s for %s) sees about %.*f of the canary's requests, which shows a rate of "
+			       "%s",
+			       weight, span, 0, n, shown);
+	return !isinf(rate);
+}
+
+const char *forecast_tell(const struct forecast *f, char out[static FORECAST_SIZE])
+{
+	double worse = f->error_rate > 0 ? fmin(1, 2 * f->error_rate) : SOME_FAIL;
+	struct outlook many = judge(f, fmax(MANY_FAIL, worse)), some = judge(f, worse);
+	char traffic[48], now[16], rate[16], after_many[96], after_some[96], first[192] = "";
+	bool shows = tell_first(f, first, sizeof(first));
+
+	format_traffic(f->rps, traffic);
+	format_rate(f->error_rate, now);
+	format_rate(worse, rate);
+	format_outlook(f, &many, after_many);
+	format_outlook(f, &some, after_some);
+	(void)snprintf(out, FORECAST_SIZE,
+		       "about %s lately, %s of them failed; with this plan a canary that fails every second request %s, "
+		       "one that fails %s of them%s %s%s",
+		       traffic, now, after_many, rate, f->error_rate > 0 ? " (twice as many)" : "", after_some, first);
+	if (many.end == OUTLOOK_NOTICED && shows)
+		return "";
+	return "a longer bake, a larger first weight or a `probe` in the analysis gives it more to go by; "
+	       "`rolloutctl simulate` shows what helps";
+}
