@@ -379,9 +379,12 @@ static void judge_traffic(struct doctor *d, const char *subject)
 	    .error_rate = fmin(1, fmax(0, d->sums[1]) / d->sums[0]),
 	};
 	char text[FORECAST_SIZE];
-	const char *cure = forecast_tell(&f, text);
+	const char *cure;
 
 	find(d, FINDING_OK, subject, "", "its metrics can be read: %.0f requests in the last 3 days", d->sums[0]);
+	if (!outlook_counts_errors(f.spec))
+		return;
+	cure = forecast_tell(&f, text);
 	find(d, cure[0] ? FINDING_WARNING : FINDING_OK, subject, cure, "%s", text);
 }
 

@@ -57,7 +57,7 @@ static struct outlook judge(const struct forecast *f, double canary_rate)
 	return o;
 }
 
-/* What the first weight shows: "step 1 (5% for 5m) sees about 1 request of the canary's: …" */
+/* What the first weight shows: "step 1 (5% for 5m) sees about 1 of the canary's requests: …". False: next to nothing. */
 static bool tell_first(const struct forecast *f, char *out, size_t size)
 {
 	struct outlook_load l = {.rps = f->rps, .stable_rate = f->error_rate};
@@ -65,7 +65,7 @@ static bool tell_first(const struct forecast *f, char *out, size_t size)
 	char weight[16], span[32], shown[16];
 
 	if (f->spec->n_steps == 0)
-		return !isinf(rate);
+		return n >= FEW;
 	text_format_bp(f->spec->steps[0].weight_bp, weight);
 	text_format_span(f->spec->steps[0].bake_ms, span);
 	format_rate(isinf(rate) ? 1 : rate, shown);
@@ -75,28 +75,38 @@ static bool tell_first(const struct forecast *f, char *out, size_t size)
 			       weight, span, n, n < FEW ? "anything" : "even a canary that fails all of them");
 	else
 		(void)snprintf(out, size,
-			       "; step 1 (%s for %s) sees about %.*f of the canary's requests, which shows a rate of "
-			       "%s",
-			       weight, span, 0, n, shown);
-	return !isinf(rate);
+			       "; step 1 (%s for %s) sees about %.0f of the canary's requests, by which a rate of %s "
+			       "shows",
+			       weight, span, n, shown);
+	return n >= FEW;
+}
+
+/* "that fails 1% of them (twice as many) is noticed after about 6h" */
+static void tell_worse(const struct forecast *f, double worse, char out[static 160])
+{
+	struct outlook o = judge(f, worse);
+	char rate[16], after[96];
+
+	format_rate(worse, rate);
+	format_outlook(f, &o, after);
+	(void)snprintf(out, 160, "that fails %s of them%s %s", rate, f->error_rate > 0 ? " (twice as many)" : "",
+		       after);
 }
 
 const char *forecast_tell(const struct forecast *f, char out[static FORECAST_SIZE])
 {
 	double worse = f->error_rate > 0 ? fmin(1, 2 * f->error_rate) : SOME_FAIL;
-	struct outlook many = judge(f, fmax(MANY_FAIL, worse)), some = judge(f, worse);
-	char traffic[48], now[16], rate[16], after_many[96], after_some[96], first[192] = "";
+	struct outlook many = judge(f, fmax(MANY_FAIL, worse));
+	char traffic[48], now[16], after_many[96], after_some[160], first[192] = "";
 	bool shows = tell_first(f, first, sizeof(first));
 
 	format_traffic(f->rps, traffic);
 	format_rate(f->error_rate, now);
-	format_rate(worse, rate);
 	format_outlook(f, &many, after_many);
-	format_outlook(f, &some, after_some);
-	(void)snprintf(out, FORECAST_SIZE,
-		       "about %s lately, %s of them failed; with this plan a canary that fails every second request %s, "
-		       "one that fails %s of them%s %s%s",
-		       traffic, now, after_many, rate, f->error_rate > 0 ? " (twice as many)" : "", after_some, first);
+	tell_worse(f, worse, after_some);
+	(void)snprintf(out, FORECAST_SIZE, "about %s lately, %s of them failed; with this plan a canary %s%s%s%s%s", traffic,
+		       now, worse < MANY_FAIL ? "that fails every second request " : "",
+		       worse < MANY_FAIL ? after_many : "", worse < MANY_FAIL ? ", one " : "", after_some, first);
 	if (many.end == OUTLOOK_NOTICED && shows)
 		return "";
 	return "a longer bake, a larger first weight or a `probe` in the analysis gives it more to go by; "

@@ -40,6 +40,14 @@ static bool counts_errors(const struct spec_metric *m)
 	return !m->dry_run && (m->kind == SPEC_METRIC_ERRORS || m->kind == SPEC_METRIC_COMPARE);
 }
 
+bool outlook_counts_errors(const struct rollout_spec *spec)
+{
+	for (size_t i = 0; i < spec->analysis.n_metrics; i++)
+		if (counts_errors(&spec->analysis.metrics[i]))
+			return true;
+	return false;
+}
+
 /* How many requests of the canary's a weight waits for. */
 static uint64_t needed(const struct spec_analysis *a, uint64_t of_step)
 {

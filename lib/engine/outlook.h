@@ -31,6 +31,8 @@ struct outlook {
 
 void outlook_judge(const struct rollout_spec *spec, const struct outlook_load *load, struct outlook *ret);
 
+/* Whether any metric counts errors: else nothing can be told, and the canary is never noticed. */
+bool outlook_counts_errors(const struct rollout_spec *spec);
 /* What the canary serves while the first weight bakes; 0 when nothing bakes. */
 double outlook_first_requests(const struct rollout_spec *spec, double rps);
 /* The lowest error rate that would show in these requests, by any metric; INFINITY: not even one of 100 %. */
