@@ -23,12 +23,16 @@
 /* "20 requests/s", "3 requests/min": the unit in which it is not below 1. */
 static void format_traffic(double rps, char out[static 48])
 {
-	if (rps >= 1 || rps <= 0)
-		snprintf(out, 48, "%.4g requests/s", rps);
-	else if (rps * 60 >= 1)
-		snprintf(out, 48, "%.4g requests/min", rps * 60);
-	else
-		snprintf(out, 48, "%.4g requests/h", rps * 3600);
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = {{"s", 1}, {"min", 60}, {"h", 3600}};
+	size_t i = 0;
+
+	while (i + 1 < array_len(units) && rps > 0 && rps * units[i].seconds < 1)
+		i++;
+	snprintf(out, 48, "%.4g request%s/%s", rps * units[i].seconds, rps * units[i].seconds == 1 ? "" : "s",
+		 units[i].unit);
 }
 
 static void format_rate(double rate, char out[static 16])

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -20,12 +21,18 @@ static void format_rate(double rate, char out[static 16])
 
 static void format_traffic(double rps, char out[static 48])
 {
-	if (rps >= 1)
-		(void)snprintf(out, 48, "%.3g requests a second", rps);
-	else if (rps * 60 >= 1)
-		(void)snprintf(out, 48, "%.2g requests a minute", rps * 60);
-	else
-		(void)snprintf(out, 48, "%.2g requests an hour", rps * 3600);
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = {{"second", 1}, {"minute", 60}, {"hour", 3600}};
+	size_t i = 0;
+	char number[16];
+
+	while (i + 1 < array_len(units) && rps * units[i].seconds < 1)
+		i++;
+	(void)snprintf(number, sizeof(number), rps * units[i].seconds < 100 ? "%.2g" : "%.0f", rps * units[i].seconds);
+	(void)snprintf(out, 48, "%s request%s %s %s", number, strcmp(number, "1") == 0 ? "" : "s",
+		       i == 2 ? "an" : "a", units[i].unit);
 }
 
 /* "is noticed after about 12m 10s" */

@@ -179,7 +179,7 @@ static void little_traffic_and_none(void **state)
 
 	(void)state;
 	ask_about_traffic(&t, 71, 1, 0, LIMIT_1);
-	assert_found(&t, "1 alias prod: about 1 requests an hour lately");
+	assert_found(&t, "1 alias prod: about 1 request an hour lately");
 	assert_found(&t, "is not noticed before the rollout pauses for want of requests, after 1h 3m");
 	ask_about_traffic(&t, 71, 1, 0, "analysis: {on_hold_limit: rollback}\n");
 	assert_found(&t, "is not noticed before the rollout goes back for want of requests, after 1h 3m");
