@@ -12,10 +12,10 @@
 #include "table.h"
 
 #define BARS_WANTED 12
-#define GOOD_SHARE  0.9	 /* of worse canaries that come back: nothing need be said */
-#define FEW	    100	 /* requests of the canary in the first step */
-#define WIDTH	    80	 /* where the screen has none */
-#define WORDS_CELLS 28	 /* beside a bar */
+#define GOOD_SHARE  0.9 /* of worse canaries that come back: nothing need be said */
+#define FEW	    100 /* requests of the canary in the first step */
+#define WIDTH	    80	/* where the screen has none */
+#define WORDS_CELLS 28	/* beside a bar */
 #define RATE_PPM    1e6
 
 /* --- numbers in words --- */
@@ -84,8 +84,8 @@ static void say_worse(const struct simulated *s, const char *traffic, char out[s
 
 	format_rate(s->load->canary_rate, rate);
 	format_share(noticed(m), m->runs, share);
-	len = (size_t)snprintf(out, SIMULATE_SENTENCE, "With %s and %s errors this plan %s in %s", traffic,
-			       rate, deed(s), share);
+	len = (size_t)snprintf(out, SIMULATE_SENTENCE, "With %s and %s errors this plan %s in %s", traffic, rate,
+			       deed(s), share);
 	if (m->back_ms.n == 0) {
 		snprintf(out + len, SIMULATE_SENTENCE - len, ".");
 		return;
@@ -150,8 +150,7 @@ static double first_requests(const struct simulated *s)
 
 	if (spec->n_steps == 0)
 		return s->load->rps * (double)spec->final_bake_ms / MS_PER_SECOND;
-	return s->load->rps * spec->steps[0].weight_bp / WEIGHT_BP_MAX * (double)spec->steps[0].bake_ms /
-	       MS_PER_SECOND;
+	return s->load->rps * spec->steps[0].weight_bp / WEIGHT_BP_MAX * (double)spec->steps[0].bake_ms / MS_PER_SECOND;
 }
 
 static bool is_watched(const struct rollout_spec *spec)
@@ -213,8 +212,8 @@ static int64_t longest(const struct simulated *s)
 /* A round width of which so many bars are enough. */
 static int64_t bar_width(int64_t longest_ms)
 {
-	static const int64_t round_s[] = {5,	10,   15,   30,	  60,	 120,	300,	600,
-					  900,	1800, 3600, 7200, 10800, 21600, 43200, 86400};
+	static const int64_t round_s[] = {5,   10,   15,   30,	 60,	120,   300,   600,
+					  900, 1800, 3600, 7200, 10800, 21600, 43200, 86400};
 
 	for (size_t i = 0; i < array_len(round_s); i++)
 		if (longest_ms <= round_s[i] * MS_PER_SECOND * BARS_WANTED)

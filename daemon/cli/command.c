@@ -89,11 +89,12 @@ static const struct command commands[] = {
 	.options = OPTION_SIMULATE,
 	.usage = "FILE --rps R --stable-errors X --canary-errors Y [--runs N] [--seed S]",
 	.summary = "how fast and how surely a plan would notice a bad version, without a daemon",
-	.text = "Runs the plan with the daemon's own engine against a simulated AWS with random traffic, many times, and\n"
-		"tells how the rollouts end, how long that takes, and how many requests the canary fails until then.\n"
-		"Nothing is asked of AWS. What cannot be simulated (hooks, alarms, publishing, approvals) is taken as\n"
-		"fine and named. Rates are written 20, 20/s, 3/m or 10/h; errors in percent of the requests. The same\n"
-		"seed gives the same output. '-' reads standard input. Exit code 0 however the rollouts end.\n",
+	.text =
+	    "Runs the plan with the daemon's own engine against a simulated AWS with random traffic, many times, and\n"
+	    "tells how the rollouts end, how long that takes, and how many requests the canary fails until then.\n"
+	    "Nothing is asked of AWS. What cannot be simulated (hooks, alarms, publishing, approvals) is taken as\n"
+	    "fine and named. Rates are written 20, 20/s, 3/m or 10/h; errors in percent of the requests. The same\n"
+	    "seed gives the same output. '-' reads standard input. Exit code 0 however the rollouts end.\n",
 	.example = "rolloutctl simulate hello.yaml --rps 20 --stable-errors 0.1% --canary-errors 5%",
     },
     {

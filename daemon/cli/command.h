@@ -11,7 +11,7 @@ enum option_bit {
 	OPTION_AFTER = 16,
 	OPTION_LIMIT = 32,
 	OPTION_FEATURE = 64,
-	OPTION_PARTS = 128, /* one for each enum right_part */
+	OPTION_PARTS = 128,    /* one for each enum right_part */
 	OPTION_SIMULATE = 256, /* one for each enum simulate_option */
 };
 

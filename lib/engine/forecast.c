@@ -31,8 +31,8 @@ static void format_traffic(double rps, char out[static 48])
 	while (i + 1 < array_len(units) && rps * units[i].seconds < 1)
 		i++;
 	(void)snprintf(number, sizeof(number), rps * units[i].seconds < 100 ? "%.2g" : "%.0f", rps * units[i].seconds);
-	(void)snprintf(out, 48, "%s request%s %s %s", number, strcmp(number, "1") == 0 ? "" : "s",
-		       i == 2 ? "an" : "a", units[i].unit);
+	(void)snprintf(out, 48, "%s request%s %s %s", number, strcmp(number, "1") == 0 ? "" : "s", i == 2 ? "an" : "a",
+		       units[i].unit);
 }
 
 /* "is noticed after about 12m 10s" */
@@ -64,7 +64,7 @@ static struct outlook judge(const struct forecast *f, double canary_rate)
 	return o;
 }
 
-/* What the first weight shows: "step 1 (5% for 5m) sees about 1 of the canary's requests: …". False: next to nothing. */
+/* What the first weight shows: "step 1 (5% for 5m) sees about 1 of the canary's requests: …". False: nearly nothing. */
 static bool tell_first(const struct forecast *f, char *out, size_t size)
 {
 	struct outlook_load l = {.rps = f->rps, .stable_rate = f->error_rate};
@@ -100,21 +100,47 @@ static void tell_worse(const struct forecast *f, double worse, char out[static 1
 		       after);
 }
 
+/* "a canary that fails every second request is noticed after about 12m, one that fails 1% of them …" */
+static void tell_both(const struct forecast *f, double worse, bool noticed, char out[static 320])
+{
+	struct outlook many = judge(f, MANY_FAIL);
+	char after[96], some[160];
+
+	format_outlook(f, &many, after);
+	tell_worse(f, worse, some);
+	if (worse >= MANY_FAIL)
+		(void)snprintf(out, 320, "a canary %s", some);
+	else if (noticed)
+		(void)snprintf(out, 320, "a canary that fails every second request %s, one %s", after, some);
+	else
+		(void)snprintf(out, 320, "even a canary that fails every second request %s", after);
+}
+
 const char *forecast_tell(const struct forecast *f, char out[static FORECAST_SIZE])
 {
 	double worse = f->error_rate > 0 ? fmin(1, 2 * f->error_rate) : SOME_FAIL;
-	struct outlook many = judge(f, fmax(MANY_FAIL, worse));
-	char traffic[48], now[16], after_many[96], after_some[160], first[192] = "";
+	bool noticed = judge(f, fmax(MANY_FAIL, worse)).end == OUTLOOK_NOTICED;
+	struct outlook equal = judge(f, f->error_rate);
+	char traffic[48], now[16], both[320], span[32], first[192] = "";
 	bool shows = tell_first(f, first, sizeof(first));
 
 	format_traffic(f->rps, traffic);
 	format_rate(f->error_rate, now);
-	format_outlook(f, &many, after_many);
-	tell_worse(f, worse, after_some);
-	(void)snprintf(out, FORECAST_SIZE, "about %s lately, %s of them failed; with this plan a canary %s%s%s%s%s", traffic,
-		       now, worse < MANY_FAIL ? "that fails every second request " : "",
-		       worse < MANY_FAIL ? after_many : "", worse < MANY_FAIL ? ", one " : "", after_some, first);
-	if (many.end == OUTLOOK_NOTICED && shows)
+	if (equal.end == OUTLOOK_NOTICED) {
+		text_format_span(equal.after_ms, span);
+		(void)snprintf(
+		    out, FORECAST_SIZE,
+		    "about %s lately, %s of them failed; more often than not a canary that is no worse fails "
+		    "this plan all the same, after about %s",
+		    traffic, now, span);
+		return "raise `max_rate` well above what the function has now, or `min_invocations`; or compare with "
+		       "the "
+		       "stable version";
+	}
+	tell_both(f, worse, noticed, both);
+	(void)snprintf(out, FORECAST_SIZE, "about %s lately, %s of them failed; with this plan %s%s", traffic, now,
+		       both, first);
+	if (noticed && shows)
 		return "";
 	return "a longer bake, a larger first weight or a `probe` in the analysis gives it more to go by; "
 	       "`rolloutctl simulate` shows what helps";

@@ -8,16 +8,16 @@
 #include "core/alias.h"
 #include "core/evidence.h"
 
-#define HISTORY_S	10800 /* of the stable version, that a comparison knows of before the first weight */
-#define BLOCK_REQUESTS	10    /* a comparison weighs so many at a time */
-#define BISECTIONS	40
-#define HALF		0.5
-#define LOOK_GROWTH	1.1 /* looks at a threshold are spread so */
-#define EXACT_MEAN	700 /* the Poisson law is summed up to there; exp() of more is too small for a double */
-#define PATHS		101
-#define RATE_STEP	1.1
-#define RATE_MIN	1e-4
-#define PPM		1e6
+#define HISTORY_S      10800 /* of the stable version, that a comparison knows of before the first weight */
+#define BLOCK_REQUESTS 10    /* a comparison weighs so many at a time */
+#define BISECTIONS     40
+#define HALF	       0.5
+#define LOOK_GROWTH    1.1 /* looks at a threshold are spread so */
+#define EXACT_MEAN     700 /* the Poisson law is summed up to there; exp() of more is too small for a double */
+#define PATHS	       101
+#define RATE_STEP      1.1
+#define RATE_MIN       1e-4
+#define PPM	       1e6
 
 /* A weight, as long as it will hold. Times are counted from the first one. */
 struct segment {
@@ -87,8 +87,8 @@ static void lay_out(const struct rollout_spec *spec, const struct outlook_load *
 	*t = (struct timeline){.analysis = &spec->analysis, .load = load};
 	for (size_t i = 0; i < spec->n_steps; i++) {
 		const struct spec_step *s = &spec->steps[i];
-		bool waits = spec->analysis.pace == SPEC_PACE_EVIDENCE || i + 1 == spec->n_steps ||
-			     s->min_invocations > 0;
+		bool waits =
+		    spec->analysis.pace == SPEC_PACE_EVIDENCE || i + 1 == spec->n_steps || s->min_invocations > 0;
 
 		if (t->n > 0 && t->segments[t->n - 1].held)
 			return;

@@ -70,8 +70,8 @@ void world_reply_deinit(struct world_reply *r);
  */
 void world_handle(struct world *w, const struct http_request *request, struct instant now, struct world_reply *ret);
 
-/* Counts requests that the caller has drawn himself, through the alias: so many that the version served at that time, of
- * which so many failed. For traffic of any height without a draw for each request. The alias and the version exist. */
+/* Counts requests that the caller has drawn himself, through the alias: so many that the version served at that time,
+ * of which so many failed. For traffic of any height without a draw for each request. Alias and version must exist. */
 void world_count_requests(struct world *w, const char *function, const char *alias, uint64_t version, int64_t at_ms,
 			  uint64_t requests, uint64_t errors);
 

@@ -37,10 +37,10 @@ enum simulate_end {
 /* One rollout. Times are counted from the canary's first weight; -1: it never got one. */
 struct simulate_run {
 	enum simulate_end end;
-	int64_t lasted_ms; /* until all traffic was on one version again, the final bake over, or it was paused */
-	uint64_t requests; /* to the alias in that time */
-	uint64_t canary;   /* … of which the canary served */
-	uint64_t failed;   /* … and failed */
+	int64_t lasted_ms;	/* until all traffic was on one version again, the final bake over, or it was paused */
+	uint64_t requests;	/* to the alias in that time */
+	uint64_t canary;	/* … of which the canary served */
+	uint64_t failed;	/* … and failed */
 	char why[LIMIT_REASON]; /* the last reason that was told */
 };
 
@@ -51,17 +51,17 @@ uint64_t simulate_seed(uint64_t seed, unsigned run);
 
 /* Parts of a plan that are not simulated; bits. */
 enum simulate_part {
-	SIMULATE_CODE = 1,	/* code is published, or a version found */
-	SIMULATE_SOAK = 2,	/* another alias has held the version for long enough */
-	SIMULATE_START = 4,	/* `start: manual` was promoted */
-	SIMULATE_APPROVAL = 8,	/* steps are approved at once */
-	SIMULATE_HOOKS = 16,	/* hooks agree, and requests to verify are answered */
-	SIMULATE_ALARMS = 32,	/* no alarm goes off */
+	SIMULATE_CODE = 1,	 /* code is published, or a version found */
+	SIMULATE_SOAK = 2,	 /* another alias has held the version for long enough */
+	SIMULATE_START = 4,	 /* `start: manual` was promoted */
+	SIMULATE_APPROVAL = 8,	 /* steps are approved at once */
+	SIMULATE_HOOKS = 16,	 /* hooks agree, and requests to verify are answered */
+	SIMULATE_ALARMS = 32,	 /* no alarm goes off */
 	SIMULATE_THROTTLES = 64, /* nothing is throttled */
 	SIMULATE_DURATION = 128, /* every request takes a millisecond */
-	SIMULATE_API = 256,	/* not watched: answers of an API */
-	SIMULATE_QUERY = 512,	/* not watched: queries */
-	SIMULATE_PARTS = 10,	/* how many bits */
+	SIMULATE_API = 256,	 /* not watched: answers of an API */
+	SIMULATE_QUERY = 512,	 /* not watched: queries */
+	SIMULATE_PARTS = 10,	 /* how many bits */
 };
 
 unsigned simulate_fine(const struct plan *p);

@@ -36,8 +36,8 @@ class Simulate(Case):
 class Outcome(Simulate):
     def test_a_bad_canary_comes_back(self):
         text = self.simulate(LC_ALL="C").stdout
-        self.assertRegex(text, r"^hello-prod: 20 rollouts simulated, seed 1; 0\.1% of the stable version's requests fail\n"
-                               r"With 20 requests/s and 50% errors this plan brings the canary back in all 20 "
+        self.assertRegex(text, r"^hello-prod: 20 rollouts simulated, seed 1; 0\.1% of the stable version's requests "
+                               r"fail\nWith 20 requests/s and 50% errors this plan brings the canary back in all 20 "
                                r"rollouts, after 1m \d+s \(median\); \d+ requests fail until then\.\n")
         self.assertRegex(text, r"\n  succeeded +0 +0\.0%\n  rolled back +20 +100\.0%\n")
         self.assertRegex(text, r"\n  first weight to rollback +1m \d+s +1m \d+s +\d+m( \d+s)?\n")
@@ -144,7 +144,8 @@ class Refusals(Simulate):
         for missing in given:
             rest = [w for pair in given.items() if pair[0] != missing for w in pair]
             p = self.run_ctl("simulate", path, *rest, code=2)
-            self.assertIn(f"rolloutctl: simulate: {missing} is missing\nusage: rolloutctl simulate FILE --rps R", p.stderr)
+            self.assertIn(f"rolloutctl: simulate: {missing} is missing\nusage: rolloutctl simulate FILE --rps R",
+                          p.stderr)
         self.assertIn("a FILE is missing", self.run_ctl("simulate", "--rps", "1", code=2).stderr)
         self.assertIn("status does not take --rps", self.run_ctl("status", "x", "--rps", "1", code=2).stderr)
 

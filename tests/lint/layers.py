@@ -4,8 +4,8 @@
     base <- core <- chain <- {plan, aws, store, control} <- engine <- sim <- simulate
 
 The four in the middle do not include each other; credentials stand on aws, below engine. daemon may include any of
-lib but sim and simulate; daemon/cli and daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is no clock, no
-environment, no socket, no log and no library but those that a folder is there to wrap.
+lib but sim and simulate; daemon/cli and daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is
+no clock, no environment, no socket, no log and no library but those that a folder is there to wrap.
 """
 
 import os

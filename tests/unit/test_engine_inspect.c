@@ -162,13 +162,15 @@ static void the_traffic_says_when_a_bad_version_is_noticed(void **state)
 	ask_about_traffic(&t, 71, 72000, 144, LIMIT_1);
 	assert_found(&t, "0 alias prod: its metrics can be read: 5112000 requests in the last 3 days\n");
 	/* 2 of 20 a second are the canary's: the first period that ends has enough. */
-	assert_found(&t, "0 alias prod: about 20 requests a second lately, 0.2% of them failed; with this plan a canary "
-			 "that fails every second request is noticed after about 1m 3");
+	assert_found(&t,
+		     "0 alias prod: about 20 requests a second lately, 0.2% of them failed; with this plan a canary "
+		     "that fails every second request is noticed after about 1m 3");
 	assert_found(&t, ", one that fails 0.4% of them (twice as many) is ");
 	assert_found(&t, "; step 1 (10% for 2m) sees about 239 of the canary's requests, by which a rate of ");
 	ask_about_traffic(&t, 71, 180, 0, LIMIT_1);
-	assert_found(&t, "1 alias prod: about 3 requests a minute lately, 0% of them failed; with this plan a canary that "
-			 "fails every second request is noticed after about ");
+	assert_found(&t,
+		     "1 alias prod: about 3 requests a minute lately, 0% of them failed; with this plan a canary that "
+		     "fails every second request is noticed after about ");
 	assert_found(&t, ", one that fails 1% of them is not noticed before the rollout is over, after about ");
 	assert_found(&t, "; step 1 (10% for 2m) sees about 0.6 of the canary's requests: too few to show anything\n");
 }
@@ -179,16 +181,21 @@ static void little_traffic_and_none(void **state)
 
 	(void)state;
 	ask_about_traffic(&t, 71, 1, 0, LIMIT_1);
-	assert_found(&t, "1 alias prod: about 1 request an hour lately");
-	assert_found(&t, "is not noticed before the rollout pauses for want of requests, after 1h 3m");
+	assert_found(&t, "1 alias prod: about 1 request an hour lately, 0% of them failed; ");
+	assert_found(&t, "with this plan even a canary that fails every second request is not noticed before the "
+			 "rollout pauses for want of requests, after 1h 3m");
 	ask_about_traffic(&t, 71, 1, 0, "analysis: {on_hold_limit: rollback}\n");
 	assert_found(&t, "is not noticed before the rollout goes back for want of requests, after 1h 3m");
 	ask_about_traffic(&t, 0, 0, 0, LIMIT_1);
 	assert_found(&t, "1 alias prod: its metrics can be read, and show no request in the last 3 days\n");
 	assert_null(strstr(t.findings, "lately"));
-	/* Half of the requests fail already, and a plan that counts none. */
-	ask_about_traffic(&t, 2, 60000, 30000, LIMIT_1);
-	assert_found(&t, "50% of them failed; with this plan a canary that fails 100% of them (twice as many) is noticed ");
+	/* More fail already than the plan allows; and a plan that counts none. */
+	ask_about_traffic(&t, 2, 60000, 1200, LIMIT_1);
+	assert_found(&t, " 2% of them failed; more often than not a canary that is no worse fails this plan all "
+			 "the same, after about ");
+	ask_about_traffic(&t, 2, 60000, 30000, "analysis: {metrics: [{errors: {max_rate: 60%}}]}\n");
+	assert_found(&t,
+		     "50% of them failed; with this plan a canary that fails 100% of them (twice as many) is noticed ");
 	ask_about_traffic(&t, 2, 60, 30, "analysis: {metrics: [{alarm: a}]}\n");
 	assert_found(&t, "120 requests in the last 3 days");
 	assert_null(strstr(t.findings, "lately"));

@@ -93,18 +93,17 @@ static void test_other_ends(void **state)
 /* What cannot be simulated does not stand in the way, and is named. */
 static void test_what_is_taken_as_fine(void **state)
 {
-	static const char how[] =
-	    "version: {publish: {zip: a.zip}}\nstart: manual\nkeep_versions: 3\n"
-	    "steps: [{weight: 10%, bake: 2m, approve: true}]\n"
-	    "hooks: {pre_traffic: {invoke: smoke}, post_traffic: {exec: notify}}\n"
-	    "analysis: {metrics: [{alarm: 'it''s: \"odd\" {'}]}";
+	static const char how[] = "version: {publish: {zip: a.zip}}\nstart: manual\nkeep_versions: 3\n"
+				  "steps: [{weight: 10%, bake: 2m, approve: true}]\n"
+				  "hooks: {pre_traffic: {invoke: smoke}, post_traffic: {exec: notify}}\n"
+				  "analysis: {metrics: [{alarm: 'it''s: \"odd\" {'}]}";
 	struct simulate_summary m = simulate(how, 20, 0, 1);
 	struct plan *p = load_plan(how), *soak = load_plan("version: {from_alias: test, soak: 2h}\n" STEPS);
 
 	(void)state;
 	assert_int_equal(m.ends[SIMULATE_SUCCEEDED], RUNS);
-	assert_int_equal(simulate_fine(p), SIMULATE_CODE | SIMULATE_START | SIMULATE_APPROVAL | SIMULATE_HOOKS |
-					       SIMULATE_ALARMS);
+	assert_int_equal(simulate_fine(p),
+			 SIMULATE_CODE | SIMULATE_START | SIMULATE_APPROVAL | SIMULATE_HOOKS | SIMULATE_ALARMS);
 	assert_int_equal(simulate_fine(soak), SIMULATE_SOAK);
 	for (unsigned i = 0; i < SIMULATE_PARTS; i++)
 		assert_true(simulate_part_text(1u << i)[0] != '\0');
@@ -115,11 +114,8 @@ static void test_what_is_taken_as_fine(void **state)
 /* Metrics that no one reads in a simulation decide nothing, also when there is nothing else. */
 static void test_metrics_that_are_left_out(void **state)
 {
-	static const struct spec_metric api = {.kind = SPEC_METRIC_API_5XX,
-					       .min_invocations = 1,
-					       .failure_limit = 1,
-					       .api = "a",
-					       .stage = "s"};
+	static const struct spec_metric api = {
+	    .kind = SPEC_METRIC_API_5XX, .min_invocations = 1, .failure_limit = 1, .api = "a", .stage = "s"};
 	struct plan *p = load_plan("version: 2\n" STEPS);
 	struct simulate_load load = {20, 0, 1};
 	struct simulate_run run;
