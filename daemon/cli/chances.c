@@ -241,7 +241,7 @@ size_t chances_bars(const struct simulated *s, struct simulate_bar ret[static SI
 
 static void put_plot(const struct simulated *s, struct canvas *c)
 {
-	struct simulate_bar bars[SIMULATE_BARS_MAX];
+	struct simulate_bar bars[SIMULATE_BARS_MAX] = {0};
 	size_t n = chances_bars(s, bars), most = 0, sum = 0, first = 0;
 	int width = (c->screen->width > 0 ? c->screen->width : WIDTH) - WORDS_CELLS;
 	char span[32];
@@ -250,7 +250,7 @@ static void put_plot(const struct simulated *s, struct canvas *c)
 		return;
 	for (size_t i = 0; i < n; i++)
 		most = bars[i].runs > most ? bars[i].runs : most;
-	while (bars[first].runs == 0)
+	while (first + 1 < n && bars[first].runs == 0)
 		first++;
 	canvas_end_line(c);
 	canvas_put(c, STYLE_DIM, s->plan->spec.on_failure == SPEC_PAUSE ? "  paused within" : "  back within");

@@ -81,7 +81,7 @@ class Doctor(RolloutCase):
 
 
 class Forecast(RolloutCase):
-    """When the plan would notice a bad version, from what the alias has served. What it reckons: test_engine_inspect.c."""
+    """When the plan would notice a bad version, from what the alias has served. Its figures: test_engine_inspect.c."""
 
     def findings(self, function, alias, **more):
         path = os.path.join(self.folder, "plan.yaml")
@@ -98,8 +98,9 @@ class Forecast(RolloutCase):
         found = self.findings(*path)
         self.assertEqual(self.world.calls("GetMetricData"), calls + 1)
         (forecast,) = [f for f in found if " lately" in f[1]]
-        self.assertRegex(forecast[1], r"^about [0-9.]+ requests? (a second|a minute|an hour) lately, 0% of them failed; "
-                                      r"with this plan (even )?a canary that fails every second request is (not )?noticed")
+        self.assertRegex(
+            forecast[1], r"^about [0-9.]+ requests? (a second|a minute|an hour) lately, 0% of them failed; with this "
+                         r"plan (even )?a canary that fails every second request is (not )?noticed")
         (quiet,) = [f for f in self.findings("f-3", "test") if "metrics" in f[1]]
         self.assertEqual(quiet[:2], ("warning", "its metrics can be read, and show no request in the last 3 days"))
         self.assertIn("`probe`", quiet[2])
