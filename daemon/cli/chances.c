@@ -242,7 +242,7 @@ size_t chances_bars(const struct simulated *s, struct simulate_bar ret[static SI
 static void put_plot(const struct simulated *s, struct canvas *c)
 {
 	struct simulate_bar bars[SIMULATE_BARS_MAX] = {0};
-	size_t n = chances_bars(s, bars), most = 0, sum = 0, first = 0;
+	size_t n = chances_bars(s, bars), most = 1, sum = 0, first = 0;
 	int width = (c->screen->width > 0 ? c->screen->width : WIDTH) - WORDS_CELLS;
 	char span[32];
 

@@ -359,10 +359,13 @@ static double detectable_compare(const struct spec_metric *m, const struct outlo
 
 static double detectable_rate(const struct spec_metric *m, double canary)
 {
-	for (double rate = RATE_MIN; rate < RATE_STEP; rate *= RATE_STEP)
-		if (window_fails(m, canary, fmin(rate, 1)) >= HALF)
-			return fmin(rate, 1);
-	return INFINITY;
+	double rate = RATE_MIN;
+
+	while (rate < 1 && window_fails(m, canary, rate) < HALF)
+		rate *= RATE_STEP;
+	if (rate < 1)
+		return rate;
+	return window_fails(m, canary, 1) >= HALF ? 1 : INFINITY;
 }
 
 double outlook_first_detectable(const struct rollout_spec *spec, const struct outlook_load *load)

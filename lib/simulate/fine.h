@@ -8,4 +8,4 @@
 #define FINE_CANARY 2
 
 /* A plan of its own, which borrows of the other; what cannot be simulated is not in it. The caller frees it first. */
-struct plan *fine_plan(const struct plan *p);
+struct plan *fine_plan(const struct plan *from);
