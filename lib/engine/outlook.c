@@ -48,13 +48,19 @@ bool outlook_counts_errors(const struct rollout_spec *spec)
 	return false;
 }
 
+/* Whether a weight waits until the canary has served as many requests as the metric asks for. */
+static bool asks_for_requests(const struct spec_metric *m)
+{
+	return counts_errors(m) || (m->kind == SPEC_METRIC_DURATION && !m->dry_run);
+}
+
 /* How many requests of the canary's a weight waits for. */
 static uint64_t needed(const struct spec_analysis *a, uint64_t of_step)
 {
 	uint64_t most = of_step;
 
 	for (size_t i = 0; i < a->n_metrics && a->no_data != SPEC_NO_DATA_PASS; i++)
-		if (counts_errors(&a->metrics[i]) && a->metrics[i].min_invocations > most)
+		if (asks_for_requests(&a->metrics[i]) && a->metrics[i].min_invocations > most)
 			most = a->metrics[i].min_invocations;
 	return most;
 }

@@ -16,8 +16,8 @@
 #define START_UNIX_MS	 INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 #define START_SPREAD_MS	 MS_PER_HOUR		/* rollouts begin anywhere within a metric period */
 #define START_BOOT_MS	 5000
-#define HISTORY_MS	 (4 * MS_PER_HOUR) /* of traffic before it begins, for what looks back */
-#define HISTORY_PART_MS	 (5 * MS_PER_MINUTE)
+#define BEFORE_MS	 (4 * MS_PER_HOUR) /* of traffic before it begins, for what looks back */
+#define BEFORE_PART_MS	 (5 * MS_PER_MINUTE)
 #define PART_MS		 MS_PER_MINUTE /* Lambda's own metric period */
 #define ANSWER_MS	 50	       /* a call takes so long */
 #define WORLD_TEXT_BYTES (16 * 1024)
@@ -277,8 +277,8 @@ static void begin(struct simulation *s, uint64_t seed)
 	s->now.boot_ms = START_BOOT_MS;
 	s->now.unix_ms = START_UNIX_MS + (int64_t)prng_below(&s->entropy, START_SPREAD_MS);
 	make_world(s, seed);
-	s->drawn_ms = s->now.unix_ms - HISTORY_MS;
-	draw_traffic(s, s->now.unix_ms, HISTORY_PART_MS);
+	s->drawn_ms = s->now.unix_ms - BEFORE_MS;
+	draw_traffic(s, s->now.unix_ms, BEFORE_PART_MS);
 	s->store = store_open_memory();
 	require(engine_new(&config, &ports, s->store, &s->engine) == 0);
 }

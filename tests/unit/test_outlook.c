@@ -162,6 +162,8 @@ static void test_edges(void **state)
 					       .dry_run = true};
 	static const struct spec_metric thrice = {
 	    .kind = SPEC_METRIC_ERRORS, .min_invocations = 1, .max_rate_ppm = 10000, .failure_limit = 3};
+	static const struct spec_metric duration = {
+	    .kind = SPEC_METRIC_DURATION, .stat = "p99", .max_us = 1, .min_invocations = 1200, .failure_limit = 1};
 	struct outlook_load bad = {20, 0, 1}, quiet = {0, 0, 1};
 
 	(void)state;
@@ -171,6 +173,8 @@ static void test_edges(void **state)
 	assert_int_equal(forecast(STEPS LIMIT, &compare, quiet).end, OUTLOOK_HELD);
 	/* The first period has half a minute, the third one settles at 2m 30s + 1m. */
 	assert_in_range(forecast(STEPS LIMIT, &thrice, bad).after_ms, 205 * 1000, 215 * 1000);
+	/* 1200 at 5 % of 20/s take 20 minutes; the other weights see as many within their bakes. */
+	assert_int_equal(forecast(STEPS LIMIT, &duration, bad).after_ms, (20 + 10 + 10) * 60 * 1000 + 3 * 90 * 1000);
 	/* min_invocations are waited for: 50 at 5 % of 1/m take 1000 minutes. */
 	assert_int_equal(forecast(STEPS LIMIT, NULL, (struct outlook_load){1.0 / 60, 0, 0}).end, OUTLOOK_HELD);
 	assert_int_equal(forecast(STEPS LIMIT, NULL, (struct outlook_load){20, 0, 0}).after_ms,
