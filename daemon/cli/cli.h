@@ -10,6 +10,7 @@
 #include "client.h"
 #include "engine/rights.h"
 #include "screen.h"
+#include "simulate.h"
 
 /* Exit codes: part of the interface (docs/rolloutctl.md). */
 enum exit_code {
@@ -48,6 +49,7 @@ struct cli {
 	bool help;
 	bool version;
 	struct rights_wish rights; /* of `policy` */
+	struct simulate_wish simulate;
 
 	struct screen screen; /* of stdout */
 	struct client *client;
@@ -83,6 +85,18 @@ must_use int policy_take_features(struct cli *cli, const char *value);
 must_use int policy_take_part(struct cli *cli, enum right_part part, const char *value);
 void policy_print_features(void);
 
+/* Options of `simulate`, likewise. */
+enum simulate_option {
+	SIMULATE_RPS,
+	SIMULATE_STABLE_ERRORS,
+	SIMULATE_CANARY_ERRORS,
+	SIMULATE_RUNS,
+	SIMULATE_SEED,
+	SIMULATE_OPTIONS,
+};
+
+must_use int simulate_take_option(struct cli *cli, enum simulate_option option, const char *value);
+
 /* Commands; each returns the exit code. */
 int command_list(struct cli *cli);
 int command_status(struct cli *cli);
@@ -90,6 +104,7 @@ int command_history(struct cli *cli);
 int command_version(struct cli *cli);
 int command_events(struct cli *cli);
 int command_validate(struct cli *cli);
+int command_simulate(struct cli *cli);
 int command_submit(struct cli *cli);
 int command_diff(struct cli *cli);
 int command_doctor(struct cli *cli);

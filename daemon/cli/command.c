@@ -81,6 +81,23 @@ static const struct command commands[] = {
 	.example = "rolloutctl validate /etc/rolloutd/plans.d/*.yaml",
     },
     {
+	.name = "simulate",
+	.run = command_simulate,
+	.min_args = 1,
+	.max_args = 1,
+	.local = true,
+	.options = OPTION_SIMULATE,
+	.usage = "FILE --rps R --stable-errors X --canary-errors Y [--runs N] [--seed S]",
+	.summary = "how fast and how surely a plan would notice a bad version, without a daemon",
+	.text =
+	    "Runs the plan with the daemon's own engine against a simulated AWS with random traffic, many times, and\n"
+	    "tells how the rollouts end, how long that takes, and how many requests the canary fails until then.\n"
+	    "Nothing is asked of AWS. What cannot be simulated (hooks, alarms, publishing, approvals) is taken as\n"
+	    "fine and named. Rates are written 20, 20/s, 3/m or 10/h; errors in percent of the requests. The same\n"
+	    "seed gives the same output. '-' reads standard input. Exit code 0 however the rollouts end.\n",
+	.example = "rolloutctl simulate hello.yaml --rps 20 --stable-errors 0.1% --canary-errors 5%",
+    },
+    {
 	.name = "submit",
 	.run = command_submit,
 	.min_args = 1,
@@ -351,6 +368,11 @@ static void print_own_options(const struct command *c)
 			   "      --role NAME          the role that a function is created with\n"
 			   "      --bucket NAME,...    where code comes from\n"
 			   "      --repository NAME,... where images come from\n"},
+	    {OPTION_SIMULATE, "      --rps R              requests to the alias: 20, 20/s, 3/m, 10/h\n"
+			      "      --stable-errors X    share of the stable version's requests that fail: 0.1%\n"
+			      "      --canary-errors Y    share of the canary's\n"
+			      "      --runs N             rollouts, 1 to 10000; 200 if not given\n"
+			      "      --seed S             of what is drawn by chance; 1 if not given\n"},
 	};
 
 	if (c->options == 0)

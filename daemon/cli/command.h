@@ -13,6 +13,7 @@ enum option_bit {
 	OPTION_FEATURE = 64,
 	OPTION_PARTS = 128, /* one for each enum right_part */
 	OPTION_DESPITE_ALARMS = 256,
+	OPTION_SIMULATE = 512, /* one for each enum simulate_option */
 };
 
 struct command {

@@ -20,6 +20,8 @@ enum option_id {
 	ID_FEATURE,
 	ID_PART, /* … and enum right_part */
 	ID_PART_LAST = ID_PART + PART_COUNT - 1,
+	ID_SIMULATE, /* … and enum simulate_option */
+	ID_SIMULATE_LAST = ID_SIMULATE + SIMULATE_OPTIONS - 1,
 	ID_HELP,
 	ID_VERSION,
 };
@@ -51,6 +53,11 @@ static const struct option_entry entries[] = {
     {ID_PART + PART_ROLE, 0, "role", true, OPTION_PARTS},
     {ID_PART + PART_BUCKET, 0, "bucket", true, OPTION_PARTS},
     {ID_PART + PART_REPOSITORY, 0, "repository", true, OPTION_PARTS},
+    {ID_SIMULATE + SIMULATE_RPS, 0, "rps", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_STABLE_ERRORS, 0, "stable-errors", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_CANARY_ERRORS, 0, "canary-errors", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_RUNS, 0, "runs", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_SEED, 0, "seed", true, OPTION_SIMULATE},
     {ID_HELP, 'h', "help", false, 0},
     {ID_VERSION, 'V', "version", false, 0},
 };
@@ -152,6 +159,8 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 {
 	if (e->id >= ID_PART && e->id <= ID_PART_LAST)
 		return policy_take_part(cli, (enum right_part)(e->id - ID_PART), value);
+	if (e->id >= ID_SIMULATE && e->id <= ID_SIMULATE_LAST)
+		return simulate_take_option(cli, (enum simulate_option)(e->id - ID_SIMULATE), value);
 	switch (e->id) {
 	case ID_SOCKET:
 		cli->socket = value;
@@ -179,6 +188,8 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 		return policy_take_features(cli, value);
 	case ID_PART: /* above */
 	case ID_PART_LAST:
+	case ID_SIMULATE:
+	case ID_SIMULATE_LAST:
 		break;
 	case ID_HELP:
 		cli->help = true;

@@ -70,3 +70,9 @@
 #define LIMIT_RECORD_BYTES   (256 * 1024)
 #define LIMIT_PRUNE_ROLLOUTS 200  /* dropped by one call */
 #define LIMIT_PRUNE_EVENTS   2000 /* about no rollout, dropped by one call */
+
+/* simulations: rolloutctl simulate */
+#define LIMIT_SIMULATE_RUNS  10000
+#define LIMIT_SIMULATE_RPS   1000000
+#define LIMIT_SIMULATE_MS    (60LL * 24 * 3600 * 1000) /* of one rollout, in its own time */
+#define LIMIT_SIMULATE_TURNS 1000000		       /* of one rollout's engine */

@@ -225,6 +225,16 @@ bool world_look_at_alias(const struct world *w, const char *function, const char
 	return true;
 }
 
+void world_count_requests(struct world *w, const char *function, const char *alias, uint64_t version, int64_t at_ms,
+			  uint64_t requests, uint64_t errors)
+{
+	struct function *f = model_function(w, function);
+	struct alias *a = f ? model_alias(f, alias) : NULL;
+	struct version *v = f ? model_version(f, version) : NULL;
+	require(a && v);
+	traffic_count(w, f, a, v, at_ms, requests, errors);
+}
+
 void world_count_faults(const struct world *w, void (*cb)(void *ctx, const char *fault, uint64_t struck), void *ctx)
 {
 	for (size_t i = 0; i < w->faults.len; i++)

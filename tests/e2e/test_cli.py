@@ -51,7 +51,7 @@ class Usage(Case):
         commands = re.findall(r"^  ([a-z]+) {2,}\S", text, re.M)
         self.assertEqual(
             sorted(commands),
-            sorted("list status watch events validate diff doctor submit policy "
+            sorted("list status watch events validate simulate diff doctor submit policy "
                    "pause resume promote rollback abort retry forget wait history "
                    "reload version help".split()))  # fmt: skip
         for c in commands:
