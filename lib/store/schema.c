@@ -95,6 +95,49 @@ static const char *const migrations[] = {
     "  unix_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (alias_key, code_hash)"
     ") STRICT, WITHOUT ROWID;",
+
+    /* 2: every version of a period's counts, what was judged, and what CloudWatch was asked. A table's key cannot be
+     * changed, so the counts move into a new one; when they were read is not known any more: 0. */
+    "CREATE TABLE samples_2 ("
+    "  rollout_id INTEGER NOT NULL,"
+    "  start_unix_ms INTEGER NOT NULL,"
+    "  read_unix_ms INTEGER NOT NULL,"
+    "  canary_invocations INTEGER NOT NULL,"
+    "  canary_errors INTEGER NOT NULL,"
+    "  stable_invocations INTEGER NOT NULL,"
+    "  stable_errors INTEGER NOT NULL,"
+    "  alias_invocations INTEGER NOT NULL,"
+    "  alias_errors INTEGER NOT NULL,"
+    "  \"values\" TEXT," /* JSON array */
+    "  PRIMARY KEY (rollout_id, start_unix_ms, read_unix_ms)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO samples_2 SELECT rollout_id, start_unix_ms, 0, canary_invocations, canary_errors, "
+    "stable_invocations, stable_errors, alias_invocations, alias_errors, NULL FROM samples;"
+    "DROP TABLE samples;"
+    "ALTER TABLE samples_2 RENAME TO samples;"
+
+    "CREATE TABLE judgements ("
+    "  rollout_id INTEGER NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  unix_ms INTEGER NOT NULL,"
+    "  through_unix_ms INTEGER NOT NULL,"
+    "  step INTEGER NOT NULL,"
+    "  weight_bp INTEGER NOT NULL,"
+    "  verdict TEXT NOT NULL,"
+    "  gap TEXT NOT NULL,"
+    "  metric INTEGER NOT NULL,"
+    "  detail TEXT NOT NULL," /* JSON object */
+    "  text TEXT NOT NULL,"
+    "  PRIMARY KEY (rollout_id, seq)"
+    ") STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE queries ("
+    "  rollout_id INTEGER NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  unix_ms INTEGER NOT NULL,"
+    "  text TEXT NOT NULL," /* JSON */
+    "  PRIMARY KEY (rollout_id, seq)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 int schema_version(void)

@@ -109,16 +109,6 @@ int sqlite_put_intent(struct store *store, const struct store_intent *i)
 	return sqlite_query_run(&q);
 }
 
-int sqlite_put_sample(struct store *store, const struct store_sample *x)
-{
-	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SAMPLE);
-	sqlite_query_bind_u64(&q, x->rollout_id);
-	sqlite_query_bind_i64(&q, x->start_unix_ms);
-	for (size_t i = 0; i < array_len(x->counts); i++)
-		sqlite_query_bind_i64(&q, x->counts[i]);
-	return sqlite_query_run(&q);
-}
-
 int sqlite_put_source(struct store *store, const struct store_source *x)
 {
 	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SOURCE);
@@ -150,10 +140,7 @@ int sqlite_drop_quarantine(struct store *store, const char *alias_key, const cha
 static int drop_rollout(struct sqlite_store *s, uint64_t id, uint64_t after_event_id)
 {
 	static const enum sqlite_statement parts[] = {
-	    ST_PRUNE_INTENTS,
-	    ST_PRUNE_SAMPLES,
-	    ST_PRUNE_PLAN,
-	    ST_PRUNE_ROLLOUT,
+	    ST_PRUNE_INTENTS, ST_PRUNE_SAMPLES, ST_PRUNE_JUDGEMENTS, ST_PRUNE_QUERIES, ST_PRUNE_PLAN, ST_PRUNE_ROLLOUT,
 	};
 	int result = sqlite_drop_events(s, id, after_event_id);
 	for (size_t i = 0; i < array_len(parts) && !result; i++) {
@@ -248,23 +235,6 @@ int sqlite_each_intent(struct store *store, uint64_t rollout_id, store_intent_cb
 		    .revision = sqlite_query_text(&q, 4),
 		};
 		result = cb(ctx, &i);
-	}
-	return sqlite_query_end(&q, result);
-}
-
-int sqlite_each_sample(struct store *store, uint64_t rollout_id, store_sample_cb cb, void *ctx)
-{
-	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_SAMPLE);
-	sqlite_query_bind_u64(&q, rollout_id);
-	int result = 0;
-	while (!result && sqlite_query_next(&q)) {
-		struct store_sample x = {
-		    .rollout_id = sqlite_query_u64(&q, 0),
-		    .start_unix_ms = sqlite_query_i64(&q, 1),
-		};
-		for (int i = 0; i < (int)array_len(x.counts); i++)
-			x.counts[i] = sqlite_query_i64(&q, 2 + i);
-		result = cb(ctx, &x);
 	}
 	return sqlite_query_end(&q, result);
 }
