@@ -46,6 +46,7 @@ struct item {
 	int64_t *changed_samples;     /* starts of samples that are not stored yet */
 	size_t n_changed;
 	size_t cap_changed;
+	struct flight_log *flight;	     /* what is to be recorded beside the state; see flight.c */
 	struct chain_memory *publish_memory; /* of `version: {publish: …}`; NULL until then */
 	uint64_t publish_seq;		     /* of its intents */
 	uint64_t published;		     /* the version that came of it; 0: none yet */
@@ -193,6 +194,15 @@ const char *left_old_revision(const struct engine *e, const char *alias_key); /*
 void left_load(struct engine *e);					      /* from the records, at the start */
 void left_deinit(struct engine *e);
 
+/* flight.c: what was read, judged and asked, for the record */
+struct flight_log *flight_log_new(void);
+void flight_log_free(struct flight_log *f);					  /* NULL is fine */
+void flight_judged(struct item *i, const struct rollout_judged *j, uint64_t seq); /* by the poll of that number */
+void flight_asked(struct item *i);						  /* a poll is about to leave */
+must_use int flight_put(struct engine *e, const struct item *i);		  /* within a transaction */
+void flight_recorded(struct item *i);						  /* … which is durable now */
+must_use int flight_load(struct engine *e, struct item *i);			  /* the samples, after a restart */
+
 /* record.c */
 struct buf;
 #define BOOT_ID_SIZE 40
@@ -204,7 +214,7 @@ void record_encode(const struct rollout *r, const char *boot_id, struct buf *out
 must_use int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static BOOT_ID_SIZE],
 			   char *ret_error, size_t error_size);
 
-/* Adds a stored sample; ctx is a struct samples. A store_sample_cb. */
+/* Adds a stored sample, in the place of what was known of its period; ctx is a struct samples. A store_sample_cb. */
 int record_load_sample(void *ctx, const struct store_sample *x);
 
 /* intake.c */

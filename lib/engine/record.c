@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -244,10 +245,30 @@ int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static
 	return 0;
 }
 
+/* What metrics with values of their own had in that period. Those of a plan that had other ones are of no use. */
+static void load_values(const struct samples *all, const struct sample *s, const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+	json_t *list cleanup(json_free_p) = NULL;
+	double *values = samples_values(all, (size_t)(s - all->items));
+
+	if (!values || !text || nesting_exceeds(text, len, 2))
+		return;
+	list = json_loadb(text, len, 0, NULL);
+	if (json_array_size(list) != all->n_values)
+		return;
+	for (size_t n = 0; n < all->n_values; n++) {
+		const json_t *v = json_array_get(list, n);
+
+		values[n] = json_is_number(v) ? json_number_value(v) : NAN;
+	}
+}
+
 int record_load_sample(void *ctx, const struct store_sample *x)
 {
+	struct samples *all = ctx;
 	bool sane = x->start_unix_ms >= 0 && x->start_unix_ms <= RECORD_MS_MAX;
-	struct sample *s = sane ? samples_at(ctx, x->start_unix_ms) : NULL;
+	struct sample *s = sane ? samples_at(all, x->start_unix_ms) : NULL;
 	struct counts *counts[3];
 
 	if (!s)
@@ -256,11 +277,13 @@ int record_load_sample(void *ctx, const struct store_sample *x)
 	counts[1] = &s->stable;
 	counts[2] = &s->alias;
 	for (size_t n = 0; n < array_len(counts); n++) {
+		*counts[n] = (struct counts){0};
 		if (x->counts[2 * n] < 0)
 			continue;
 		counts[n]->seen = true;
 		counts[n]->invocations = (uint64_t)x->counts[2 * n];
 		counts[n]->errors = x->counts[2 * n + 1] > 0 ? (uint64_t)x->counts[2 * n + 1] : 0;
 	}
+	load_values(all, s, x->values);
 	return 0;
 }
