@@ -230,3 +230,5 @@ struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t er
 
 /* views.c */
 void view_of_item(const struct item *i, struct view_rollout *ret);
+/* The view of a stored row, which is no service's: of the live item if there is one. */
+void view_of_row(struct engine *e, const struct store_rollout *r, engine_view_cb cb, void *ctx);
