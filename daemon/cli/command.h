@@ -12,6 +12,9 @@ enum option_bit {
 	OPTION_LIMIT = 32,
 	OPTION_FEATURE = 64,
 	OPTION_PARTS = 128, /* one for each enum right_part */
+	OPTION_ATTEMPT = 256,
+	OPTION_OF = 512,
+	OPTION_FILE = 1024, /* --output may name a file */
 };
 
 struct command {

@@ -337,6 +337,38 @@ int command_validate(struct cli *cli)
 	return v.rc;
 }
 
+/* --- loading one --- */
+
+int plans_load_rollout(struct cli *cli, const char *file, struct plan **ret)
+{
+	cleanup(mem_free_p) char *bytes = NULL;
+	struct buf text = BUF_INIT(1024 * 1024);
+	struct canvas c = {.screen = &cli->screen, .out = &text};
+	struct buf lines = BUF_INIT(1024 * 1024);
+	size_t len;
+	int rc = read_plan(cli, file, &bytes, &len);
+
+	if (rc != EXIT_DONE)
+		return rc;
+	struct diags *diags = mem_alloc(sizeof(*diags));
+	cleanup(plan_free_p) struct plan *plan = plan_load(bytes, len, diags);
+	diags_format(diags, shown_name(file), &lines);
+	put_text(&c, buf_text(&lines));
+	fputs(buf_text(&text), stderr);
+	diags_deinit(diags);
+	free(diags);
+	buf_deinit(&lines);
+	buf_deinit(&text);
+	if (!plan)
+		return EXIT_REFUSED;
+	if (plan->kind != PLAN_ROLLOUT) {
+		cli_error(cli, "%s: is a Service; expected a plan with `kind: Rollout`", shown_name(file));
+		return EXIT_REFUSED;
+	}
+	*ret = take_ptr(plan);
+	return EXIT_DONE;
+}
+
 /* --- submit --- */
 
 static void print_taken(struct cli *cli, const json_t *answer)
