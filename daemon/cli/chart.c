@@ -14,6 +14,7 @@
 
 #define BUCKETS	  480 /* more points than that nobody can tell apart */
 #define MARKS_MAX 40
+#define VALUE_MAX 1e12 /* larger ones are drawn at the top */
 
 /* Periods in a row, put together so that there are not too many. */
 struct bucket {
@@ -102,8 +103,8 @@ static void end_figure(struct svg_chart *c)
 	buf_add_text(c->out, "</figure>\n");
 }
 
-static struct svg_chart new_chart(const struct story *s, struct buf *out, const char *id, enum svg_unit unit, double top,
-				  double height)
+static struct svg_chart new_chart(const struct story *s, struct buf *out, const char *id, enum svg_unit unit,
+				  double top, double height)
 {
 	return (struct svg_chart){.out = out,
 				  .id = id,
@@ -167,7 +168,7 @@ static void add_verdicts(const struct story *s, struct svg_chart *c)
 		svg_band(c, j->at_unix_ms, next < s->n_judgements ? s->judgements[next].at_unix_ms : s->until_unix_ms,
 			 strcmp(j->verdict, "pass") == 0   ? "pass"
 			 : strcmp(j->verdict, "fail") == 0 ? "fail"
-							    : "undecided",
+							   : "undecided",
 			 label);
 		i = next;
 	}
@@ -209,6 +210,11 @@ static void format_width(const struct buckets *b, const char *what, char *out, s
 	snprintf(out, size, "%s per %s", what, span);
 }
 
+static double served(const struct counts *c)
+{
+	return c->seen ? fmin(VALUE_MAX, (double)c->invocations) : NAN;
+}
+
 static void add_requests(const struct story *s, const struct buckets *b, struct buf *out)
 {
 	struct svg_point *canary = mem_array(b->n + 1, sizeof(*canary)), *stable = mem_array(b->n + 1, sizeof(*stable));
@@ -218,10 +224,10 @@ static void add_requests(const struct story *s, const struct buckets *b, struct 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct bucket *x = &b->items[i];
 
-		canary[i] = (struct svg_point){x->start_unix_ms, x->canary.seen ? (double)x->canary.invocations : NAN};
-		stable[i] = (struct svg_point){x->start_unix_ms, x->stable.seen ? (double)x->stable.invocations : NAN};
-		base[i] = x->canary.seen ? (double)x->canary.invocations : 0;
-		top = fmax(top, base[i] + (x->stable.seen ? (double)x->stable.invocations : 0));
+		canary[i] = (struct svg_point){x->start_unix_ms, served(&x->canary)};
+		stable[i] = (struct svg_point){x->start_unix_ms, served(&x->stable)};
+		base[i] = x->canary.seen ? served(&x->canary) : 0;
+		top = fmax(top, base[i] + (x->stable.seen ? served(&x->stable) : 0));
 	}
 	struct svg_chart c = new_chart(s, out, "requests", SVG_COUNT, top, 230);
 	format_width(b, "Requests", title, sizeof(title));
@@ -321,7 +327,8 @@ static void add_evidence(const struct story *s, struct buf *out)
 	char label[64], count[SPAN_TIME_SIZE];
 
 	for (size_t i = 0; i < s->n_judgements; i++) {
-		const json_t *result = json_array_get(json_object_get(s->judgements[i].detail, "metrics"), (size_t)metric);
+		const json_t *result =
+		    json_array_get(json_object_get(s->judgements[i].detail, "metrics"), (size_t)metric);
 		const json_t *evidence = json_object_get(result, "evidence");
 		double beyond =
 		    json_number_value(evidence) - json_number_value(json_object_get(result, "evidence_needed"));
@@ -337,7 +344,8 @@ static void add_evidence(const struct story *s, struct buf *out)
 	add_key(out, "limit", "where the plan acts");
 	end_legend(out);
 	svg_begin(&c, "Evidence against the canary over time",
-		  "Of how many rollouts of a canary that is no worse one would ever show numbers like these; higher is worse.",
+		  "Of how many rollouts of a canary that is no worse one would ever show numbers like these; higher is "
+		  "worse.",
 		  "higher is worse");
 	add_moments(s, &c);
 	svg_line(&c, "canary", points, s->n_judgements);
@@ -354,7 +362,7 @@ static double value_of(const struct story_period *p, size_t index)
 {
 	const json_t *v = json_array_get(p->values, index);
 
-	return json_is_number(v) ? json_number_value(v) : NAN;
+	return json_is_number(v) ? fmin(VALUE_MAX, fmax(0, json_number_value(v))) : NAN;
 }
 
 /* Values of a statistic cannot be put together, so every period is drawn: at most LIMIT_PERIODS of them. */

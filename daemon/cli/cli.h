@@ -40,9 +40,9 @@ struct cli {
 	const char *reason; /* NULL: none given */
 	int64_t timeout_ms; /* -1: none given */
 	uint64_t after;
-	uint64_t attempt; /* 0: none given */
-	unsigned limit;	  /* 0: none given */
-	const char *of;	  /* NULL: none given */
+	uint64_t attempt;   /* 0: none given */
+	unsigned limit;	    /* 0: none given */
+	const char *of;	    /* NULL: none given */
 	const char *output; /* where `report` writes; NULL: its default */
 	bool json;
 	bool full;

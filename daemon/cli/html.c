@@ -9,7 +9,7 @@
 static bool is_harmless(uint32_t c)
 {
 	if (c < 0x20)
-		return c == '\n' || c == '\t';
+		return c == '\n';
 	if (c >= 0x7f && c < 0xa0)
 		return false;
 	return !(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2060 && c <= 0x206f) &&

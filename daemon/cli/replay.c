@@ -1,5 +1,5 @@
 /*
- * replay: another plan's analysis on a rollout that took place. It goes over the times at which that rollout was judged,
+ * replay: another plan's analysis on a rollout that took place. It goes over the times at which that one was judged,
  * and judges what was known then, by the code that the daemon judges with. The weights are those that were: what would
  * have come after another decision nobody knows.
  */
@@ -34,8 +34,8 @@ struct ruling {
 struct replay {
 	struct cli *cli;
 	const struct story *s;
-	struct plan *plan;	/* the other one */
-	struct plan *own;	/* the one that it ran by; NULL: it cannot be read any more */
+	struct plan *plan; /* the other one */
+	struct plan *own;  /* the one that it ran by; NULL: it cannot be read any more */
 	struct spec_analysis analysis;
 	struct spec_metric metrics[LIMIT_METRICS]; /* those that were recorded */
 	size_t source[LIMIT_METRICS];		   /* which of the own plan's metrics each has its data from */
@@ -362,13 +362,17 @@ static void put_summary(const struct replay *r, struct canvas *c)
 		canvas_putf(c, STYLE_BAD, "By this plan it would have failed at %s, at a weight of %s", at, weight);
 		canvas_putf(c, STYLE_PLAIN, ": %s.", r->failed->why);
 		canvas_end_line(c);
-		canvas_putf(c, STYLE_PLAIN, "That is %s before what really was its end: %s.", span,
-			    s->ended_unix_ms ? s->phase : "none so far");
+		if (earlier < r->s->period_ms && s->ended_unix_ms)
+			canvas_putf(c, STYLE_PLAIN, "That is just when it really ended: %s.", s->phase);
+		else
+			canvas_putf(c, STYLE_PLAIN, "That is %s before what really was its end: %s.", span,
+				    s->ended_unix_ms ? s->phase : "none so far");
 	} else if (last && last->verdict == VERDICT_PASS) {
 		canvas_put(c, STYLE_GOOD, "By this plan every weight would have passed.");
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);
 	} else {
-		canvas_putf(c, STYLE_WARN, "By this plan it would not have failed, and its last weight would have been undecided%s%s.",
+		canvas_putf(c, STYLE_WARN,
+			    "By this plan it would not have failed, and its last weight would have been undecided%s%s.",
 			    last && last->why[0] ? ": " : "", last ? last->why : "");
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);
 	}
@@ -395,9 +399,9 @@ static void put_table(const struct replay *r, struct canvas *c)
 		table_cell(t, STYLE_PLAIN, from);
 		table_cell(t, STYLE_PLAIN, really(r, x->weight, was));
 		table_cell(t,
-			   x->verdict == VERDICT_PASS   ? STYLE_GOOD
+			   x->verdict == VERDICT_PASS	? STYLE_GOOD
 			   : x->verdict == VERDICT_FAIL ? STYLE_BAD
-							  : STYLE_PLAIN,
+							: STYLE_PLAIN,
 			   ruling_words(r, x, words));
 		table_cell(t, STYLE_PLAIN, x->why);
 	}
@@ -429,7 +433,8 @@ static void put_notes(const struct replay *r, struct canvas *c)
 			    (intmax_t)omitted);
 		canvas_end_line(c);
 	}
-	canvas_put(c, STYLE_DIM, "The weights are those that were: what would have come after another decision nobody knows.");
+	canvas_put(c, STYLE_DIM,
+		   "The weights are those that were: what would have come after another decision nobody knows.");
 	canvas_end_line(c);
 }
 
@@ -450,11 +455,11 @@ static json_t *replay_form(const struct replay *r)
 	for (size_t i = 0; i < r->n_rulings; i++) {
 		const struct ruling *x = &r->rulings[i];
 
-		json_array_append_new(weights, json_pack("{s:I, s:o, s:s, s:s, s:o, s:s}", "weight_bp",
-							 (json_int_t)x->weight->weight_bp, "from_at",
-							 time_form(x->weight->from_unix_ms), "really",
-							 really(r, x->weight, text), "verdict", verdict_name(x->verdict),
-							 "judged_at", time_form(x->at_unix_ms), "why", x->why));
+		json_array_append_new(
+		    weights, json_pack("{s:I, s:o, s:s, s:s, s:o, s:s}", "weight_bp", (json_int_t)x->weight->weight_bp,
+				       "from_at", time_form(x->weight->from_unix_ms), "really",
+				       really(r, x->weight, text), "verdict", verdict_name(x->verdict), "judged_at",
+				       time_form(x->at_unix_ms), "why", x->why));
 	}
 	for (size_t i = 0; i < a->n_metrics; i++) {
 		if (!r->unrecorded[i])
@@ -462,8 +467,8 @@ static json_t *replay_form(const struct replay *r)
 		format_metric(&a->metrics[i], text, sizeof(text));
 		json_array_append_new(missing, json_string(text));
 	}
-	return json_pack("{s:s, s:I, s:s, s:b, s:o, s:o, s:o}", "name", r->s->name, "attempt", (json_int_t)r->s->attempt,
-			 "really", r->s->phase, "would_fail", r->failed != NULL, "fails_at",
+	return json_pack("{s:s, s:I, s:s, s:b, s:o, s:o, s:o}", "name", r->s->name, "attempt",
+			 (json_int_t)r->s->attempt, "really", r->s->phase, "would_fail", r->failed != NULL, "fails_at",
 			 time_form(r->failed ? r->failed->at_unix_ms : 0), "weights", weights, "not_recorded", missing);
 }
 
@@ -503,7 +508,8 @@ static int replay_story(struct cli *cli, const struct story *s, struct plan *pla
 		cli_error(cli, "%s, attempt %jd, was never judged: there is nothing to judge again", s->name,
 			  (intmax_t)s->attempt);
 	} else if (r.analysis.n_metrics == 0) {
-		cli_error(cli, "none of this plan's metrics was recorded for %s: see rolloutctl explain %s", s->name, s->name);
+		cli_error(cli, "none of this plan's metrics was recorded for %s: see rolloutctl explain %s", s->name,
+			  s->name);
 	} else {
 		run(&r);
 		rc = r.failed ? EXIT_ROLLED_BACK : EXIT_DONE;

@@ -23,7 +23,8 @@ static const char style[] =
     ":root{color-scheme:light dark;--paper:#fff;--ink:#1d2430;--soft:#5b6472;--rule:#dfe3e8;--wash:#f5f6f8;"
     "--canary:#c2570c;--canary-wash:#f4a261;--stable:#2f6690;--stable-wash:#9dbfd8;--good:#1a7f4b;--warn:#8a6100;"
     "--bad:#b3261e;--undecided:#a9b0ba}\n"
-    "@media (prefers-color-scheme:dark){:root{--paper:#14171c;--ink:#e7eaee;--soft:#9aa4b2;--rule:#2c333d;--wash:#1c2128;"
+    "@media "
+    "(prefers-color-scheme:dark){:root{--paper:#14171c;--ink:#e7eaee;--soft:#9aa4b2;--rule:#2c333d;--wash:#1c2128;"
     "--canary:#ff9d57;--canary-wash:#a9541b;--stable:#7db8e8;--stable-wash:#2f5878;--good:#5ad08f;--warn:#e0b252;"
     "--bad:#ff8a80;--undecided:#56606d}}\n"
     "*{box-sizing:border-box}html{background:var(--paper);color:var(--ink)}"
@@ -50,23 +51,27 @@ static const char style[] =
     "svg{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif;"
     "font-variant-numeric:tabular-nums}.grid{stroke:var(--rule)}.base{stroke:var(--soft)}.tick,.axis{fill:var(--soft)}"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.line.canary{stroke:var(--canary)}"
-    ".line.stable{stroke:var(--stable);stroke-dasharray:5 3}.dot.canary{fill:var(--canary)}.dot.stable{fill:var(--stable)}"
+    ".line.stable{stroke:var(--stable);stroke-dasharray:5 "
+    "3}.dot.canary{fill:var(--canary)}.dot.stable{fill:var(--stable)}"
     ".area.canary{fill:var(--canary-wash);stroke:var(--canary);stroke-width:1.2}.area.stable{fill:var(--stable-wash);"
     "stroke:var(--stable);stroke-width:.8}.limit{stroke:var(--bad);stroke-width:1.6;stroke-dasharray:7 4}"
     ".limit-label{fill:var(--bad);font-weight:600}.moment{stroke:var(--soft);stroke-dasharray:2 4}.moment.home{"
     "stroke:var(--bad)}.moment.command{stroke:var(--ink);stroke-dasharray:none;stroke-width:.8}.mark circle{"
-    "fill:var(--paper);stroke:var(--ink);stroke-width:1.4}.mark text{fill:var(--ink);font-size:11px;font-weight:600}.moment.fail{stroke:var(--bad);stroke-dasharray:none}"
+    "fill:var(--paper);stroke:var(--ink);stroke-width:1.4}.mark "
+    "text{fill:var(--ink);font-size:11px;font-weight:600}.moment.fail{stroke:var(--bad);stroke-dasharray:none}"
     ".mark.fail circle{stroke:var(--bad)}.mark.fail text{fill:var(--bad)}"
     ".band.pass{fill:var(--good)}.band.fail{fill:var(--bad)}.band.undecided{fill:var(--undecided)}\n"
     "table{border-collapse:collapse;width:100%;font-size:14px}th{text-align:left;color:var(--soft);font-weight:600;"
     "font-size:13px}th,td{padding:6px 12px 6px 0;border-bottom:1px solid var(--rule);vertical-align:top;"
-    "overflow-wrap:anywhere}th,td.t,td.n{overflow-wrap:normal}td.t,td.n{white-space:nowrap;font-variant-numeric:tabular-nums}td.n,th.n{text-align:right}"
+    "overflow-wrap:anywhere}th,td.t,td.n{overflow-wrap:normal}td.t,td.n{white-space:nowrap;font-variant-numeric:"
+    "tabular-nums}td.n,th.n{text-align:right}"
     "tr{break-inside:avoid}.source{color:var(--soft);font-size:13px}.story td{border:0;padding:4px 12px 4px 0}"
     ".story td.t{color:var(--soft)}pre{background:var(--wash);border-radius:8px;padding:14px;overflow:auto;"
     "white-space:pre-wrap;overflow-wrap:anywhere}footer{margin-top:48px;color:var(--soft);font-size:13px}\n"
     "@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--wash:#f4f4f4;--canary:#c2570c;"
     "--canary-wash:#f4a261;--stable:#2f6690;--stable-wash:#9dbfd8;--good:#1a7f4b;--warn:#8a6100;--bad:#b3261e;"
-    "--undecided:#a9b0ba;color-scheme:light}body{max-width:none;padding:0;font-size:9.5pt}h1{font-size:20pt}h2{break-after:avoid;margin-top:18pt}"
+    "--undecided:#a9b0ba;color-scheme:light}body{max-width:none;padding:0;font-size:9.5pt}h1{font-size:20pt}h2{break-"
+    "after:avoid;margin-top:18pt}"
     "svg{font-size:15px}figure{margin-top:10pt}.cards{grid-template-columns:repeat(5,1fr);gap:8px;margin-top:10pt}"
     ".cards dd{font-size:13pt}table,.outcome{font-size:9.5pt}"
     "*{-webkit-print-color-adjust:exact;print-color-adjust:exact}@page{margin:16mm}}\n";
@@ -111,8 +116,9 @@ static void add_header(const struct page_of *p)
 	story_format_time(s->ended_unix_ms, s->created_unix_ms, until);
 	snprintf(attempt, sizeof(attempt), "%jd", (intmax_t)s->attempt);
 	html_addf(p->out, "<header><h1>%s</h1><span class=\"badge %s\">%s</span>", s->name, o->class, o->label);
-	html_addf(p->out, "<p class=\"soft\">Attempt %s, function <b>%s</b>, alias <b>%s</b>, %s, account %s. ", attempt,
-		  field_text(r, "function"), field_text(r, "alias"), field_text(r, "region"), field_text(r, "account"));
+	html_addf(p->out, "<p class=\"soft\">Attempt %s, function <b>%s</b>, alias <b>%s</b>, %s, account %s. ",
+		  attempt, field_text(r, "function"), field_text(r, "alias"), field_text(r, "region"),
+		  field_text(r, "account"));
 	html_addf(p->out, "From %s to %s. %s – %s UTC.</p></header>\n", s->stable, s->canary, from,
 		  s->ended_unix_ms ? until : "not ended yet,");
 	const char *reason = field_text(r, "reason");
@@ -278,11 +284,13 @@ static void add_commands(const struct page_of *p)
 		if (!field_is(e, "kind", "command"))
 			continue;
 		if (number++ == 0)
-			buf_add_text(p->out, "<h2>Who did what</h2>\n<table><thead><tr><th>#</th><th>At (UTC)</th><th>By</th>"
-					     "<th>What, and why</th></tr></thead><tbody>\n");
+			buf_add_text(p->out,
+				     "<h2>Who did what</h2>\n<table><thead><tr><th>#</th><th>At (UTC)</th><th>By</th>"
+				     "<th>What, and why</th></tr></thead><tbody>\n");
 		story_format_time(field_time(e, "at"), p->s->created_unix_ms, at);
 		snprintf(count, sizeof(count), "%u", number);
-		html_addf(p->out, "<tr><td class=\"t\">%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td></tr>\n",
+		html_addf(p->out,
+			  "<tr><td class=\"t\">%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td></tr>\n",
 			  count, at, field_text(e, "by"), field_text(e, "text"));
 	}
 	if (number > 0)
@@ -296,8 +304,9 @@ static void add_judgements(const struct page_of *p)
 
 	if (s->n_judgements == 0)
 		return;
-	buf_add_text(p->out, "<h2>Verdicts</h2>\n<table><thead><tr><th>At (UTC)</th><th>On periods before</th><th>Weight</th>"
-			     "<th>Verdict</th><th>Why</th></tr></thead><tbody>\n");
+	buf_add_text(p->out,
+		     "<h2>Verdicts</h2>\n<table><thead><tr><th>At (UTC)</th><th>On periods before</th><th>Weight</th>"
+		     "<th>Verdict</th><th>Why</th></tr></thead><tbody>\n");
 	for (size_t i = 0; i < s->n_judgements; i++) {
 		const struct story_judgement *j = &s->judgements[i], *before = i > 0 ? j - 1 : NULL;
 		bool last = i + 1 == s->n_judgements;
@@ -315,11 +324,12 @@ static void add_judgements(const struct page_of *p)
 			  at, through, weight,
 			  strcmp(j->verdict, "pass") == 0   ? "good"
 			  : strcmp(j->verdict, "fail") == 0 ? "bad"
-							     : "detail",
+							    : "detail",
 			  j->verdict, j->text);
 	}
-	buf_add_text(p->out, "</tbody></table>\n<p class=\"soft\">A line for each change of the verdict, and the last one. "
-			     "<code>rolloutctl report -o json</code> has each judgement.</p>\n");
+	buf_add_text(p->out,
+		     "</tbody></table>\n<p class=\"soft\">A line for each change of the verdict, and the last one. "
+		     "<code>rolloutctl report -o json</code> has each judgement.</p>\n");
 }
 
 static void add_events(const struct page_of *p)
@@ -327,15 +337,16 @@ static void add_events(const struct page_of *p)
 	const json_t *events = p->s->events;
 	char at[40];
 
-	buf_add_text(p->out, "<h2>Events</h2>\n<table><thead><tr><th>At (UTC)</th><th>Kind</th><th>Phase</th><th>Text</th>"
-			     "</tr></thead><tbody>\n");
+	buf_add_text(p->out,
+		     "<h2>Events</h2>\n<table><thead><tr><th>At (UTC)</th><th>Kind</th><th>Phase</th><th>Text</th>"
+		     "</tr></thead><tbody>\n");
 	for (size_t i = 0; i < json_array_size(events); i++) {
 		const json_t *e = json_array_get(events, i);
 
 		story_format_time(field_time(e, "at"), p->s->created_unix_ms, at);
 		html_addf(p->out,
-			  "<tr><td class=\"t\">%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td></tr>\n", at,
-			  field_text(e, "kind"), field_text(e, "phase"), field_text(e, "text"));
+			  "<tr><td class=\"t\">%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td></tr>\n",
+			  at, field_text(e, "kind"), field_text(e, "phase"), field_text(e, "text"));
 	}
 	buf_add_text(p->out, "</tbody></table>\n");
 }
@@ -388,7 +399,8 @@ static void add_page(const struct page_of *p)
 	if (chart_any(p->s))
 		chart_add_all(p->s, p->out);
 	else
-		buf_add_text(p->out, "<p class=\"soft\">The canary never had traffic, so there is nothing to draw.</p>\n");
+		buf_add_text(p->out,
+			     "<p class=\"soft\">The canary never had traffic, so there is nothing to draw.</p>\n");
 	for (size_t i = 0; i < STORY_CHAPTERS; i++)
 		add_chapter(p, i);
 	add_weights(p);
@@ -397,10 +409,11 @@ static void add_page(const struct page_of *p)
 	add_events(p);
 	add_plan(p);
 	add_queries(p);
-	html_addf(p->out,
-		  "<footer>Made by rolloutctl %s at %s UTC from the record of rolloutd. Times are UTC. Counts are those that "
-		  "CloudWatch had given by then.</footer>\n</body></html>\n",
-		  ROLLOUTD_VERSION, now);
+	html_addf(
+	    p->out,
+	    "<footer>Made by rolloutctl %s at %s UTC from the record of rolloutd. Times are UTC. Counts are those that "
+	    "CloudWatch had given by then.</footer>\n</body></html>\n",
+	    ROLLOUTD_VERSION, now);
 }
 
 /* --- the command --- */
@@ -440,8 +453,9 @@ static int make_page(struct cli *cli, const struct story *s)
 	if (buf_ok(&page))
 		rc = write_page(cli, s, &page);
 	else
-		cli_error(cli, "the report of %s would be larger than %d bytes; the record itself: rolloutctl report -o json",
-			  s->name, LIMIT_CONTROL_ANSWER_BYTES);
+		cli_error(
+		    cli, "the report of %s would be larger than %d bytes; the record itself: rolloutctl report -o json",
+		    s->name, LIMIT_CONTROL_ANSWER_BYTES);
 	telling_free(t);
 	buf_deinit(&page);
 	return rc;

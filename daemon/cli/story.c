@@ -12,6 +12,7 @@
 #include "field.h"
 
 #define RECORD_FORMAT  1
+#define WEIGHTS_MAX    2000 /* far more than any rollout has steps */
 #define ODDS_SHOWN_MAX 1e9
 
 int story_get(struct cli *cli, const char *name, json_t **ret_record)
@@ -62,7 +63,7 @@ static void read_periods(struct story *s)
 	size_t n = json_array_size(samples);
 
 	s->periods = mem_array(n + 1, sizeof(*s->periods));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && s->n_periods < LIMIT_PERIODS; i++) {
 		struct story_period p;
 
 		read_period(s, json_array_get(samples, i), &p);
@@ -151,7 +152,7 @@ static void read_weights(struct story *s)
 	size_t n = json_array_size(s->events);
 
 	s->weights = mem_array(n + 1, sizeof(*s->weights));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && s->n_weights < WEIGHTS_MAX; i++) {
 		const json_t *event = json_array_get(s->events, i);
 
 		if (field_is(event, "kind", "weight"))
@@ -169,7 +170,7 @@ static void read_judgements(struct story *s)
 	size_t n = json_array_size(all);
 
 	s->judgements = mem_array(n + 1, sizeof(*s->judgements));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && i < LIMIT_JUDGEMENTS; i++) {
 		const json_t *o = json_array_get(all, i);
 		int64_t bp = field_int(o, "weight_bp"), metric = field_int(o, "metric");
 
@@ -186,20 +187,6 @@ static void read_judgements(struct story *s)
 	}
 }
 
-const struct story_judgement *story_last_judgement(const struct story *s, const struct story_weight *w)
-{
-	const struct story_judgement *last = NULL;
-
-	for (size_t i = 0; i < s->n_judgements; i++) {
-		const struct story_judgement *j = &s->judgements[i];
-
-		if (j->at_unix_ms >= w->from_unix_ms && j->at_unix_ms <= w->until_unix_ms &&
-		    j->weight_bp == w->weight_bp)
-			last = j;
-	}
-	return last;
-}
-
 const json_t *story_metric(const struct story *s, size_t metric)
 {
 	return json_array_get(s->metrics, metric);
@@ -209,7 +196,8 @@ bool story_odds(const struct story *s, const struct story_judgement *j, char ret
 		char ret_accepted[static 32])
 {
 	const json_t *result = json_array_get(json_object_get(j->detail, "metrics"), j->metric);
-	const json_t *evidence = json_object_get(result, "evidence"), *needed = json_object_get(result, "evidence_needed");
+	const json_t *evidence = json_object_get(result, "evidence"),
+		     *needed = json_object_get(result, "evidence_needed");
 	double false_alarm = (double)field_int(story_metric(s, j->metric), "false_alarm_ppm") / 1e6;
 
 	if (!json_is_number(evidence) || !json_is_number(needed) || false_alarm <= 0)
@@ -244,7 +232,7 @@ static void read_head(struct story *s)
 	s->ended_unix_ms = field_time(r, "ended_at");
 	s->until_unix_ms = s->ended_unix_ms != 0 ? s->ended_unix_ms : s->now_unix_ms;
 	s->period_ms = field_int(json_object_get(json_object_get(r, "plan"), "analysis"), "period_ms");
-	if (s->period_ms <= 0)
+	if (s->period_ms <= 0 || s->period_ms > MS_PER_HOUR * 24)
 		s->period_ms = MS_PER_MINUTE;
 	read_version(r, "stable_version", s->stable);
 	read_version(r, "canary_version", s->canary);

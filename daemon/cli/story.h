@@ -70,11 +70,9 @@ void story_free(struct story *s); /* NULL is fine */
 /* Asks the daemon for the record of the command's NAME and --attempt. As cli_get. */
 must_use int story_get(struct cli *cli, const char *name, json_t **ret_record);
 
-/* The share of the traffic that the canary has in "version 1 (90%) and version 2 (10%)", "version 2". Text that does not
- * say it gives false. */
+/* The share of the traffic that the canary has in "version 1 (90%) and version 2 (10%)", "version 2". Text that does
+ * not say it gives false. */
 bool story_parse_target(const char *text, const char *canary, uint32_t *ret_bp);
-/* The last judgement at that weight; NULL: none. */
-const struct story_judgement *story_last_judgement(const struct story *s, const struct story_weight *w);
 /* The metric with that number; NULL for the step's own minimum. */
 const json_t *story_metric(const struct story *s, size_t metric);
 /* What the deciding metric's evidence says, as a number of rollouts: "1 of 5400"; false when it weighs none. */

@@ -16,7 +16,8 @@
 #define BOTTOM	   40.0
 #define BAND	   8.0 /* height of the band below the plot */
 #define TICKS	   4   /* about */
-#define TIME_TICKS 8   /* at most */
+#define TICKS_MAX  12
+#define TIME_TICKS 8 /* at most */
 #define DOTS_MAX   90
 
 static double plot_bottom(const struct svg_chart *c)
@@ -78,8 +79,8 @@ static void add_value_axis(struct svg_chart *c, const char *axis)
 {
 	char label[32];
 
-	for (double v = 0; v <= c->top * 1.0001; v += c->step) {
-		double y = y_of(c, v);
+	for (int i = 0; i <= TICKS_MAX && i * c->step <= c->top * 1.0001; i++) {
+		double v = i * c->step, y = y_of(c, v);
 
 		buf_addf(c->out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
 			 SVG_WIDTH - RIGHT, y, y);
@@ -95,7 +96,7 @@ static void add_value_axis(struct svg_chart *c, const char *axis)
 
 static int64_t time_step_ms(int64_t span_ms)
 {
-	static const int64_t seconds[] = {1,	2,    5,    10,	  15,	30,    60,    120,   300,
+	static const int64_t seconds[] = {1,   2,   5,	  10,	15,   30,    60,    120,   300,
 					  600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400};
 
 	for (size_t i = 0; i < array_len(seconds); i++)
@@ -128,8 +129,8 @@ static void add_time_axis(struct svg_chart *c)
 		if (x > SVG_WIDTH - 26)
 			break;
 		format_tick(at, step, label);
-		buf_addf(c->out, "<line class=\"base\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x, y + BAND + 2,
-			 y + BAND + 6);
+		buf_addf(c->out, "<line class=\"base\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x,
+			 y + BAND + 2, y + BAND + 6);
 		buf_addf(c->out, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", x,
 			 y + BAND + 20, label);
 	}
@@ -230,8 +231,8 @@ void svg_limit(struct svg_chart *c, double value, const char *label)
 {
 	double y = y_of(c, value);
 
-	buf_addf(c->out, "<line class=\"limit\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, SVG_WIDTH - RIGHT,
-		 y, y);
+	buf_addf(c->out, "<line class=\"limit\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
+		 SVG_WIDTH - RIGHT, y, y);
 	buf_addf(c->out, "<text class=\"limit-label\" x=\"%.1f\" y=\"%.1f\">", LEFT + 6, y - 5);
 	html_add(c->out, label);
 	buf_add_text(c->out, "</text>");
@@ -241,8 +242,8 @@ void svg_moment(struct svg_chart *c, int64_t at_ms, const char *class)
 {
 	double x = x_of(c, at_ms);
 
-	buf_addf(c->out, "<line class=\"moment %s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", class, x, x, TOP,
-		 plot_bottom(c));
+	buf_addf(c->out, "<line class=\"moment %s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", class, x, x,
+		 TOP, plot_bottom(c));
 }
 
 void svg_mark(struct svg_chart *c, int64_t at_ms, const char *class, const char *sign, const char *label)
@@ -262,8 +263,8 @@ void svg_band(struct svg_chart *c, int64_t from_ms, int64_t until_ms, const char
 {
 	double x = x_of(c, from_ms), width = fmax(3, x_of(c, until_ms) - x);
 
-	buf_addf(c->out, "<rect class=\"band %s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>", class, x,
-		 plot_bottom(c) + 1, width, BAND);
+	buf_addf(c->out, "<rect class=\"band %s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>", class,
+		 x, plot_bottom(c) + 1, width, BAND);
 	html_add(c->out, label);
 	buf_add_text(c->out, "</title></rect>");
 }

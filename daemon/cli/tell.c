@@ -17,8 +17,19 @@
 
 enum { CHAPTER_WHAT, CHAPTER_WATCHED, CHAPTER_HAPPENED, CHAPTER_NOW };
 
-#define STEPS_SHOWN   5
-#define SENTENCE_SIZE 2048
+#define STEPS_SHOWN    5
+#define TROUBLE_EVENTS 1000 /* so far on is looked for its end */
+#define SENTENCE_SIZE  2048
+
+/* A sentence that is cut within a character must not be broken text. */
+static char *format(const char *fmt, va_list args)
+{
+	char text[SENTENCE_SIZE], clean[SENTENCE_SIZE];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	text_copy_printable(clean, sizeof(clean), text);
+	return mem_strdup(clean);
+}
 
 static struct story_sentence *add(struct story_chapter *c, int64_t at, enum story_tone tone)
 {
@@ -29,30 +40,26 @@ static struct story_sentence *add(struct story_chapter *c, int64_t at, enum stor
 }
 
 static printf_like(4, 5) struct story_sentence *say(struct story_chapter *c, int64_t at, enum story_tone tone,
-						     const char *fmt, ...)
+						    const char *fmt, ...)
 {
 	struct story_sentence *s = add(c, at, tone);
-	char text[SENTENCE_SIZE];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	s->text = format(fmt, args);
 	va_end(args);
-	s->text = mem_strdup(text);
 	return s;
 }
 
 /* Where the sentence's numbers are from. */
 static printf_like(2, 3) void cite(struct story_sentence *s, const char *fmt, ...)
 {
-	char text[SENTENCE_SIZE];
 	va_list args;
 
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	free(s->source);
-	s->source = mem_strdup(text);
+	va_start(args, fmt);
+	s->source = format(fmt, args);
+	va_end(args);
 }
 
 /* --- words --- */
@@ -84,11 +91,11 @@ static void format_counts(const struct counts *c, char *out, size_t size)
 /* "uid=1000 pid=77" reads as "the user with uid 1000 (process 77)". */
 static void format_by(const char *by, char *out, size_t size)
 {
-	unsigned uid, pid;
-	char rest;
+	size_t uid = text_starts_with(by, "uid=") ? strspn(by + 4, "0123456789") : 0;
+	const char *rest = by + 4 + uid;
 
-	if (sscanf(by, "uid=%u pid=%u%c", &uid, &pid, &rest) == 2)
-		snprintf(out, size, "the user with uid %u (process %u)", uid, pid);
+	if (uid > 0 && uid <= 10 && text_starts_with(rest, " pid="))
+		snprintf(out, size, "the user with uid %.*s (process %s)", (int)uid, by + 4, rest + 5);
 	else
 		snprintf(out, size, "%s", by[0] ? by : "somebody");
 }
@@ -116,6 +123,13 @@ static const char *reason_of(const char *text)
 	return colon ? colon + 2 : "";
 }
 
+static uint32_t read_bp(const json_t *step)
+{
+	int64_t bp = field_int(step, "weight_bp");
+
+	return bp < 0 || bp > 10000 ? 0 : (uint32_t)bp;
+}
+
 /* --- what it was --- */
 
 static void format_steps(const json_t *plan, char *out, size_t size)
@@ -128,12 +142,12 @@ static void format_steps(const json_t *plan, char *out, size_t size)
 	for (size_t i = 0; i < shown; i++) {
 		const json_t *step = json_array_get(steps, i);
 
-		format_weight((uint32_t)field_int(step, "weight_bp"), weight);
+		format_weight(read_bp(step), weight);
 		text_format_span(field_int(step, "bake_ms"), bake);
 		buf_addf(&b, "%s for %s, ", weight, bake);
 	}
 	if (shown < n) {
-		format_weight((uint32_t)field_int(json_array_get(steps, n - 1), "weight_bp"), weight);
+		format_weight(read_bp(json_array_get(steps, n - 1)), weight);
 		buf_addf(&b, "and so on in %zu steps up to %s, ", n, weight);
 	}
 	buf_addf(&b, "%sall of it", n > 0 ? "then " : "");
@@ -176,7 +190,7 @@ static void tell_what(const struct story *s, struct story_chapter *c)
 		    s->name, (intmax_t)s->attempt, field_text(r, "alias"), field_text(r, "function"),
 		    field_text(r, "region"), field_text(r, "account"));
 	format_by(by, who, sizeof(who));
-	if (strcmp(source, "submit") == 0)
+	if (text_starts_with(source, "submit"))
 		snprintf(from, sizeof(from), "handed in by %s", who);
 	else if (source[0])
 		snprintf(from, sizeof(from), "in the file %.200s", source);
@@ -239,8 +253,8 @@ static void tell_outcome(const struct story *s, struct story_chapter *c)
 		     "event of %s", at);
 		tell_exposure(s, c, TONE_PLAIN);
 	} else if (strcmp(s->phase, "failed") == 0) {
-		cite(say(c, 0, TONE_BAD, "It ended at %s, before any traffic had moved: %s.", at, reason), "event of %s",
-		     at);
+		cite(say(c, 0, TONE_BAD, "It ended at %s, before any traffic had moved: %s.", at, reason),
+		     "event of %s", at);
 	} else {
 		say(c, 0, TONE_PLAIN, "It is still under way: %s%s%s.", s->phase, reason[0] ? ": " : "", reason);
 	}
@@ -257,10 +271,13 @@ static void tell_watch(const struct story *s, struct story_chapter *c)
 	text_format_span(field_int(analysis, "period_ms"), period);
 	text_format_span(field_int(analysis, "settle_ms"), settle);
 	say(c, 0, TONE_PLAIN,
-	    "Every %s rolloutd asked CloudWatch, AWS's store of metrics, for the counts of each period of %s, and judged "
+	    "Every %s rolloutd asked CloudWatch, AWS's store of metrics, for the counts of each period of %s, and "
+	    "judged "
 	    "the canary anew. Counts are believed once they are %s old, as CloudWatch delivers late. The verdict is "
-	    "`pass` when every metric allows it, `fail` as soon as one forbids it, and `undecided` until there is enough "
-	    "to go by. The canary's share of the traffic is its weight; the time for which a weight is held and watched "
+	    "`pass` when every metric allows it, `fail` as soon as one forbids it, and `undecided` until there is "
+	    "enough "
+	    "to go by. The canary's share of the traffic is its weight; the time for which a weight is held and "
+	    "watched "
 	    "is its bake.",
 	    every, period, settle);
 	for (size_t i = 0; i < json_array_size(s->metrics); i++) {
@@ -313,9 +330,9 @@ static void tell_weight(const struct story *s, const struct story_weight *w, str
 		"The canary, %s, got %s, and %s it for %s%s%s%s. In that time it served %s%s%s.", s->canary, weight,
 		last ? "has had" : "had", held, asked > 0 ? " (the plan asks for at least " : "", asked > 0 ? bake : "",
 		asked > 0 ? ")" : "", canary,
-		!beside			 ? ""
+		!beside		       ? ""
 		: w->weight_bp < 10000 ? "; the stable one beside it served "
-					 : "; the stable one still served ",
+				       : "; the stable one still served ",
 		beside ? stable : "");
 	if (w->canary.seen)
 		cite(x, "AWS/Lambda Invocations and Errors by ExecutedVersion, periods from %s to %s", from, until);
@@ -350,15 +367,17 @@ static void format_evidence(const struct story *s, const struct story_judgement 
 	if (!story_odds(s, j, seen, accepted))
 		out[0] = '\0';
 	else if (strcmp(seen, "1 of 1") == 0)
-		snprintf(out, size,
-			 " Numbers like these are nothing unusual for a canary that is no worse; the plan acts when they "
-			 "would be seen in at most %s rollouts.",
-			 accepted);
+		snprintf(
+		    out, size,
+		    " Numbers like these are nothing unusual for a canary that is no worse; the plan acts when they "
+		    "would be seen in at most %s rollouts.",
+		    accepted);
 	else
-		snprintf(out, size,
-			 " If the canary were no worse, numbers like these would be seen in at most %s rollouts; the plan "
-			 "acts at %s.",
-			 seen, accepted);
+		snprintf(
+		    out, size,
+		    " If the canary were no worse, numbers like these would be seen in at most %s rollouts; the plan "
+		    "acts at %s.",
+		    seen, accepted);
 }
 
 static const char *gap_words(const char *gap)
@@ -479,7 +498,7 @@ static void tell_command(const struct story *s, const json_t *event, struct stor
 /* When the trouble of that event was over; 0: it was not. */
 static int64_t trouble_over_at(const struct story *s, size_t from)
 {
-	for (size_t i = from + 1; i < json_array_size(s->events); i++)
+	for (size_t i = from + 1; i < json_array_size(s->events) && i < from + TROUBLE_EVENTS; i++)
 		if (field_is(json_array_get(s->events, i), "kind", "recovered"))
 			return field_time(json_array_get(s->events, i), "at");
 	return 0;
@@ -527,9 +546,11 @@ static void tell_phase(const struct story *s, const json_t *event, struct story_
 			 "It stopped, and changed nothing more until an operator's word (\"blocked\"): %s.", reason),
 		     "event of %s", when);
 	else if (strcmp(phase, "succeeded") == 0)
-		cite(say(c, at, TONE_GOOD, "It had succeeded%s%s.", reason[0] ? ": " : "", reason), "event of %s", when);
+		cite(say(c, at, TONE_GOOD, "It had succeeded%s%s.", reason[0] ? ": " : "", reason), "event of %s",
+		     when);
 	else if (strcmp(phase, "failed") == 0)
-		cite(say(c, at, TONE_BAD, "It ended without having moved any traffic: %s.", reason), "event of %s", when);
+		cite(say(c, at, TONE_BAD, "It ended without having moved any traffic: %s.", reason), "event of %s",
+		     when);
 	else if (strcmp(phase, "preparing") == 0 && reason[0])
 		cite(say(c, at, TONE_PLAIN, "It prepared, and waited: %s.", reason), "event of %s", when);
 	else if (strcmp(phase, "pending") == 0)
@@ -596,10 +617,12 @@ static void tell_course(const struct story *s, struct story_chapter *c)
 static void tell_next(const struct story *s, struct story_chapter *c)
 {
 	bool approval = false;
+	json_t *word = json_string("approval");
 	const json_t *pause = field_array(s->rollout, "pause");
 
 	for (size_t i = 0; i < json_array_size(pause); i++)
-		approval = approval || strcmp(json_string_value(json_array_get(pause, i)), "approval") == 0;
+		approval = approval || json_equal(json_array_get(pause, i), word);
+	json_decref(word);
 	if (json_array_size(pause) > 0)
 		say(c, 0, TONE_WARN,
 		    "It waits for you: `rolloutctl %s %s` lets it go on, `rolloutctl rollback %s` sends all traffic "
@@ -607,12 +630,14 @@ static void tell_next(const struct story *s, struct story_chapter *c)
 		    approval ? "promote" : "resume", s->name, s->name, s->stable);
 	else if (strcmp(s->phase, "blocked") == 0)
 		say(c, 0, TONE_WARN,
-		    "It waits for you. Look at the alias first; then `rolloutctl resume %s` goes on from what it holds, and "
+		    "It waits for you. Look at the alias first; then `rolloutctl resume %s` goes on from what it "
+		    "holds, and "
 		    "`rolloutctl rollback %s` sends all traffic to %s.",
 		    s->name, s->name, s->stable);
 	else if (strcmp(s->phase, "rolled-back") == 0 || strcmp(s->phase, "failed") == 0)
-		say(c, 0, TONE_PLAIN, "Mend the function, publish it, and drop a plan with the new version. To run this "
-				      "plan again as it is: `rolloutctl retry %s`.",
+		say(c, 0, TONE_PLAIN,
+		    "Mend the function, publish it, and drop a plan with the new version. To run this "
+		    "plan again as it is: `rolloutctl retry %s`.",
 		    s->name);
 	else if (strcmp(s->phase, "succeeded") == 0)
 		say(c, 0, TONE_PLAIN, "Nothing is to be done. To go back to %s all the same: `rolloutctl rollback %s`.",

@@ -1,6 +1,6 @@
 /*
- * The flight recorder: of a whole rollout each period is judged once it has settled, over crashes as well, and from what
- * was recorded each judgement can be made again on what was known then.
+ * The flight recorder: of a whole rollout each period is judged once it has settled, over crashes as well, and from
+ * what was recorded each judgement can be made again on what was known then.
  */
 #include <stdio.h>
 #include <string.h>
@@ -155,7 +155,7 @@ static void check_judged_again(const struct flown *f)
 	}
 }
 
-/* Every period from the first traffic on is new in exactly one judgement, up to the end of each bake that was passed. */
+/* Every period from the first traffic on is new in one judgement only, up to the end of each bake that was passed. */
 static void check_every_period(const struct flown *f, bool to_the_end)
 {
 	const struct spec_analysis *a = &f->plan->spec.analysis;

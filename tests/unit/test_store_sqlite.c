@@ -24,7 +24,6 @@
 #include "base/mem.h"
 #include "base/prng.h"
 #include "store/store.h"
-#include "tests/unit/schema1.h"
 
 static char folder[64];
 static char path[96];
@@ -749,45 +748,6 @@ static void test_newer(void **state)
 	check_refused(STORE_CORRUPT, "no version");
 }
 
-static int add_counts(void *ctx, const struct store_sample *x)
-{
-	int64_t *sum = ctx;
-	assert_int_equal(x->read_unix_ms, 0);
-	assert_null(x->values);
-	*sum += x->counts[0] + x->counts[2];
-	return 0;
-}
-
-/* A database that an earlier version wrote is taken over with all that is in it. */
-static void test_first_schema(void **state)
-{
-	(void)state;
-	write_file("", 0);
-	execute(SCHEMA_1_TABLES);
-	execute(SCHEMA_1_ROWS);
-	struct store *s = open_store();
-	assert_int_equal(store_epoch(s), 4);
-	int64_t sum = 0;
-	assert_int_equal(store_each_sample(s, 2, add_counts, &sum), 0);
-	assert_int_equal(sum, 10 * 39 * 40 / 2);
-	assert_int_equal(store_find_quarantine(s, "k1", "code"), 0);
-	struct store_judgement j = {.rollout_id = 2, .seq = 1};
-	struct store_sample x = {.rollout_id = 2, .start_unix_ms = 60000, .read_unix_ms = 5, .values = "[1]"};
-	struct store_query q = {.rollout_id = 2, .text = "[]"};
-	assert_int_equal(store_begin(s), 0);
-	assert_int_equal(store_put_judgement(s, &j), 0);
-	assert_int_equal(store_put_sample(s, &x), 0);
-	assert_int_equal(store_put_query(s, &q), 0);
-	assert_int_equal(store_commit(s), 0);
-	store_close(s);
-	assert_int_equal(number("PRAGMA user_version"), 2);
-	assert_int_equal(number("SELECT count(*) FROM samples"), 42);
-	assert_int_equal(number("SELECT count(*) FROM rollouts JOIN plans ON rollout_id = id"), 2);
-	assert_int_equal(number("SELECT count(*) FROM events"), 2);
-	store_close(open_store()); /* and is not migrated again */
-	assert_int_equal(number("SELECT count(*) FROM samples"), 42);
-}
-
 static void test_incomplete(void **state)
 {
 	(void)state;
@@ -922,7 +882,6 @@ int main(void)
 	    in_folder(test_not_ours),
 	    in_folder(test_no_folder),
 	    in_folder(test_newer),
-	    in_folder(test_first_schema),
 	    in_folder(test_incomplete),
 	    in_folder(test_header_damaged),
 	    in_folder(test_pages_damaged),
