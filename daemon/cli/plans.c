@@ -352,7 +352,9 @@ int plans_load_rollout(struct cli *cli, const char *file, struct plan **ret)
 		return rc;
 	struct diags *diags = mem_alloc(sizeof(*diags));
 	cleanup(plan_free_p) struct plan *plan = plan_load(bytes, len, diags);
-	diags_format(diags, shown_name(file), &lines);
+	/* Warnings are for `validate`. */
+	if (!plan)
+		diags_format(diags, shown_name(file), &lines);
 	put_text(&c, buf_text(&lines));
 	fputs(buf_text(&text), stderr);
 	diags_deinit(diags);

@@ -63,13 +63,14 @@ static void read_periods(struct story *s)
 	size_t n = json_array_size(samples);
 
 	s->periods = mem_array(n + 1, sizeof(*s->periods));
-	for (size_t i = 0; i < n && s->n_periods < LIMIT_PERIODS; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct story_period p;
 
 		read_period(s, json_array_get(samples, i), &p);
 		if (s->n_periods > 0 && s->periods[s->n_periods - 1].start_unix_ms == p.start_unix_ms)
 			s->n_periods--;
-		s->periods[s->n_periods++] = p;
+		if (s->n_periods < LIMIT_PERIODS)
+			s->periods[s->n_periods++] = p;
 	}
 }
 
