@@ -7,4 +7,4 @@
  * direction of text become U+FFFD; line ends stay. */
 void html_add(struct buf *out, const char *text);
 /* The format is markup of ours; what stands for %s is escaped. No other conversions but %%. */
-void html_addf(struct buf *out, const char *fmt, ...);
+void html_addf(struct buf *out, const char *fmt, ...) printf_like(2, 3);

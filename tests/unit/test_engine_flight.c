@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine_bench.h"
+#include "openapi.h"
 
 #define ROWS_MAX 512
 
@@ -325,11 +326,123 @@ static void test_versions(void **state)
 	bench_free(b);
 }
 
+/* What the control API tells is all of that, in the form that docs/openapi.yaml describes. */
+static void test_told(void **state)
+{
+	struct bench *b = bench_of_flight(9);
+	struct openapi openapi;
+	json_t *form = NULL;
+	struct flown *f;
+
+	(void)state;
+	assert_true(openapi_open(&openapi));
+	assert_int_equal(engine_record(b->e, "hello", 0, &form), ENGINE_DONE); /* before there is much to tell */
+	assert_true(openapi_fits(&openapi, openapi_schema(&openapi, "Record"), form, "Record"));
+	json_decref(form);
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	f = read_flown(b, 1);
+	assert_int_equal(engine_record(b->e, "hello", 1, &form), ENGINE_DONE);
+	assert_true(openapi_fits(&openapi, openapi_schema(&openapi, "Record"), form, "Record"));
+	assert_int_equal(json_array_size(json_object_get(form, "judgements")), f->n_judgements);
+	assert_int_equal(json_array_size(json_object_get(form, "samples")), f->n_samples);
+	assert_int_equal(json_array_size(json_object_get(form, "queries")), f->n_queries);
+	assert_int_equal(json_array_size(json_object_get(form, "intents")), 2);
+	assert_true(json_array_size(json_object_get(form, "events")) > 6);
+	assert_int_equal(json_integer_value(json_object_get(form, "judgements_omitted")), 0);
+	json_decref(form);
+	assert_int_equal(engine_record(b->e, "hello", 2, &form), ENGINE_NO_SUCH);
+	assert_int_equal(engine_record(b->e, "other", 0, &form), ENGINE_NO_SUCH);
+	flown_free(f);
+	openapi_close(&openapi);
+	bench_free(b);
+}
+
+/* What a database holds that was damaged, or that somebody wrote into, is told as far as it can be. */
+static void test_told_of_damage(void **state)
+{
+	struct bench *b = bench_of_flight(2);
+	struct store_judgement j = {.rollout_id = 1,
+				    .seq = 1000000,
+				    .verdict = "pass\xff",
+				    .gap = "\x01",
+				    .detail = "{\"metrics\":",
+				    .text = "\xc3("};
+	struct store_query q = {.rollout_id = 1, .text = "[1] 2"};
+	struct store_sample x = {
+	    .rollout_id = 1, .start_unix_ms = -5, .read_unix_ms = INT64_MAX, .values = "[[[[[1]]]"};
+	json_t *form = NULL;
+	char *text;
+
+	(void)state;
+	bench_run_for(b, 3 * MS_PER_MINUTE);
+	assert_int_equal(store_begin(b->store), 0);
+	assert_int_equal(store_put_judgement(b->store, &j), 0);
+	assert_int_equal(store_put_query(b->store, &q), 0);
+	assert_int_equal(store_put_sample(b->store, &x), 0);
+	assert_int_equal(store_commit(b->store), 0);
+	assert_int_equal(engine_record(b->e, "hello", 0, &form), ENGINE_DONE);
+	text = json_dumps(form, JSON_COMPACT);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "\"detail\":null"));
+	assert_non_null(strstr(text, "\"asks\":null"));
+	free(text);
+	json_decref(form);
+	bench_crash(b); /* and is loaded again */
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
+/* Where all judgements would be too much, those that say nothing new are left out. */
+static void test_told_in_part(void **state)
+{
+	enum { MANY = 5000 };
+	struct bench *b = bench_of_flight(2);
+	char *detail = mem_alloc(LIMIT_JUDGEMENT_BYTES);
+	json_t *form = NULL;
+	const json_t *all;
+	size_t told;
+	bool fail = false;
+
+	(void)state;
+	memset(detail, 'x', LIMIT_JUDGEMENT_BYTES - 1);
+	detail[0] = '[';
+	detail[1] = '"';
+	detail[LIMIT_JUDGEMENT_BYTES - 3] = '"';
+	detail[LIMIT_JUDGEMENT_BYTES - 2] = ']';
+	assert_int_equal(store_begin(b->store), 0);
+	for (unsigned n = 1; n <= MANY; n++) {
+		struct store_judgement j = {.rollout_id = 1,
+					    .seq = 1000 + n,
+					    .verdict = n == 777 ? "fail" : "undecided",
+					    .gap = "few",
+					    .detail = detail};
+
+		assert_int_equal(store_put_judgement(b->store, &j), 0);
+	}
+	assert_int_equal(store_commit(b->store), 0);
+	free(detail);
+	assert_int_equal(engine_record(b->e, "hello", 0, &form), ENGINE_DONE);
+	all = json_object_get(form, "judgements");
+	told = json_array_size(all);
+	assert_true(told > 1000 && told < LIMIT_TOLD_BYTES / LIMIT_JUDGEMENT_BYTES + 10);
+	assert_int_equal(json_integer_value(json_object_get(form, "judgements_omitted")), MANY - told);
+	for (size_t n = 0; n < told; n++)
+		fail =
+		    fail || strcmp(json_string_value(json_object_get(json_array_get(all, n), "verdict")), "fail") == 0;
+	assert_true(fail);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(all, told - 1), "seq")), 1000 + MANY);
+	json_decref(form);
+	bench_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_good),	  cmocka_unit_test(test_bad),	   cmocka_unit_test(test_crashes),
-	    cmocka_unit_test(test_failing_store), cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),		cmocka_unit_test(test_crashes),
+	    cmocka_unit_test(test_failing_store),  cmocka_unit_test(test_versions),	cmocka_unit_test(test_told),
+	    cmocka_unit_test(test_told_of_damage), cmocka_unit_test(test_told_in_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
