@@ -29,7 +29,8 @@
 
 /* what is kept of one rollout beside its record, so that its story can be told */
 #define LIMIT_SAMPLE_VERSIONS (4 * LIMIT_PERIODS) /* rows of counts; further ones take the place of the older ones */
-#define LIMIT_JUDGEMENTS      20160		  /* the newest */
+#define LIMIT_JUDGEMENTS      20160		  /* the newest … */
+#define LIMIT_JUDGEMENTS_MORE 1024		  /* … and so many older ones, which go together */
 #define LIMIT_JUDGEMENT_BYTES (16 * 1024)	  /* of one judgement's details */
 #define LIMIT_QUERIES	      16		  /* changes of what CloudWatch is asked; the newest */
 #define LIMIT_TOLD_EVENTS     10000		  /* events of one rollout that are told; the newest */

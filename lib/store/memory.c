@@ -178,7 +178,7 @@ static int memory_put_judgement(struct store *s, const struct store_judgement *j
 	row->judgement.detail = texts[2];
 	row->judgement.text = texts[3];
 	memtable_put(m->rows, row);
-	if (j->seq > LIMIT_JUDGEMENTS)
+	if (store_drops_judgements(j))
 		drop_range(m, ROW_JUDGEMENT, j->rollout_id, 0, j->seq - LIMIT_JUDGEMENTS + 1);
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/limits.h"
 #include "store/store.h"
 
 struct store_ops {
@@ -57,6 +58,12 @@ struct store {
 int store_fail(struct store *s, int result, const char *fmt, ...) printf_like(3, 4);
 /* The same for an open that failed, when there is no store to keep it. */
 void store_keep_open_error(const char *text);
+
+/* Whether the oldest of that rollout's make room now: not at each put, since to find them takes a while. */
+static inline bool store_drops_judgements(const struct store_judgement *j)
+{
+	return j->seq > LIMIT_JUDGEMENTS && j->seq % LIMIT_JUDGEMENTS_MORE == 0;
+}
 
 static inline const char *store_text(const char *s)
 {

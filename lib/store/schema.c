@@ -10,10 +10,10 @@
  * The plan stands in a table of its own because it never changes: SQLite rewrites a whole row, and a rollout's record
  * is replaced at each step. For the same reason the indexes on what changes are partial: only an ending touches them.
  *
- * Events are the rows that are written most, a hundred in a turn, each of another rollout. An index by name alone would
- * spread them over as many pages, each of which would go into the log whole. So the indexes begin with a block number,
- * made of the high bits of the id: new entries meet in the pages of the newest block, and a query looks into one block
- * after the other.
+ * Events and judgements are the rows that are written most, a hundred in a turn, each of another rollout. An index by
+ * name or rollout alone would spread them over as many pages, each of which would go into the log whole. So the indexes
+ * begin with a block number, made of the high bits of the id: new entries meet in the pages of the newest block, and a
+ * query looks into one block after the other.
  */
 static const char *const migrations[] = {
     "CREATE TABLE owner ("
@@ -116,7 +116,10 @@ static const char *const migrations[] = {
     "DROP TABLE samples;"
     "ALTER TABLE samples_2 RENAME TO samples;"
 
+    "ALTER TABLE owner ADD COLUMN last_judgement_id INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rollouts ADD COLUMN after_judgement_id INTEGER NOT NULL DEFAULT 0;" /* as after_event_id */
     "CREATE TABLE judgements ("
+    "  id INTEGER PRIMARY KEY,"
     "  rollout_id INTEGER NOT NULL,"
     "  seq INTEGER NOT NULL,"
     "  unix_ms INTEGER NOT NULL,"
@@ -127,9 +130,9 @@ static const char *const migrations[] = {
     "  gap TEXT NOT NULL,"
     "  metric INTEGER NOT NULL,"
     "  detail TEXT NOT NULL," /* JSON object */
-    "  text TEXT NOT NULL,"
-    "  PRIMARY KEY (rollout_id, seq)"
-    ") STRICT, WITHOUT ROWID;"
+    "  text TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX judgements_of_rollout ON judgements (" SCHEMA_ROLLOUT_BLOCK ", rollout_id);"
 
     "CREATE TABLE queries ("
     "  rollout_id INTEGER NOT NULL,"

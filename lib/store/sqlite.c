@@ -263,15 +263,21 @@ static int load_last_ids(struct sqlite_store *s)
 {
 	int64_t rollout = 0;
 	int64_t event = 0;
+	int64_t judgement = 0;
 	int r = read_number(s, "SELECT max(last_rollout_id, (SELECT ifnull(max(id), 0) FROM rollouts)) FROM owner",
 			    NULL, &rollout);
 	if (!r)
 		r = read_number(s, "SELECT max(last_event_id, (SELECT ifnull(max(id), 0) FROM events)) FROM owner",
 				NULL, &event);
-	if (!r && (rollout < 0 || event < 0))
+	if (!r)
+		r = read_number(s,
+				"SELECT max(last_judgement_id, (SELECT ifnull(max(id), 0) FROM judgements)) FROM owner",
+				NULL, &judgement);
+	if (!r && (rollout < 0 || event < 0 || judgement < 0))
 		r = fail_damaged(s, "its counters are negative");
 	s->last_rollout_id = (uint64_t)rollout;
 	s->last_event_id = (uint64_t)event;
+	s->last_judgement_id = (uint64_t)judgement;
 	return r;
 }
 

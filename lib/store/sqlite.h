@@ -34,7 +34,6 @@ enum sqlite_statement {
 	ST_PRUNE_EVENTS,
 	ST_PRUNE_INTENTS,
 	ST_PRUNE_SAMPLES,
-	ST_PRUNE_JUDGEMENTS,
 	ST_PRUNE_QUERIES,
 	ST_PRUNE_PLAN,
 	ST_PRUNE_ROLLOUT,
@@ -51,6 +50,7 @@ enum sqlite_statement {
 	ST_EACH_EVENT_OF_ROLLOUT,
 	ST_FIND_NEWEST_OF_ROLLOUT,
 	ST_FIND_AFTER_EVENT,
+	ST_FIND_AFTER_JUDGEMENT,
 	ST_FIRST_EVENT,
 	ST_EACH_INTENT,
 	ST_EACH_SAMPLE,
@@ -73,6 +73,7 @@ struct sqlite_store {
 	int lock; /* of the platform */
 	uint64_t last_rollout_id;
 	uint64_t last_event_id;
+	uint64_t last_judgement_id;
 };
 
 static inline struct sqlite_store *sqlite_of(struct store *s)
@@ -120,6 +121,8 @@ int sqlite_query_end(struct sqlite_query *q, int result);
 int sqlite_query_run(struct sqlite_query *q); /* to its end, ignoring rows */
 
 int sqlite_drop_events(struct sqlite_store *s, uint64_t rollout_id, uint64_t after_event_id);
+/* Those of the rollout up to that seq; none of its judgements is older than `after_judgement_id`. */
+int sqlite_drop_judgements(struct sqlite_store *s, uint64_t rollout_id, uint64_t after_judgement_id, uint64_t seq);
 
 /* The rows' part of the operations. */
 int sqlite_insert_rollout(struct store *s, const struct store_rollout *r, uint64_t *ret_id);

@@ -1,8 +1,12 @@
-/* What a rollout has read, judged and asked, in the SQLite store: samples, judgements, queries. */
+/*
+ * What a rollout has read, judged and asked, in the SQLite store: samples, judgements, queries. Judgements are found
+ * block after block like events, as schema.c explains.
+ */
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "store/schema.h"
 #include "store/sqlite.h"
 
 /* Drops the rows that stand before `key`: a period's start, or a number in a row. */
@@ -35,10 +39,44 @@ int sqlite_drop_samples(struct store *store, uint64_t rollout_id, int64_t before
 	return drop(sqlite_of(store), ST_DROP_SAMPLES, rollout_id, before_start_unix_ms);
 }
 
+int sqlite_drop_judgements(struct sqlite_store *s, uint64_t rollout_id, uint64_t after_judgement_id, uint64_t seq)
+{
+	uint64_t last = s->last_judgement_id >> SCHEMA_ROLLOUT_BLOCK_BITS;
+	int result = 0;
+	for (uint64_t block = after_judgement_id >> SCHEMA_ROLLOUT_BLOCK_BITS; block <= last && !result; block++) {
+		struct sqlite_query q = sqlite_query_start(s, ST_DROP_JUDGEMENTS);
+		sqlite_query_bind_u64(&q, block);
+		sqlite_query_bind_u64(&q, rollout_id);
+		sqlite_query_bind_u64(&q, seq);
+		result = sqlite_query_run(&q);
+	}
+	return result;
+}
+
+/* The id after which all of the rollout's judgements come; 0 of one that there is no record of. */
+static int find_after(struct sqlite_store *s, uint64_t rollout_id, uint64_t *ret_after)
+{
+	struct sqlite_query q = sqlite_query_start(s, ST_FIND_AFTER_JUDGEMENT);
+	sqlite_query_bind_u64(&q, rollout_id);
+	uint64_t after = sqlite_query_next(&q) ? sqlite_query_u64(&q, 0) : 0;
+	int result = sqlite_query_end(&q, 0);
+	if (!result)
+		*ret_after = after;
+	return result;
+}
+
+static int drop_oldest(struct sqlite_store *s, const struct store_judgement *j)
+{
+	uint64_t after = 0;
+	int result = find_after(s, j->rollout_id, &after);
+	return result ? result : sqlite_drop_judgements(s, j->rollout_id, after, j->seq - LIMIT_JUDGEMENTS);
+}
+
 int sqlite_put_judgement(struct store *store, const struct store_judgement *j)
 {
 	struct sqlite_store *s = sqlite_of(store);
 	struct sqlite_query q = sqlite_query_start(s, ST_PUT_JUDGEMENT);
+	sqlite_query_bind_u64(&q, ++s->last_judgement_id);
 	sqlite_query_bind_u64(&q, j->rollout_id);
 	sqlite_query_bind_u64(&q, j->seq);
 	sqlite_query_bind_i64(&q, j->unix_ms);
@@ -51,8 +89,8 @@ int sqlite_put_judgement(struct store *store, const struct store_judgement *j)
 	sqlite_query_bind_text(&q, j->detail);
 	sqlite_query_bind_text(&q, j->text);
 	int result = sqlite_query_run(&q);
-	if (!result && j->seq > LIMIT_JUDGEMENTS)
-		result = drop(s, ST_DROP_JUDGEMENTS, j->rollout_id, (int64_t)(j->seq - LIMIT_JUDGEMENTS));
+	if (!result && store_drops_judgements(j))
+		result = drop_oldest(s, j);
 	return result;
 }
 
@@ -98,28 +136,40 @@ int sqlite_each_sample(struct store *store, uint64_t rollout_id, store_sample_cb
 	return sqlite_query_end(&q, result);
 }
 
-int sqlite_each_judgement(struct store *store, uint64_t rollout_id, store_judgement_cb cb, void *ctx)
+static int walk_judgements(struct sqlite_query *q, store_judgement_cb cb, void *ctx)
 {
-	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_JUDGEMENT);
-	sqlite_query_bind_u64(&q, rollout_id);
 	int result = 0;
-	while (!result && sqlite_query_next(&q)) {
+	while (!result && sqlite_query_next(q)) {
 		struct store_judgement j = {
-		    .rollout_id = sqlite_query_u64(&q, 0),
-		    .seq = sqlite_query_u64(&q, 1),
-		    .unix_ms = sqlite_query_i64(&q, 2),
-		    .through_unix_ms = sqlite_query_i64(&q, 3),
-		    .step = (uint32_t)sqlite_query_i64(&q, 4),
-		    .weight_bp = (uint32_t)sqlite_query_i64(&q, 5),
-		    .verdict = sqlite_query_text(&q, 6),
-		    .gap = sqlite_query_text(&q, 7),
-		    .metric = (uint32_t)sqlite_query_i64(&q, 8),
-		    .detail = sqlite_query_text(&q, 9),
-		    .text = sqlite_query_text(&q, 10),
+		    .rollout_id = sqlite_query_u64(q, 1),
+		    .seq = sqlite_query_u64(q, 2),
+		    .unix_ms = sqlite_query_i64(q, 3),
+		    .through_unix_ms = sqlite_query_i64(q, 4),
+		    .step = (uint32_t)sqlite_query_i64(q, 5),
+		    .weight_bp = (uint32_t)sqlite_query_i64(q, 6),
+		    .verdict = sqlite_query_text(q, 7),
+		    .gap = sqlite_query_text(q, 8),
+		    .metric = (uint32_t)sqlite_query_i64(q, 9),
+		    .detail = sqlite_query_text(q, 10),
+		    .text = sqlite_query_text(q, 11),
 		};
 		result = cb(ctx, &j);
 	}
-	return sqlite_query_end(&q, result);
+	return sqlite_query_end(q, result);
+}
+
+int sqlite_each_judgement(struct store *store, uint64_t rollout_id, store_judgement_cb cb, void *ctx)
+{
+	struct sqlite_store *s = sqlite_of(store);
+	uint64_t after = 0, last = s->last_judgement_id >> SCHEMA_ROLLOUT_BLOCK_BITS;
+	int result = find_after(s, rollout_id, &after);
+	for (uint64_t block = after >> SCHEMA_ROLLOUT_BLOCK_BITS; block <= last && !result; block++) {
+		struct sqlite_query q = sqlite_query_start(s, ST_EACH_JUDGEMENT);
+		sqlite_query_bind_u64(&q, block);
+		sqlite_query_bind_u64(&q, rollout_id);
+		result = walk_judgements(&q, cb, ctx);
+	}
+	return result;
 }
 
 int sqlite_each_query(struct store *store, uint64_t rollout_id, store_query_cb cb, void *ctx)

@@ -20,8 +20,8 @@ static const char *const texts[ST_COUNT] = {
     [ST_EPOCH] = "SELECT epoch FROM owner",
 
     [ST_INSERT_ROLLOUT] = "INSERT INTO rollouts (id, name, attempt, alias_key, live, revision, plan_hash, "
-			  "created_unix_ms, updated_unix_ms, after_event_id, record) "
-			  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			  "created_unix_ms, updated_unix_ms, after_event_id, after_judgement_id, record) "
+			  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_INSERT_PLAN] = "INSERT INTO plans (rollout_id, plan) VALUES (?, ?)",
     [ST_PUT_ROLLOUT] = "UPDATE rollouts SET record = ?1, updated_unix_ms = ?2, revision = revision + 1 "
 		       "WHERE id = ?3 AND revision = ?4 AND live = ?5",
@@ -34,8 +34,9 @@ static const char *const texts[ST_COUNT] = {
     [ST_PUT_SAMPLE] = "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_DROP_PERIOD] = "DELETE FROM samples WHERE rollout_id = ? AND start_unix_ms = ?",
     [ST_DROP_SAMPLES] = "DELETE FROM samples WHERE rollout_id = ? AND start_unix_ms < ?",
-    [ST_PUT_JUDGEMENT] = "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_DROP_JUDGEMENTS] = "DELETE FROM judgements WHERE rollout_id = ? AND seq <= ?",
+    [ST_PUT_JUDGEMENT] = "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_DROP_JUDGEMENTS] = "DELETE FROM judgements WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ? AND seq <= ?",
+    [ST_FIND_AFTER_JUDGEMENT] = "SELECT after_judgement_id FROM rollouts WHERE id = ?",
     [ST_PUT_QUERY] = "INSERT INTO queries VALUES (?, ?, ?, ?)",
     [ST_FIND_QUERY] = "SELECT seq, text FROM queries WHERE rollout_id = ? ORDER BY seq DESC LIMIT 1",
     [ST_DROP_QUERIES] = "DELETE FROM queries WHERE rollout_id = ? AND seq <= ?",
@@ -45,19 +46,19 @@ static const char *const texts[ST_COUNT] = {
     [ST_DROP_QUARANTINE] = "DELETE FROM quarantine WHERE alias_key = ? AND code_hash = ?",
 
     /* Newer attempts are counted only as far as `keep`. */
-    [ST_PRUNABLE] = "SELECT id, after_event_id FROM rollouts r WHERE live = 0 AND updated_unix_ms < ?1 AND "
-		    "(SELECT count(*) FROM (SELECT 1 FROM rollouts n WHERE n.name = r.name AND n.attempt > r.attempt "
-		    "LIMIT ?2)) >= ?2 ORDER BY updated_unix_ms LIMIT ?3",
+    [ST_PRUNABLE] =
+	"SELECT id, after_event_id, after_judgement_id FROM rollouts r WHERE live = 0 AND updated_unix_ms < ?1 AND "
+	"(SELECT count(*) FROM (SELECT 1 FROM rollouts n WHERE n.name = r.name AND n.attempt > r.attempt "
+	"LIMIT ?2)) >= ?2 ORDER BY updated_unix_ms LIMIT ?3",
     [ST_PRUNE_EVENTS] = "DELETE FROM events WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ?",
     [ST_PRUNE_INTENTS] = "DELETE FROM intents WHERE rollout_id = ?",
     [ST_PRUNE_SAMPLES] = "DELETE FROM samples WHERE rollout_id = ?",
-    [ST_PRUNE_JUDGEMENTS] = "DELETE FROM judgements WHERE rollout_id = ?",
     [ST_PRUNE_QUERIES] = "DELETE FROM queries WHERE rollout_id = ?",
     [ST_PRUNE_PLAN] = "DELETE FROM plans WHERE rollout_id = ?",
     [ST_PRUNE_ROLLOUT] = "DELETE FROM rollouts WHERE id = ?",
     [ST_PRUNE_LOOSE_EVENTS] = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE rollout_id = 0 AND "
 			      "unix_ms < ? ORDER BY unix_ms LIMIT ?)",
-    [ST_KEEP_LAST_IDS] = "UPDATE owner SET last_rollout_id = ?, last_event_id = ?",
+    [ST_KEEP_LAST_IDS] = "UPDATE owner SET last_rollout_id = ?, last_event_id = ?, last_judgement_id = ?",
 
     [ST_EACH_LIVE] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE r.live = 1 ORDER BY r.id",
     /* The index on (name, attempt) gives the order: sorting would hold all plans and records in memory. */
@@ -82,7 +83,7 @@ static const char *const texts[ST_COUNT] = {
     [ST_EACH_INTENT] = "SELECT rollout_id, seq, unix_ms, target, revision FROM intents WHERE rollout_id = ? "
 		       "ORDER BY seq",
     [ST_EACH_SAMPLE] = "SELECT * FROM samples WHERE rollout_id = ? ORDER BY start_unix_ms, read_unix_ms",
-    [ST_EACH_JUDGEMENT] = "SELECT * FROM judgements WHERE rollout_id = ? ORDER BY seq",
+    [ST_EACH_JUDGEMENT] = "SELECT * FROM judgements WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ? ORDER BY id",
     [ST_EACH_QUERY] = "SELECT rollout_id, unix_ms, text FROM queries WHERE rollout_id = ? ORDER BY seq",
     [ST_EACH_SOURCE] = "SELECT source, hash, name FROM sources ORDER BY source",
     [ST_FIND_QUARANTINE] = "SELECT 1 FROM quarantine WHERE alias_key = ? AND code_hash = ?",

@@ -129,7 +129,8 @@ must_use int store_put_event(struct store *s, const struct store_event *e, uint6
 must_use int store_put_sample(struct store *s, const struct store_sample *x); /* replaces what was read at that time */
 /* Drops what is known of the rollout's periods that start before that time. */
 must_use int store_drop_samples(struct store *s, uint64_t rollout_id, int64_t before_start_unix_ms);
-/* Replaces the same seq. Of each rollout the newest LIMIT_JUDGEMENTS are kept. */
+/* `seq` is higher than any put before. Of each rollout at least the newest LIMIT_JUDGEMENTS are kept, and at most
+ * LIMIT_JUDGEMENTS_MORE beyond them. */
 must_use int store_put_judgement(struct store *s, const struct store_judgement *j);
 /* Nothing happens if that is what was put last. Of each rollout the newest LIMIT_QUERIES are kept. */
 must_use int store_put_query(struct store *s, const struct store_query *x);

@@ -179,18 +179,22 @@ static void test_judgements(void **state)
 {
 	struct store *s = *state;
 	begin(s);
-	put_judgement(s, 7, 2, "b");
 	put_judgement(s, 7, 1, "a");
 	put_judgement(s, 8, 1, "c");
+	put_judgement(s, 7, 2, "b");
 	commit(s);
 	check_walk("7:1@101<60:2/1000:undecided:few:1:{}:a 7:2@102<60:2/1000:undecided:few:1:{}:b",
 		   store_each_judgement, s, 7, judgement_word);
 	/* The oldest make room. */
 	begin(s);
-	put_judgement(s, 7, LIMIT_JUDGEMENTS, "d");
-	put_judgement(s, 7, LIMIT_JUDGEMENTS + 1, "e");
+	put_judgement(s, 7, 400, "d");
+	put_judgement(s, 7, LIMIT_JUDGEMENTS + 1, "e"); /* not at each put: they go together */
 	commit(s);
-	check_walk("2 20160 20161", store_each_judgement, s, 7, seq_word);
+	check_walk("1 2 400 20161", store_each_judgement, s, 7, seq_word);
+	begin(s);
+	put_judgement(s, 7, 20 * LIMIT_JUDGEMENTS_MORE, "f"); /* 20480 */
+	commit(s);
+	check_walk("400 20161 20480", store_each_judgement, s, 7, seq_word);
 	check_walk("1", store_each_judgement, s, 8, seq_word);
 	check_walk("", store_each_judgement, s, 9, seq_word);
 	cleanup(mem_free_p) char *large = mem_alloc(LIMIT_RECORD_BYTES + 2);
@@ -200,6 +204,53 @@ static void test_judgements(void **state)
 	assert_int_equal(store_put_judgement(s, &j), -EMSGSIZE);
 	assert_non_null(strstr(store_error_text(s), "judgement's details"));
 	store_abort(s);
+}
+
+static uint64_t insert(struct store *s, const char *name)
+{
+	struct store_rollout r = {.name = name, .attempt = 1, .record = "{}"};
+	uint64_t id = 0;
+	assert_int_equal(store_insert_rollout(s, &r, &id), 0);
+	return id;
+}
+
+/* So many that they fill several blocks of the index, those of each rollout spread over all from its first one on. */
+static void test_many_judgements(void **state)
+{
+	enum { ROUNDS = 3000, ROLLOUTS = 5 };
+	struct store *s = *state;
+	uint64_t ids[ROLLOUTS];
+	begin(s);
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		for (unsigned r = 0; r < ROLLOUTS; r++) {
+			char name[16];
+			snprintf(name, sizeof(name), "r%u", r);
+			if (n == r * 500)
+				ids[r] = insert(s, name);
+			if (n >= r * 500)
+				put_judgement(s, ids[r], n + 1, "");
+		}
+	}
+	commit(s);
+	for (unsigned r = 0; r < ROLLOUTS; r++) {
+		struct words w = {.text = ""};
+		char first[32];
+		int len = snprintf(first, sizeof(first), "%u %u ", r * 500 + 1, r * 500 + 2);
+		assert_int_equal(store_each_judgement(s, ids[r], seq_word, &w), 0);
+		assert_int_equal(w.count, ROUNDS - r * 500);
+		assert_memory_equal(w.text, first, (size_t)len);
+	}
+	/* All of a rollout's go with it, and what comes next is found although the highest ids are gone. */
+	begin(s);
+	assert_int_equal(store_prune(s, 100, 0), 0);
+	commit(s);
+	check_walk("", store_each_judgement, s, ids[0], seq_word);
+	check_walk("", store_each_judgement, s, ids[4], seq_word);
+	begin(s);
+	uint64_t next = insert(s, "next");
+	put_judgement(s, next, 1, "");
+	commit(s);
+	check_walk("1", store_each_judgement, s, next, seq_word);
 }
 
 static void put_query(struct store *s, uint64_t rollout_id, int64_t unix_ms, const char *text)
@@ -301,6 +352,7 @@ static void test_first_schema(void **state)
 	assert_int_equal(number(path, "SELECT count(*) FROM samples"), 42);
 	assert_int_equal(number(path, "SELECT count(*) FROM rollouts JOIN plans ON rollout_id = id"), 2);
 	assert_int_equal(number(path, "SELECT count(*) FROM events"), 2);
+	assert_int_equal(number(path, "SELECT count(*) FROM judgements WHERE id = 1"), 1);
 	store_close(open_path(path)); /* and is not migrated again */
 	assert_int_equal(number(path, "SELECT count(*) FROM samples"), 42);
 	*state = open_path(path); /* which the teardown closes */
@@ -315,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    both(test_versions),
 	    both(test_judgements),
+	    both(test_many_judgements),
 	    both(test_queries),
 	    cmocka_unit_test_teardown(test_first_schema, close_sqlite),
 	};
