@@ -41,7 +41,10 @@ struct cli {
 	const char *reason; /* NULL: none given */
 	int64_t timeout_ms; /* -1: none given */
 	uint64_t after;
-	unsigned limit; /* 0: none given */
+	uint64_t attempt;   /* 0: none given */
+	unsigned limit;	    /* 0: none given */
+	const char *of;	    /* NULL: none given */
+	const char *output; /* where `report` writes; NULL: its default */
 	bool json;
 	bool full;
 	bool despite_alarms;
@@ -113,4 +116,7 @@ int command_reload(struct cli *cli);
 int command_wait(struct cli *cli);
 int command_watch(struct cli *cli);
 int command_policy(struct cli *cli);
+int command_explain(struct cli *cli);
+int command_report(struct cli *cli);
+int command_replay(struct cli *cli);
 int command_help(struct cli *cli);

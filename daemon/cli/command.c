@@ -68,6 +68,48 @@ static const struct command commands[] = {
 	.example = "rolloutctl history hello-prod",
     },
     {
+	.name = "explain",
+	.run = command_explain,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_ATTEMPT,
+	.usage = "NAME [--attempt N]",
+	.summary = "what a rollout did and why, in plain words with the numbers",
+	.text = "What was rolled out by which plan, how long each weight was held and what both versions served in\n"
+		"that time, what was judged on which numbers, what operators did, what went wrong, and what to do\n"
+		"now. Of the attempt that 'status' shows, or of an earlier one. With -o json each sentence has its\n"
+		"time and where its numbers are from.\n",
+	.example = "rolloutctl explain hello-prod",
+    },
+    {
+	.name = "report",
+	.run = command_report,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_ATTEMPT | OPTION_FILE,
+	.usage = "NAME [-o FILE|-] [--attempt N]",
+	.summary = "the same as one HTML page with charts",
+	.text = "One file without scripts that loads nothing from anywhere: to read, to send, to print. It is written\n"
+		"to NAME-ATTEMPT.html unless -o says where; '-' is standard output. With -o json the record itself\n"
+		"is printed: plan, events, every version of each metric period's counts, each judgement.\n",
+	.example = "rolloutctl report hello-prod -o /tmp/hello.html",
+    },
+    {
+	.name = "replay",
+	.run = command_replay,
+	.min_args = 1,
+	.max_args = 1,
+	.options = OPTION_ATTEMPT | OPTION_OF,
+	.usage = "PLAN --of NAME [--attempt N]",
+	.summary = "how another plan's analysis would have judged a rollout that took place",
+	.text = "Goes over the times at which that rollout was judged, and judges what was known then by the analysis\n"
+		"of the plan in that file, at the weights that were. '-' reads standard input. Nothing is changed.\n"
+		"Exit code 3 when that plan would have failed it.\n",
+	.example = "rolloutctl replay stricter.yaml --of hello-prod --attempt 3",
+    },
+    {
 	.name = "validate",
 	.run = command_validate,
 	.min_args = 1,
@@ -359,6 +401,8 @@ static void print_own_options(const struct command *c)
 	    {OPTION_FOLLOW, "  -f, --follow             go on with what happens\n"},
 	    {OPTION_AFTER, "      --after ID           what came after that event\n"},
 	    {OPTION_LIMIT, "  -n, --limit N            at most that many, 1 to 1000\n"},
+	    {OPTION_ATTEMPT, "      --attempt N          that attempt rather than the one that 'status' shows\n"},
+	    {OPTION_OF, "      --of NAME            the rollout that took place\n"},
 	    {OPTION_FEATURE, "      --feature NAME,...   what the daemon is to do, see below; may be repeated\n"},
 	    {OPTION_PARTS, "      --function NAME,...  the functions that are rolled out\n"
 			   "      --hook NAME,...      the functions that hooks invoke\n"

@@ -17,6 +17,8 @@ enum option_id {
 	ID_FOLLOW,
 	ID_AFTER,
 	ID_LIMIT,
+	ID_ATTEMPT,
+	ID_OF,
 	ID_FEATURE,
 	ID_PART, /* … and enum right_part */
 	ID_PART_LAST = ID_PART + PART_COUNT - 1,
@@ -44,6 +46,8 @@ static const struct option_entry entries[] = {
     {ID_FOLLOW, 'f', "follow", false, OPTION_FOLLOW},
     {ID_AFTER, 0, "after", true, OPTION_AFTER},
     {ID_LIMIT, 'n', "limit", true, OPTION_LIMIT},
+    {ID_ATTEMPT, 0, "attempt", true, OPTION_ATTEMPT},
+    {ID_OF, 0, "of", true, OPTION_OF},
     {ID_FEATURE, 0, "feature", true, OPTION_FEATURE},
     {ID_PART + PART_FUNCTION, 0, "function", true, OPTION_PARTS},
     {ID_PART + PART_HOOK, 0, "hook", true, OPTION_PARTS},
@@ -106,11 +110,23 @@ static int take_output(struct cli *cli, const char *value)
 		cli->json = true;
 	else if (strcmp(value, "table") == 0)
 		cli->json = false;
-	else {
-		cli_error(cli, "--output: expected 'table' or 'json', not '%s'", value);
-		return EXIT_USAGE;
-	}
+	else
+		cli->output = value; /* a file, of the command that writes one: see option_check */
 	return 0;
+}
+
+static int take_attempt(struct cli *cli, const char *value)
+{
+	if (text_parse_u64(value, INT64_MAX, &cli->attempt) == 0 && cli->attempt > 0)
+		return 0;
+	cli_error(cli, "--attempt: expected the number of an attempt as `rolloutctl history` has it, not '%s'", value);
+	return EXIT_USAGE;
+}
+
+static int take_of(struct cli *cli, const char *value)
+{
+	cli->of = value;
+	return cli_check_name(cli, value) ? 0 : EXIT_USAGE;
 }
 
 static int take_reason(struct cli *cli, const char *value)
@@ -184,6 +200,10 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 		return take_after(cli, value);
 	case ID_LIMIT:
 		return take_limit(cli, value);
+	case ID_ATTEMPT:
+		return take_attempt(cli, value);
+	case ID_OF:
+		return take_of(cli, value);
 	case ID_FEATURE:
 		return policy_take_features(cli, value);
 	case ID_PART: /* above */
@@ -283,6 +303,10 @@ int option_check(const struct cli *cli)
 {
 	unsigned wrong = cli->given & ~cli->command->options;
 
+	if (cli->output && !(cli->command->options & OPTION_FILE)) {
+		cli_error(cli, "--output: expected 'table' or 'json', not '%s'", cli->output);
+		return EXIT_USAGE;
+	}
 	for (size_t i = 0; i < array_len(entries); i++) {
 		if (!(entries[i].bit & wrong))
 			continue;

@@ -344,7 +344,7 @@ int command_validate(struct cli *cli)
 
 /* --- for who wants the plan itself --- */
 
-int plans_load(struct cli *cli, const char *file, struct plan **ret_plan)
+int plans_load(struct cli *cli, const char *file, bool warnings, struct plan **ret_plan)
 {
 	struct diags *diags cleanup(mem_free_p) = mem_alloc(sizeof(*diags));
 	struct buf text = BUF_INIT(1024 * 1024), out = BUF_INIT(1024 * 1024);
@@ -356,7 +356,8 @@ int plans_load(struct cli *cli, const char *file, struct plan **ret_plan)
 	if (rc != EXIT_DONE)
 		return rc;
 	*ret_plan = plan_load(bytes, len, diags);
-	diags_format(diags, shown_name(file), &text);
+	if (warnings || !*ret_plan)
+		diags_format(diags, shown_name(file), &text);
 	put_text(&c, buf_text(&text));
 	fputs(buf_text(&out), stderr);
 	buf_deinit(&text);

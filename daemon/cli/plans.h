@@ -9,6 +9,6 @@
  * said what is wrong, the plan's own errors included, and returns the exit code. */
 must_use int plans_post(struct cli *cli, const char *file, enum control_route route, json_t **ret_json);
 
-/* Reads and checks the file ("-": standard input), with its errors and warnings on stderr. Returns EXIT_DONE with
- * *ret_plan, the caller's to plan_free; or the exit code. */
-must_use int plans_load(struct cli *cli, const char *file, struct plan **ret_plan);
+/* Reads and checks the file ("-": standard input), with its errors on stderr, and its warnings where they are wanted.
+ * Returns EXIT_DONE with *ret_plan, the caller's to plan_free; or the exit code. */
+must_use int plans_load(struct cli *cli, const char *file, bool warnings, struct plan **ret_plan);

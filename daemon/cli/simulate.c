@@ -300,7 +300,7 @@ int command_simulate(struct cli *cli)
 	int rc = check_wish(cli);
 
 	if (rc == EXIT_DONE)
-		rc = plans_load(cli, cli->args[0], &plan);
+		rc = plans_load(cli, cli->args[0], true, &plan);
 	if (rc != EXIT_DONE)
 		return rc;
 	if (cli->simulate.runs == 0)

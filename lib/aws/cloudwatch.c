@@ -107,7 +107,7 @@ static void add_metric_stat(struct buf *b, size_t index, const struct cloudwatch
 	buf_add_text(b, "}}");
 }
 
-static void add_queries(struct buf *b, const struct cloudwatch_query *queries, size_t n)
+void cloudwatch_print_queries(struct buf *b, const struct cloudwatch_query *queries, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (queries[i].metric == CLOUDWATCH_CONTINUED)
@@ -155,7 +155,7 @@ int cloudwatch_build_get_metric_data(struct arena *a, const struct aws_endpoint 
 	buf_add_text(&body, ",\"ScanBy\":\"TimestampAscending\"");
 	add_token(&body, token);
 	buf_add_text(&body, ",\"MetricDataQueries\":[");
-	add_queries(&body, queries, n);
+	cloudwatch_print_queries(&body, queries, n);
 	buf_add_text(&body, "]}");
 	return finish_request(ret, a, e, TARGET_PREFIX "GetMetricData", &body);
 }

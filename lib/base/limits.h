@@ -30,6 +30,15 @@
 #define LIMIT_REASON   256   /* text of a reason, with its NUL */
 #define LIMIT_PERIODS  20160 /* samples kept of one rollout: 14 days of 60 s */
 
+/* what is kept of one rollout beside its record, so that its story can be told */
+#define LIMIT_SAMPLE_VERSIONS (4 * LIMIT_PERIODS) /* rows of counts; further ones take the place of the older ones */
+#define LIMIT_JUDGEMENTS      20160		  /* the newest … */
+#define LIMIT_JUDGEMENTS_MORE 1024		  /* … and so many older ones, which go together */
+#define LIMIT_JUDGEMENT_BYTES (16 * 1024)	  /* of one judgement's details */
+#define LIMIT_QUERIES	      16		  /* changes of what CloudWatch is asked; the newest */
+#define LIMIT_TOLD_EVENTS     10000		  /* events of one rollout that are told; the newest */
+#define LIMIT_TOLD_BYTES      (32 * 1024 * 1024)  /* judgements that are told: beyond it some are left out */
+
 /* services */
 #define LIMIT_SERVICE_ALIASES	16
 #define LIMIT_SERVICE_STAGES	10 /* of one API: AWS's own limit */

@@ -11,6 +11,7 @@
 static const struct control_entry table[] = {
     {CONTROL_LIST, "GET", "/v1/rollouts", 0},
     {CONTROL_STATUS, "GET", "/v1/rollouts/{name}", 0},
+    {CONTROL_RECORD, "GET", "/v1/rollouts/{name}/record", 0},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/pause", COMMAND_PAUSE},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/resume", COMMAND_RESUME},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/promote", COMMAND_PROMOTE},
@@ -260,6 +261,8 @@ static int take_arguments(struct source *s, struct control_request *r)
 		return take_page(s, CONTROL_HISTORY_DEFAULT, r);
 	case CONTROL_EVENTS:
 		return take_events(s, r);
+	case CONTROL_RECORD:
+		return take_query_number(s, "attempt", 1, INT64_MAX, 0, &r->attempt);
 	case CONTROL_SUBMIT:
 	case CONTROL_VALIDATE:
 	case CONTROL_DIFF:

@@ -14,6 +14,7 @@
 enum control_route {
 	CONTROL_LIST,	  /* GET  /v1/rollouts */
 	CONTROL_STATUS,	  /* GET  /v1/rollouts/NAME */
+	CONTROL_RECORD,	  /* GET  /v1/rollouts/NAME/record?attempt= */
 	CONTROL_COMMAND,  /* POST /v1/rollouts/NAME/{pause,resume,promote,rollback} */
 	CONTROL_RETRY,	  /* POST /v1/rollouts/NAME/retry */
 	CONTROL_FORGET,	  /* POST /v1/rollouts/NAME/forget: of a service */
@@ -53,6 +54,7 @@ struct control_request {
 	enum rollout_command command; /* CONTROL_COMMAND */
 	char reason[LIMIT_REASON];    /* printable */
 	uint64_t after;		      /* events */
+	uint64_t attempt;	      /* record: 0: the one that status shows */
 	unsigned limit;		      /* events and history: 1 … LIMIT_EVENTS_PAGE */
 	bool follow;
 	bool despite_alarms; /* CONTROL_RETRY; there is a reason then */

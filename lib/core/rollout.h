@@ -351,9 +351,19 @@ struct rollout_effect {
 	};
 };
 
+/* A verdict that was taken, what it was asked, and where the rollout stood then: for the record. */
+struct rollout_judged {
+	bool done; /* one was taken in this step; otherwise the rest means nothing */
+	uint32_t step;
+	uint32_t weight_bp;
+	struct verdict_question question; /* borrows of the rollout and its samples: valid until the next step */
+	struct verdict_result result;
+};
+
 struct rollout_effects {
 	struct rollout_effect items[LIMIT_EFFECTS];
 	size_t len;
+	struct rollout_judged judged;
 };
 
 /* Answers to a command. */

@@ -243,6 +243,7 @@ void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 
 	*ret = (struct verdict_result){0};
 	tally_up(&j);
+	ret->through_unix_ms = believed_until(q);
 	ret->canary_step = j.tally.step;
 	ret->stable_step = j.tally.stable_step;
 	ret->canary_all = j.tally.all;

@@ -72,6 +72,7 @@ struct verdict_result {
 	enum verdict verdict;
 	enum verdict_gap gap;
 	bool min_met;		   /* the step's own min_invocations are reached */
+	int64_t through_unix_ms;   /* of the periods: those before this were settled and read, and so judged */
 	size_t metric;		   /* index of the metric that decided, or n_metrics for the step's own minimum */
 	struct counts canary_step; /* settled counts in the step's window */
 	struct counts stable_step;

@@ -207,22 +207,25 @@ static void tell_dry_failures(struct turn *t, const struct verdict_result *v)
 static void judge(struct turn *t)
 {
 	struct rollout *r = t->r;
-	struct verdict_question q;
-	struct verdict_result v;
+	struct rollout_judged *j = &t->effects->judged;
+	const struct verdict_result *v = &j->result;
 
-	rollout_question(t->spec, r, t->samples, t->now, &q);
-	verdict_judge(&q, &v);
-	if (v.verdict != r->verdict || v.gap != r->gap)
-		turn_announce(t, ANNOUNCE_VERDICT, "%s: %.230s", verdict_name(v.verdict), v.why);
-	r->verdict = v.verdict;
-	r->gap = v.gap;
-	tell_dry_failures(t, &v);
-	(void)text_copy(r->why, sizeof(r->why), v.why);
-	r->allowed = r->applied && evidence_allows(t, &v);
+	rollout_question(t->spec, r, t->samples, t->now, &j->question);
+	verdict_judge(&j->question, &j->result);
+	j->done = true;
+	j->step = r->step;
+	j->weight_bp = rollout_weight_bp(r);
+	if (v->verdict != r->verdict || v->gap != r->gap)
+		turn_announce(t, ANNOUNCE_VERDICT, "%s: %.230s", verdict_name(v->verdict), v->why);
+	r->verdict = v->verdict;
+	r->gap = v->gap;
+	tell_dry_failures(t, v);
+	(void)text_copy(r->why, sizeof(r->why), v->why);
+	r->allowed = r->applied && evidence_allows(t, v);
 	if (r->allowed)
 		r->hold_from_baked_ms = -1;
-	if (evidence_fails(t, &v))
-		watch_failed(t, v.why);
+	if (evidence_fails(t, v))
+		watch_failed(t, v->why);
 }
 
 static void read_trouble(struct turn *t)

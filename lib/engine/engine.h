@@ -90,6 +90,10 @@ bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ct
 /* Attempts of a name, or of all names (NULL), newest first. Returns 0 or the store's error. */
 must_use int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engine_view_cb cb, void *ctx);
 
+/* All that is kept of one attempt of a rollout: what docs/openapi.yaml calls a Record. `attempt` 0: the one that
+ * engine_view shows. ENGINE_DONE with *ret_form, the caller's; ENGINE_NO_SUCH; ENGINE_UNAVAILABLE: the store failed. */
+enum engine_answer engine_record(struct engine *e, const char *name, uint64_t attempt, json_t **ret_form);
+
 /* --- services --- */
 
 typedef void (*engine_service_cb)(void *ctx, const struct view_service *v);

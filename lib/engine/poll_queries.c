@@ -185,6 +185,20 @@ void poll_query_make(const struct poll_query *q, struct cloudwatch_query *ret)
 	ret->verbatim = i->verbatim ? i->verbatim[q->of] : NULL;
 }
 
+void poll_describe(struct item *i, struct buf *out)
+{
+	struct poll_entry p = {.item = i, .from_unix_ms = i->state.promoted_unix_ms};
+	struct poll_list list = {0};
+	struct cloudwatch_query *queries cleanup(mem_free_p) = NULL;
+
+	poll_list_metrics(&p, &list);
+	queries = mem_array(list.len, sizeof(*queries));
+	for (size_t n = 0; n < list.len; n++)
+		poll_query_make(&list.items[n], &queries[n]);
+	cloudwatch_print_queries(out, queries, list.len);
+	free(list.items);
+}
+
 bool poll_is_count(const struct poll_query *q)
 {
 	return q->metric != CLOUDWATCH_DURATION && q->metric != CLOUDWATCH_VERBATIM &&

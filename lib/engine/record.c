@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "base/nesting.h"
 #include "base/text.h"
 #include "engine/item.h"
+#include "engine/record_values.h"
 
 #define RECORD_VERSION	5
 #define METRIC_BITS_MAX ((UINT64_C(1) << LIMIT_METRICS) - 1)
@@ -250,8 +252,9 @@ int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static
 
 int record_load_sample(void *ctx, const struct store_sample *x)
 {
+	struct samples *all = ctx;
 	bool sane = x->start_unix_ms >= 0 && x->start_unix_ms <= RECORD_MS_MAX;
-	struct sample *s = sane ? samples_at(ctx, x->start_unix_ms) : NULL;
+	struct sample *s = sane ? samples_at(all, x->start_unix_ms) : NULL;
 	struct counts *counts[3];
 
 	if (!s)
@@ -260,11 +263,13 @@ int record_load_sample(void *ctx, const struct store_sample *x)
 	counts[1] = &s->stable;
 	counts[2] = &s->alias;
 	for (size_t n = 0; n < array_len(counts); n++) {
+		*counts[n] = (struct counts){0};
 		if (x->counts[2 * n] < 0)
 			continue;
 		counts[n]->seen = true;
 		counts[n]->invocations = (uint64_t)x->counts[2 * n];
 		counts[n]->errors = x->counts[2 * n + 1] > 0 ? (uint64_t)x->counts[2 * n + 1] : 0;
 	}
+	record_values_decode(x->values, all, x->start_unix_ms);
 	return 0;
 }

@@ -51,7 +51,7 @@ class Usage(Case):
         commands = re.findall(r"^  ([a-z]+) {2,}\S", text, re.M)
         self.assertEqual(
             sorted(commands),
-            sorted("list status watch events validate simulate diff doctor submit policy "
+            sorted("list status watch events explain report replay validate simulate diff doctor submit policy "
                    "pause resume promote rollback abort retry forget wait history "
                    "reload version help".split()))  # fmt: skip
         for c in commands:
@@ -110,6 +110,10 @@ class Documents(Case):
         self.assertEqual(self.complete("promote", "x", "--f"), ["--full"])
         self.assertEqual(self.complete("list", "-o", "j"), ["json"])
         self.assertEqual(self.complete("submit", "a"), ["a.yaml"])
+        self.assertEqual(self.complete("replay", "a"), ["a.yaml"])
+        self.assertEqual(self.complete("replay", "a.yaml", "--of", "o"), ["orders-prod"])
+        self.assertEqual(self.complete("report", "hello-prod", "-o", "a.t"), ["a.txt"])
+        self.assertEqual(self.complete("explain", "--attempt", "3", "h"), ["hello-prod"])
 
 
 class Unreachable(Case):
