@@ -22,7 +22,7 @@ enum { CHAPTER_WHAT, CHAPTER_WATCHED, CHAPTER_HAPPENED, CHAPTER_NOW };
 #define SENTENCE_SIZE  2048
 
 /* A sentence that is cut within a character must not be broken text. */
-static char *format(const char *fmt, va_list args)
+__attribute__((format(printf, 1, 0))) static char *format(const char *fmt, va_list args)
 {
 	char text[SENTENCE_SIZE], clean[SENTENCE_SIZE];
 
