@@ -359,12 +359,12 @@ static struct stretch next_stretch(const struct story *s, size_t from)
 	return x;
 }
 
-/* What the evidence means, as a sentence of its own; "" when the metric that decided weighs none. */
+/* What the evidence means, as a sentence of its own; "" when the metric that decided weighs none, or has said it. */
 static void format_evidence(const struct story *s, const struct story_judgement *j, char *out, size_t size)
 {
 	char seen[32], accepted[32];
 
-	if (!story_odds(s, j, seen, accepted))
+	if (!story_odds(s, j, seen, accepted) || strstr(j->text, "were it no worse"))
 		out[0] = '\0';
 	else if (strcmp(seen, "1 of 1") == 0)
 		snprintf(
