@@ -3,8 +3,8 @@ PKGS := libuv jansson libcurl libssl libcrypto yaml-0.1 sqlite3 libsystemd libmi
 
 # --- sources: a new file in one of these folders needs no entry anywhere ---
 
-LIB_SRC := $(filter-out lib/sim/%,$(wildcard lib/*/*.c))
-SIM_SRC := $(wildcard lib/sim/*.c)
+LIB_SRC := $(filter-out lib/sim/% lib/simulate/%,$(wildcard lib/*/*.c))
+SIM_SRC := $(wildcard lib/sim/*.c lib/simulate/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c daemon/io/*.c daemon/control/*.c daemon/sd/*.c)
 CLI_SRC := $(wildcard daemon/cli/*.c)
 LOCALAWS_SRC := $(wildcard daemon/localaws/*.c)
@@ -128,7 +128,7 @@ $(LIBROLLOUT): $(call obj,$(LIB_SRC))
 $(LIBSIM): $(call obj,$(SIM_SRC))
 $(LIBDAEMON): $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
 $(BUILD)/rolloutd: $(BUILD)/daemon/main.o $(LIBDAEMON) $(LIBROLLOUT)
-$(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBROLLOUT)
+$(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBSIM) $(LIBROLLOUT)
 $(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
 UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)

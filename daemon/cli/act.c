@@ -8,7 +8,7 @@
 
 static const char content_type[] = "application/json";
 
-/* {"reason": …, "full": true}, or nothing. */
+/* {"reason": …, "full": true, "despite_alarms": true}, or nothing. */
 static void format_body(const struct cli *cli, struct buf *out)
 {
 	if (!cli->reason && !cli->full)
@@ -20,6 +20,8 @@ static void format_body(const struct cli *cli, struct buf *out)
 	}
 	if (cli->full)
 		buf_add_text(out, cli->reason ? ",\"full\":true" : "\"full\":true");
+	if (cli->despite_alarms)
+		buf_add_text(out, ",\"despite_alarms\":true"); /* never without a reason */
 	buf_add_char(out, '}');
 }
 
@@ -61,6 +63,10 @@ int command_act(struct cli *cli)
 {
 	const char *verb = cli->command->name;
 
+	if (cli->despite_alarms && (!cli->reason || !cli->reason[0])) {
+		cli_error(cli, "--despite-alarms needs --reason TEXT, which is kept with the record");
+		return EXIT_USAGE;
+	}
 	if (strcmp(verb, "retry") == 0)
 		return post(cli, CONTROL_RETRY, NULL);
 	if (strcmp(verb, "forget") == 0)

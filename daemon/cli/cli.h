@@ -10,6 +10,7 @@
 #include "client.h"
 #include "engine/rights.h"
 #include "screen.h"
+#include "simulate.h"
 
 /* Exit codes: part of the interface (docs/rolloutctl.md). */
 enum exit_code {
@@ -40,13 +41,18 @@ struct cli {
 	const char *reason; /* NULL: none given */
 	int64_t timeout_ms; /* -1: none given */
 	uint64_t after;
-	unsigned limit; /* 0: none given */
+	uint64_t attempt;   /* 0: none given */
+	unsigned limit;	    /* 0: none given */
+	const char *of;	    /* NULL: none given */
+	const char *output; /* where `report` writes; NULL: its default */
 	bool json;
 	bool full;
+	bool despite_alarms;
 	bool follow;
 	bool help;
 	bool version;
 	struct rights_wish rights; /* of `policy` */
+	struct simulate_wish simulate;
 
 	struct screen screen; /* of stdout */
 	struct client *client;
@@ -82,6 +88,18 @@ must_use int policy_take_features(struct cli *cli, const char *value);
 must_use int policy_take_part(struct cli *cli, enum right_part part, const char *value);
 void policy_print_features(void);
 
+/* Options of `simulate`, likewise. */
+enum simulate_option {
+	SIMULATE_RPS,
+	SIMULATE_STABLE_ERRORS,
+	SIMULATE_CANARY_ERRORS,
+	SIMULATE_RUNS,
+	SIMULATE_SEED,
+	SIMULATE_OPTIONS,
+};
+
+must_use int simulate_take_option(struct cli *cli, enum simulate_option option, const char *value);
+
 /* Commands; each returns the exit code. */
 int command_list(struct cli *cli);
 int command_status(struct cli *cli);
@@ -89,6 +107,7 @@ int command_history(struct cli *cli);
 int command_version(struct cli *cli);
 int command_events(struct cli *cli);
 int command_validate(struct cli *cli);
+int command_simulate(struct cli *cli);
 int command_submit(struct cli *cli);
 int command_diff(struct cli *cli);
 int command_doctor(struct cli *cli);
@@ -97,4 +116,7 @@ int command_reload(struct cli *cli);
 int command_wait(struct cli *cli);
 int command_watch(struct cli *cli);
 int command_policy(struct cli *cli);
+int command_explain(struct cli *cli);
+int command_report(struct cli *cli);
+int command_replay(struct cli *cli);
 int command_help(struct cli *cli);

@@ -68,6 +68,48 @@ static const struct command commands[] = {
 	.example = "rolloutctl history hello-prod",
     },
     {
+	.name = "explain",
+	.run = command_explain,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_ATTEMPT,
+	.usage = "NAME [--attempt N]",
+	.summary = "what a rollout did and why, in plain words with the numbers",
+	.text = "What was rolled out by which plan, how long each weight was held and what both versions served in\n"
+		"that time, what was judged on which numbers, what operators did, what went wrong, and what to do\n"
+		"now. Of the attempt that 'status' shows, or of an earlier one. With -o json each sentence has its\n"
+		"time and where its numbers are from.\n",
+	.example = "rolloutctl explain hello-prod",
+    },
+    {
+	.name = "report",
+	.run = command_report,
+	.min_args = 1,
+	.max_args = 1,
+	.named = true,
+	.options = OPTION_ATTEMPT | OPTION_FILE,
+	.usage = "NAME [-o FILE|-] [--attempt N]",
+	.summary = "the same as one HTML page with charts",
+	.text = "One file without scripts that loads nothing from anywhere: to read, to send, to print. It is written\n"
+		"to NAME-ATTEMPT.html unless -o says where; '-' is standard output. With -o json the record itself\n"
+		"is printed: plan, events, every version of each metric period's counts, each judgement.\n",
+	.example = "rolloutctl report hello-prod -o /tmp/hello.html",
+    },
+    {
+	.name = "replay",
+	.run = command_replay,
+	.min_args = 1,
+	.max_args = 1,
+	.options = OPTION_ATTEMPT | OPTION_OF,
+	.usage = "PLAN --of NAME [--attempt N]",
+	.summary = "how another plan's analysis would have judged a rollout that took place",
+	.text = "Goes over the times at which that rollout was judged, and judges what was known then by the analysis\n"
+		"of the plan in that file, at the weights that were. '-' reads standard input. Nothing is changed.\n"
+		"Exit code 3 when that plan would have failed it.\n",
+	.example = "rolloutctl replay stricter.yaml --of hello-prod --attempt 3",
+    },
+    {
 	.name = "validate",
 	.run = command_validate,
 	.min_args = 1,
@@ -79,6 +121,23 @@ static const struct command commands[] = {
 		"really take: with 'pace: evidence' each step also waits until its own metric periods have ended and\n"
 		"settled. '-' reads standard input. Exit code 1 when any plan is wrong.\n",
 	.example = "rolloutctl validate /etc/rolloutd/plans.d/*.yaml",
+    },
+    {
+	.name = "simulate",
+	.run = command_simulate,
+	.min_args = 1,
+	.max_args = 1,
+	.local = true,
+	.options = OPTION_SIMULATE,
+	.usage = "FILE --rps R --stable-errors X --canary-errors Y [--runs N] [--seed S]",
+	.summary = "how fast and how surely a plan would notice a bad version, without a daemon",
+	.text =
+	    "Runs the plan with the daemon's own engine against a simulated AWS with random traffic, many times, and\n"
+	    "tells how the rollouts end, how long that takes, and how many requests the canary fails until then.\n"
+	    "Nothing is asked of AWS. What cannot be simulated (hooks, alarms, publishing, approvals) is taken as\n"
+	    "fine and named. Rates are written 20, 20/s, 3/m or 10/h; errors in percent of the requests. The same\n"
+	    "seed gives the same output. '-' reads standard input. Exit code 0 however the rollouts end.\n",
+	.example = "rolloutctl simulate hello.yaml --rps 20 --stable-errors 0.1% --canary-errors 5%",
     },
     {
 	.name = "submit",
@@ -199,10 +258,12 @@ static const struct command commands[] = {
 	.min_args = 1,
 	.max_args = 1,
 	.named = true,
-	.options = OPTION_REASON,
-	.usage = "NAME [--reason TEXT]",
+	.options = OPTION_REASON | OPTION_DESPITE_ALARMS,
+	.usage = "NAME [--reason TEXT] [--despite-alarms --reason TEXT]",
 	.summary = "run the name's last plan again",
-	.text = "Lifts the quarantine of a version that was rolled back.\n",
+	.text = "Lifts the quarantine of a version that was rolled back. A rollout does not start while one of its\n"
+		"alarms is in ALARM; with --despite-alarms it does, and such an alarm counts only once it was seen in\n"
+		"another state.\n",
 	.example = "rolloutctl retry hello-prod --reason 'the dependency is back'",
     },
     {
@@ -335,10 +396,13 @@ static void print_own_options(const struct command *c)
 	} lines[] = {
 	    {OPTION_REASON, "  -r, --reason TEXT        why; kept with the record\n"},
 	    {OPTION_FULL, "      --full               all traffic to the new version, now\n"},
+	    {OPTION_DESPITE_ALARMS, "      --despite-alarms     start although alarms are in ALARM; needs --reason\n"},
 	    {OPTION_TIMEOUT, "  -t, --timeout D          give up after that time, with exit code 5\n"},
 	    {OPTION_FOLLOW, "  -f, --follow             go on with what happens\n"},
 	    {OPTION_AFTER, "      --after ID           what came after that event\n"},
 	    {OPTION_LIMIT, "  -n, --limit N            at most that many, 1 to 1000\n"},
+	    {OPTION_ATTEMPT, "      --attempt N          that attempt rather than the one that 'status' shows\n"},
+	    {OPTION_OF, "      --of NAME            the rollout that took place\n"},
 	    {OPTION_FEATURE, "      --feature NAME,...   what the daemon is to do, see below; may be repeated\n"},
 	    {OPTION_PARTS, "      --function NAME,...  the functions that are rolled out\n"
 			   "      --hook NAME,...      the functions that hooks invoke\n"
@@ -348,6 +412,11 @@ static void print_own_options(const struct command *c)
 			   "      --role NAME          the role that a function is created with\n"
 			   "      --bucket NAME,...    where code comes from\n"
 			   "      --repository NAME,... where images come from\n"},
+	    {OPTION_SIMULATE, "      --rps R              requests to the alias: 20, 20/s, 3/m, 10/h\n"
+			      "      --stable-errors X    share of the stable version's requests that fail: 0.1%\n"
+			      "      --canary-errors Y    share of the canary's\n"
+			      "      --runs N             rollouts, 1 to 10000; 200 if not given\n"
+			      "      --seed S             of what is drawn by chance; 1 if not given\n"},
 	};
 
 	if (c->options == 0)

@@ -12,6 +12,11 @@ enum option_bit {
 	OPTION_LIMIT = 32,
 	OPTION_FEATURE = 64,
 	OPTION_PARTS = 128, /* one for each enum right_part */
+	OPTION_DESPITE_ALARMS = 256,
+	OPTION_SIMULATE = 512, /* one for each enum simulate_option */
+	OPTION_ATTEMPT = 1024,
+	OPTION_OF = 2048,
+	OPTION_FILE = 4096, /* --output may name a file */
 };
 
 struct command {

@@ -12,13 +12,18 @@ enum option_id {
 	ID_OUTPUT,
 	ID_REASON,
 	ID_FULL,
+	ID_DESPITE_ALARMS,
 	ID_TIMEOUT,
 	ID_FOLLOW,
 	ID_AFTER,
 	ID_LIMIT,
+	ID_ATTEMPT,
+	ID_OF,
 	ID_FEATURE,
 	ID_PART, /* … and enum right_part */
 	ID_PART_LAST = ID_PART + PART_COUNT - 1,
+	ID_SIMULATE, /* … and enum simulate_option */
+	ID_SIMULATE_LAST = ID_SIMULATE + SIMULATE_OPTIONS - 1,
 	ID_HELP,
 	ID_VERSION,
 };
@@ -36,10 +41,13 @@ static const struct option_entry entries[] = {
     {ID_OUTPUT, 'o', "output", true, 0},
     {ID_REASON, 'r', "reason", true, OPTION_REASON},
     {ID_FULL, 0, "full", false, OPTION_FULL},
+    {ID_DESPITE_ALARMS, 0, "despite-alarms", false, OPTION_DESPITE_ALARMS},
     {ID_TIMEOUT, 't', "timeout", true, OPTION_TIMEOUT},
     {ID_FOLLOW, 'f', "follow", false, OPTION_FOLLOW},
     {ID_AFTER, 0, "after", true, OPTION_AFTER},
     {ID_LIMIT, 'n', "limit", true, OPTION_LIMIT},
+    {ID_ATTEMPT, 0, "attempt", true, OPTION_ATTEMPT},
+    {ID_OF, 0, "of", true, OPTION_OF},
     {ID_FEATURE, 0, "feature", true, OPTION_FEATURE},
     {ID_PART + PART_FUNCTION, 0, "function", true, OPTION_PARTS},
     {ID_PART + PART_HOOK, 0, "hook", true, OPTION_PARTS},
@@ -49,6 +57,11 @@ static const struct option_entry entries[] = {
     {ID_PART + PART_ROLE, 0, "role", true, OPTION_PARTS},
     {ID_PART + PART_BUCKET, 0, "bucket", true, OPTION_PARTS},
     {ID_PART + PART_REPOSITORY, 0, "repository", true, OPTION_PARTS},
+    {ID_SIMULATE + SIMULATE_RPS, 0, "rps", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_STABLE_ERRORS, 0, "stable-errors", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_CANARY_ERRORS, 0, "canary-errors", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_RUNS, 0, "runs", true, OPTION_SIMULATE},
+    {ID_SIMULATE + SIMULATE_SEED, 0, "seed", true, OPTION_SIMULATE},
     {ID_HELP, 'h', "help", false, 0},
     {ID_VERSION, 'V', "version", false, 0},
 };
@@ -97,11 +110,23 @@ static int take_output(struct cli *cli, const char *value)
 		cli->json = true;
 	else if (strcmp(value, "table") == 0)
 		cli->json = false;
-	else {
-		cli_error(cli, "--output: expected 'table' or 'json', not '%s'", value);
-		return EXIT_USAGE;
-	}
+	else
+		cli->output = value; /* a file, of the command that writes one: see option_check */
 	return 0;
+}
+
+static int take_attempt(struct cli *cli, const char *value)
+{
+	if (text_parse_u64(value, INT64_MAX, &cli->attempt) == 0 && cli->attempt > 0)
+		return 0;
+	cli_error(cli, "--attempt: expected the number of an attempt as `rolloutctl history` has it, not '%s'", value);
+	return EXIT_USAGE;
+}
+
+static int take_of(struct cli *cli, const char *value)
+{
+	cli->of = value;
+	return cli_check_name(cli, value) ? 0 : EXIT_USAGE;
 }
 
 static int take_reason(struct cli *cli, const char *value)
@@ -150,6 +175,8 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 {
 	if (e->id >= ID_PART && e->id <= ID_PART_LAST)
 		return policy_take_part(cli, (enum right_part)(e->id - ID_PART), value);
+	if (e->id >= ID_SIMULATE && e->id <= ID_SIMULATE_LAST)
+		return simulate_take_option(cli, (enum simulate_option)(e->id - ID_SIMULATE), value);
 	switch (e->id) {
 	case ID_SOCKET:
 		cli->socket = value;
@@ -161,6 +188,9 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 	case ID_FULL:
 		cli->full = true;
 		break;
+	case ID_DESPITE_ALARMS:
+		cli->despite_alarms = true;
+		break;
 	case ID_TIMEOUT:
 		return take_timeout(cli, value);
 	case ID_FOLLOW:
@@ -170,10 +200,16 @@ static int apply(struct cli *cli, const struct option_entry *e, const char *valu
 		return take_after(cli, value);
 	case ID_LIMIT:
 		return take_limit(cli, value);
+	case ID_ATTEMPT:
+		return take_attempt(cli, value);
+	case ID_OF:
+		return take_of(cli, value);
 	case ID_FEATURE:
 		return policy_take_features(cli, value);
 	case ID_PART: /* above */
 	case ID_PART_LAST:
+	case ID_SIMULATE:
+	case ID_SIMULATE_LAST:
 		break;
 	case ID_HELP:
 		cli->help = true;
@@ -267,6 +303,10 @@ int option_check(const struct cli *cli)
 {
 	unsigned wrong = cli->given & ~cli->command->options;
 
+	if (cli->output && !(cli->command->options & OPTION_FILE)) {
+		cli_error(cli, "--output: expected 'table' or 'json', not '%s'", cli->output);
+		return EXIT_USAGE;
+	}
 	for (size_t i = 0; i < array_len(entries); i++) {
 		if (!(entries[i].bit & wrong))
 			continue;

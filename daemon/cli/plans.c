@@ -342,6 +342,30 @@ int command_validate(struct cli *cli)
 	return v.rc;
 }
 
+/* --- for who wants the plan itself --- */
+
+int plans_load(struct cli *cli, const char *file, bool warnings, struct plan **ret_plan)
+{
+	struct diags *diags cleanup(mem_free_p) = mem_alloc(sizeof(*diags));
+	struct buf text = BUF_INIT(1024 * 1024), out = BUF_INIT(1024 * 1024);
+	struct canvas c = {.screen = &cli->screen, .out = &out};
+	cleanup(mem_free_p) char *bytes = NULL;
+	size_t len;
+	int rc = read_plan(cli, file, &bytes, &len);
+
+	if (rc != EXIT_DONE)
+		return rc;
+	*ret_plan = plan_load(bytes, len, diags);
+	if (warnings || !*ret_plan)
+		diags_format(diags, shown_name(file), &text);
+	put_text(&c, buf_text(&text));
+	fputs(buf_text(&out), stderr);
+	buf_deinit(&text);
+	buf_deinit(&out);
+	diags_deinit(diags);
+	return *ret_plan ? EXIT_DONE : EXIT_REFUSED;
+}
+
 /* --- submit --- */
 
 static void print_taken(struct cli *cli, const json_t *answer)

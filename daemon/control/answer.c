@@ -115,6 +115,27 @@ static void status(const struct backend *b, const char *name, struct answer *ret
 		say_no_such(name, ret);
 }
 
+static void record(const struct backend *b, const struct control_request *r, struct answer *ret)
+{
+	json_t *form = NULL;
+	switch (engine_record(b->engine, r->name, r->attempt, &form)) {
+	case ENGINE_DONE:
+		give_json(200, form, ret);
+		break;
+	case ENGINE_UNAVAILABLE:
+		say_store_failed(b, ret);
+		break;
+	default: {
+		cleanup(mem_free_p) char *message = mem_printf(
+		    "there is no such attempt of a rollout '%s': see rolloutctl history; the rollouts of a service "
+		    "are named SERVICE.ALIAS",
+		    r->name);
+		answer_error(404, "not_found", message, ret);
+		break;
+	}
+	}
+}
+
 static void history(const struct backend *b, const struct control_request *r, struct answer *ret)
 {
 	const char *name = r->name[0] ? r->name : NULL;
@@ -202,7 +223,9 @@ static void command(const struct backend *b, const struct control_request *r, co
 {
 	char text[LIMIT_REASON] = "";
 	enum engine_answer a;
-	if (r->route == CONTROL_RETRY)
+	if (r->route == CONTROL_RETRY && r->despite_alarms)
+		a = engine_retry_despite_alarms(b->engine, r->name, by, r->reason, text);
+	else if (r->route == CONTROL_RETRY)
 		a = engine_retry(b->engine, r->name, by, r->reason, text);
 	else if (r->route == CONTROL_FORGET)
 		a = engine_forget(b->engine, r->name, by, r->reason, text);
@@ -305,6 +328,9 @@ void answer_request(const struct backend *b, const struct control_request *r, co
 		break;
 	case CONTROL_STATUS:
 		status(b, r->name, ret);
+		break;
+	case CONTROL_RECORD:
+		record(b, r, ret);
 		break;
 	case CONTROL_COMMAND:
 	case CONTROL_RETRY:

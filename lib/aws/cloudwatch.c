@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/cloudwatch_verbatim.h"
 #include "aws/json.h"
 #include "aws/request.h"
 #include "base/error.h"
@@ -14,6 +15,7 @@
 #define TARGET_PREFIX	"GraniteServiceVersion20100801."
 #define CONTENT_TYPE	"application/x-amz-json-1.0"
 #define LARGEST_COUNT	9007199254740992.0 /* 2^53: beyond it a double skips numbers */
+#define QUERY_BYTES	320		   /* of one, besides the names in it */
 #define LATEST_TIME_S	1e11		   /* the year 5138: what is later is no time */
 #define ALARM_NAME_SIZE (LIMIT_ALARM_NAME * 4 + 1)
 
@@ -39,17 +41,37 @@ static void add_dimension(struct buf *b, const char *name, const char *value)
 	buf_add_char(b, '}');
 }
 
-static void add_query(struct buf *b, size_t index, const struct cloudwatch_query *q)
+struct named_metric {
+	const char *namespace;
+	const char *name;
+};
+
+static struct named_metric name_metric(const struct cloudwatch_query *q)
+{
+	static const struct named_metric names[] = {
+	    [CLOUDWATCH_INVOCATIONS] = {"AWS/Lambda", "Invocations"},
+	    [CLOUDWATCH_ERRORS] = {"AWS/Lambda", "Errors"},
+	    [CLOUDWATCH_THROTTLES] = {"AWS/Lambda", "Throttles"},
+	    [CLOUDWATCH_DURATION] = {"AWS/Lambda", "Duration"},
+	    [CLOUDWATCH_API_5XX] = {"AWS/ApiGateway", "5XXError"},
+	    [CLOUDWATCH_API_COUNT] = {"AWS/ApiGateway", "Count"},
+	};
+	if (q->metric == CLOUDWATCH_API_5XX && q->http_api)
+		return (struct named_metric){"AWS/ApiGateway", "5xx"};
+	return names[q->metric];
+}
+
+static bool is_of_api(const struct cloudwatch_query *q)
+{
+	return q->metric == CLOUDWATCH_API_5XX || q->metric == CLOUDWATCH_API_COUNT;
+}
+
+static void add_lambda_dimensions(struct buf *b, const struct cloudwatch_query *q)
 {
 	char resource[LIMIT_FUNCTION_NAME + LIMIT_ALIAS_NAME + 2];
 	int len = snprintf(resource, sizeof(resource), "%s:%s", q->function, q->alias);
 	require(len > 0 && (size_t)len < sizeof(resource)); /* both are capped where plans are read */
 
-	buf_add_text(b, "{\"Id\":\"q");
-	buf_add_u64(b, index);
-	buf_add_text(b, "\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"AWS/Lambda\",\"MetricName\":\"");
-	buf_add_text(b, q->metric == CLOUDWATCH_ERRORS ? "Errors" : "Invocations");
-	buf_add_text(b, "\",\"Dimensions\":[");
 	add_dimension(b, "FunctionName", q->function);
 	buf_add_char(b, ',');
 	add_dimension(b, "Resource", resource);
@@ -59,9 +81,56 @@ static void add_query(struct buf *b, size_t index, const struct cloudwatch_query
 		buf_add_char(b, ',');
 		add_dimension(b, "ExecutedVersion", version);
 	}
+}
+
+static void add_metric_stat(struct buf *b, size_t index, const struct cloudwatch_query *q)
+{
+	struct named_metric name = name_metric(q);
+	buf_add_text(b, "{\"Id\":\"q");
+	buf_add_u64(b, index);
+	buf_add_text(b, "\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"");
+	buf_add_text(b, name.namespace);
+	buf_add_text(b, "\",\"MetricName\":\"");
+	buf_add_text(b, name.name);
+	buf_add_text(b, "\",\"Dimensions\":[");
+	if (is_of_api(q)) {
+		add_dimension(b, q->http_api ? "ApiId" : "ApiName", q->api);
+		buf_add_char(b, ',');
+		add_dimension(b, "Stage", q->stage);
+	} else {
+		add_lambda_dimensions(b, q);
+	}
 	buf_add_text(b, "]},\"Period\":");
 	buf_add_u64(b, q->period_s);
-	buf_add_text(b, ",\"Stat\":\"Sum\"}}");
+	buf_add_text(b, ",\"Stat\":");
+	buf_add_json_string(b, q->metric == CLOUDWATCH_DURATION ? q->stat : "Sum");
+	buf_add_text(b, "}}");
+}
+
+void cloudwatch_print_queries(struct buf *b, const struct cloudwatch_query *queries, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (queries[i].metric == CLOUDWATCH_CONTINUED)
+			continue;
+		if (i > 0)
+			buf_add_char(b, ',');
+		if (queries[i].metric == CLOUDWATCH_VERBATIM)
+			cloudwatch_verbatim_add(queries[i].verbatim, i, b);
+		else
+			add_metric_stat(b, i, &queries[i]);
+	}
+}
+
+size_t cloudwatch_query_bytes(const struct cloudwatch_query *q)
+{
+	/* The function's name stands there twice; what names an API may have to be escaped. */
+	if (q->metric == CLOUDWATCH_VERBATIM)
+		return cloudwatch_verbatim_bytes(q->verbatim) + 1;
+	if (q->metric == CLOUDWATCH_CONTINUED)
+		return 0;
+	if (is_of_api(q))
+		return QUERY_BYTES + 6 * (strlen(q->api) + strlen(q->stage));
+	return QUERY_BYTES + 2 * strlen(q->function) + strlen(q->alias) + (q->stat ? strlen(q->stat) : 0);
 }
 
 static void add_token(struct buf *b, const char *token)
@@ -86,11 +155,7 @@ int cloudwatch_build_get_metric_data(struct arena *a, const struct aws_endpoint 
 	buf_add_text(&body, ",\"ScanBy\":\"TimestampAscending\"");
 	add_token(&body, token);
 	buf_add_text(&body, ",\"MetricDataQueries\":[");
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0)
-			buf_add_char(&body, ',');
-		add_query(&body, i, &queries[i]);
-	}
+	cloudwatch_print_queries(&body, queries, n);
 	buf_add_text(&body, "]}");
 	return finish_request(ret, a, e, TARGET_PREFIX "GetMetricData", &body);
 }
@@ -169,14 +234,17 @@ static const char *read_datapoints(const json_t *result, size_t query, const str
 	if (!json_get_array(result, "Timestamps", &times) || !json_get_array(result, "Values", &values) ||
 	    json_array_size(times) != json_array_size(values))
 		return "a result has as many Timestamps as Values";
+	bool count = !sink->is_count || sink->is_count(sink->ctx, query);
 	for (size_t i = 0; i < json_array_size(times); i++) {
 		int64_t unix_ms;
 		const json_t *value = json_array_get(values, i);
 		double v = json_number_value(value);
 		if (!parse_time(json_array_get(times, i), &unix_ms))
 			return "Timestamps are seconds since 1970 or ISO 8601";
-		if (!json_is_number(value) || !(v >= 0 && v <= LARGEST_COUNT))
+		if (count && (!json_is_number(value) || !(v >= 0 && v <= LARGEST_COUNT)))
 			return "a count is a number from 0 to 2^53";
+		if (!json_is_number(value) || !isfinite(v))
+			return "a value is a finite number";
 		sink->datapoint(sink->ctx, query, unix_ms, v);
 	}
 	return NULL;

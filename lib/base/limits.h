@@ -27,9 +27,18 @@
 
 /* rollouts */
 #define LIMIT_ROLLOUTS 20000 /* live at the same time */
-#define LIMIT_EFFECTS  16    /* of one step of the state machine */
+#define LIMIT_EFFECTS  32    /* of one step of the state machine: LIMIT_METRICS announcements and the rest */
 #define LIMIT_REASON   256   /* text of a reason, with its NUL */
 #define LIMIT_PERIODS  20160 /* samples kept of one rollout: 14 days of 60 s */
+
+/* what is kept of one rollout beside its record, so that its story can be told */
+#define LIMIT_SAMPLE_VERSIONS (4 * LIMIT_PERIODS) /* rows of counts; further ones take the place of the older ones */
+#define LIMIT_JUDGEMENTS      20160		  /* the newest … */
+#define LIMIT_JUDGEMENTS_MORE 1024		  /* … and so many older ones, which go together */
+#define LIMIT_JUDGEMENT_BYTES (16 * 1024)	  /* of one judgement's details */
+#define LIMIT_QUERIES	      16		  /* changes of what CloudWatch is asked; the newest */
+#define LIMIT_TOLD_EVENTS     10000		  /* events of one rollout that are told; the newest */
+#define LIMIT_TOLD_BYTES      (32 * 1024 * 1024)  /* judgements that are told: beyond it some are left out */
 
 /* services */
 #define LIMIT_SERVICE_ALIASES	16
@@ -74,3 +83,9 @@
 #define LIMIT_RECORD_BYTES   (256 * 1024)
 #define LIMIT_PRUNE_ROLLOUTS 200  /* dropped by one call */
 #define LIMIT_PRUNE_EVENTS   2000 /* about no rollout, dropped by one call */
+
+/* simulations: rolloutctl simulate */
+#define LIMIT_SIMULATE_RUNS  10000
+#define LIMIT_SIMULATE_RPS   1000000
+#define LIMIT_SIMULATE_MS    (60LL * 24 * 3600 * 1000) /* of one rollout, in its own time */
+#define LIMIT_SIMULATE_TURNS 1000000		       /* of one rollout's engine */

@@ -11,6 +11,7 @@
 static const struct control_entry table[] = {
     {CONTROL_LIST, "GET", "/v1/rollouts", 0},
     {CONTROL_STATUS, "GET", "/v1/rollouts/{name}", 0},
+    {CONTROL_RECORD, "GET", "/v1/rollouts/{name}/record", 0},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/pause", COMMAND_PAUSE},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/resume", COMMAND_RESUME},
     {CONTROL_COMMAND, "POST", "/v1/rollouts/{name}/promote", COMMAND_PROMOTE},
@@ -171,23 +172,39 @@ static int take_reason(struct source *s, const json_t *value, struct control_req
 	return CONTROL_OK;
 }
 
+/* `full` of promote, `despite_alarms` of retry. */
+static int take_command_flag(struct source *s, const char *key, const json_t *value, struct control_request *r)
+{
+	bool full = strcmp(key, "full") == 0;
+
+	if (!json_is_boolean(value))
+		return complain(s, "'%s': expected true or false", full ? "full" : "despite_alarms");
+	if (!json_is_true(value))
+		return CONTROL_OK;
+	if (full && (r->route != CONTROL_COMMAND || r->command != COMMAND_PROMOTE))
+		return complain(s, "'full' belongs to promote only");
+	if (!full && r->route != CONTROL_RETRY)
+		return complain(s, "'despite_alarms' belongs to retry only");
+	if (full)
+		r->command = COMMAND_PROMOTE_FULL;
+	else
+		r->despite_alarms = true;
+	return CONTROL_OK;
+}
+
 static int take_command_key(struct source *s, const char *key, const json_t *value, struct control_request *r)
 {
 	if (strcmp(key, "reason") == 0)
 		return take_reason(s, value, r);
-	if (strcmp(key, "full") != 0) {
+	if (strcmp(key, "full") != 0 && strcmp(key, "despite_alarms") != 0) {
 		char shown[64];
 		text_copy_printable(shown, sizeof(shown), key);
-		return complain(s, "unknown key '%s' in the body: expected 'reason' or, for promote, 'full'", shown);
+		return complain(s,
+				"unknown key '%s' in the body: expected 'reason', for promote 'full', for retry "
+				"'despite_alarms'",
+				shown);
 	}
-	if (!json_is_boolean(value))
-		return complain(s, "'full': expected true or false");
-	if (!json_is_true(value))
-		return CONTROL_OK;
-	if (r->route != CONTROL_COMMAND || r->command != COMMAND_PROMOTE)
-		return complain(s, "'full' belongs to promote only");
-	r->command = COMMAND_PROMOTE_FULL;
-	return CONTROL_OK;
+	return take_command_flag(s, key, value, r);
 }
 
 /* The body of a command: nothing, or an object of few keys. */
@@ -219,6 +236,8 @@ static int take_command_body(struct source *s, struct control_request *r)
 		}
 	}
 	json_decref(body);
+	if (rc == CONTROL_OK && r->despite_alarms && r->reason[0] == '\0')
+		rc = complain(s, "'despite_alarms' needs a 'reason': it is kept with the record");
 	return rc;
 }
 
@@ -242,6 +261,8 @@ static int take_arguments(struct source *s, struct control_request *r)
 		return take_page(s, CONTROL_HISTORY_DEFAULT, r);
 	case CONTROL_EVENTS:
 		return take_events(s, r);
+	case CONTROL_RECORD:
+		return take_query_number(s, "attempt", 1, INT64_MAX, 0, &r->attempt);
 	case CONTROL_SUBMIT:
 	case CONTROL_VALIDATE:
 	case CONTROL_DIFF:

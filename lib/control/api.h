@@ -14,6 +14,7 @@
 enum control_route {
 	CONTROL_LIST,	  /* GET  /v1/rollouts */
 	CONTROL_STATUS,	  /* GET  /v1/rollouts/NAME */
+	CONTROL_RECORD,	  /* GET  /v1/rollouts/NAME/record?attempt= */
 	CONTROL_COMMAND,  /* POST /v1/rollouts/NAME/{pause,resume,promote,rollback} */
 	CONTROL_RETRY,	  /* POST /v1/rollouts/NAME/retry */
 	CONTROL_FORGET,	  /* POST /v1/rollouts/NAME/forget: of a service */
@@ -53,8 +54,10 @@ struct control_request {
 	enum rollout_command command; /* CONTROL_COMMAND */
 	char reason[LIMIT_REASON];    /* printable */
 	uint64_t after;		      /* events */
+	uint64_t attempt;	      /* record: 0: the one that status shows */
 	unsigned limit;		      /* events and history: 1 … LIMIT_EVENTS_PAGE */
 	bool follow;
+	bool despite_alarms; /* CONTROL_RETRY; there is a reason then */
 };
 
 enum control_result {
@@ -65,7 +68,7 @@ enum control_result {
 };
 
 /* `query` gives a query argument's decoded value or NULL. The body of a command is empty or
- * {"reason": TEXT, "full": BOOL}; unknown and duplicate keys are refused. */
+ * {"reason": TEXT, "full": BOOL, "despite_alarms": BOOL}; unknown and duplicate keys are refused. */
 must_use int control_parse(const char *method, const char *path, const char *(*query)(void *ctx, const char *key),
 			   void *ctx, const char *body, size_t body_len, struct control_request *ret, char *ret_error,
 			   size_t error_size);

@@ -420,6 +420,7 @@ static void set_state(json_t *o, const struct rollout *r)
 	set(o, "phase", json_string(rollout_phase_name(r->phase)));
 	set(o, "live", json_boolean(!rollout_ended(r)));
 	set(o, "superseded", json_boolean(r->superseded));
+	set(o, "despite_alarms", json_boolean(r->despite_alarms));
 	set(o, "reason", make_text(r->reason));
 	set(o, "trouble", make_text(r->trouble));
 	set(o, "pause", make_pauses(r->pause));

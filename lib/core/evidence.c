@@ -180,7 +180,7 @@ double evidence_null_rate(const struct counts *record, double false_alarm, doubl
 	return odds / (1 + odds);
 }
 
-double evidence_expected_log(const struct evidence_outlook *o, double canary, double stable)
+void evidence_add_expected(struct evidence *e, const struct evidence_outlook *o, double canary, double stable)
 {
 	struct pair p = {
 	    .canary = canary,
@@ -188,13 +188,19 @@ double evidence_expected_log(const struct evidence_outlook *o, double canary, do
 	    .stable = stable,
 	    .stable_errors = stable * o->stable_rate,
 	};
+
+	if (is_alone(canary, stable))
+		add_alone(e, p.canary, p.canary_errors, o->null_rate);
+	else
+		add_bounded(e, &p);
+}
+
+double evidence_expected_log(const struct evidence_outlook *o, double canary, double stable)
+{
 	struct evidence e;
 
 	evidence_init(&e, o->min_effect);
-	if (is_alone(canary, stable))
-		add_alone(&e, p.canary, p.canary_errors, o->null_rate);
-	else
-		add_bounded(&e, &p);
+	evidence_add_expected(&e, o, canary, stable);
 	return evidence_log(&e);
 }
 

@@ -71,6 +71,8 @@ struct evidence_outlook {
 	double min_effect;
 };
 
+/* What so many requests would add if they failed just as expected. It grows with their number: half of both, half. */
+void evidence_add_expected(struct evidence *e, const struct evidence_outlook *o, double canary, double stable);
 /* Logarithm of the e-value that so many requests would give if they failed just as expected. */
 double evidence_expected_log(const struct evidence_outlook *o, double canary, double stable);
 /* How many requests to both are needed, by that, until the canary is found out, if it gets this share of them,

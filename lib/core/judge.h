@@ -51,10 +51,14 @@ bool judge_alarm(const struct judge *j, size_t index, struct metric_result *ret)
 void judge_gap(struct metric_result *ret, enum verdict_gap gap, const char *why);
 /* Whether settled, complete data covers the step's bake; otherwise says what is missing. */
 void judge_cover(const struct judge *j, struct metric_result *ret);
+/* The same for what ends at that time; `what` for people: "this weight's bake". */
+void judge_cover_until(const struct judge *j, int64_t until_unix_ms, const char *what, struct metric_result *ret);
 /* Whether the canary has served so many requests in the step's window; otherwise says what is missing. */
 void judge_minimum(const struct judge *j, uint64_t need, struct metric_result *ret);
 
 /* Periods are whole seconds: "2026-11-22T20:03:00Z". */
 void judge_format_time(int64_t unix_ms, char out[static 32]);
+/* "in the period from 2026-11-22T20:03:00Z", and with a limit above 1 ", the last of 3 that failed". */
+void judge_format_period(int64_t start_unix_ms, uint32_t failure_limit, char out[static 96]);
 /* For people: two decimals of a percent, four below a tenth of one. */
 void judge_format_rate(const struct counts *c, char out[static 16]);

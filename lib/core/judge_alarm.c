@@ -1,4 +1,8 @@
-/* An alarm that is in ALARM fails at once; everything else is believed only when it was read after the bake settled. */
+/*
+ * An alarm that is in ALARM fails at once; everything else is believed only when it was read after the bake settled.
+ * One that was in ALARM before the start, which an operator has excused, counts as OK until it was seen to have left
+ * it.
+ */
 #include <stdio.h>
 
 #include "base/text.h"
@@ -19,13 +23,18 @@ bool judge_alarm(const struct judge *j, size_t index, struct metric_result *ret)
 	const struct verdict_question *q = j->q;
 	const char *name = q->analysis->metrics[index].alarm;
 	enum alarm_state state = q->alarms[index];
+	bool excused = (q->excused_alarms >> index & 1) != 0;
 	int64_t settled = verdict_settled_at(q->step_until_unix_ms, q->analysis);
 	enum verdict_gap gap = states[state].gap;
 	char why[LIMIT_REASON], time[32];
 
 	(void)snprintf(ret->why, sizeof(ret->why), "the alarm %.160s %s", name, states[state].text);
-	if (state == ALARM_ALARM)
-		return true;
+	if (state == ALARM_ALARM) {
+		if (!excused)
+			return true;
+		(void)snprintf(ret->why, sizeof(ret->why),
+			       "the alarm %.140s is in state ALARM since before the start, which was excused", name);
+	}
 	(void)text_copy(why, sizeof(why), ret->why);
 	if (q->now_unix_ms < settled) {
 		judge_format_time(settled, time);

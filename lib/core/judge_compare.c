@@ -154,8 +154,10 @@ bool judge_compare(const struct judge *j, const struct spec_metric *m, struct me
 	format_odds(ret->evidence_needed, ret->evidence_needed, m, accepted);
 	if (ret->evidence >= ret->evidence_needed) {
 		format_odds(ret->evidence, ret->evidence_needed, m, odds);
-		(void)snprintf(ret->why, sizeof(ret->why),
-			       "%s; no worse, it would look so bad in %s rollouts (limit: %s)", counts, odds, accepted);
+		(void)snprintf(
+		    ret->why, sizeof(ret->why),
+		    "%s; were it no worse, at most %s rollouts would ever look like this (the plan acts at %s)", counts,
+		    odds, accepted);
 		return true;
 	}
 	format_power(j, m, null_rate, &record, power, sizeof(power));

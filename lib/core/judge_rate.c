@@ -33,20 +33,20 @@ static void explain(const struct judge *j, const struct counts *c, const struct 
 		       c->errors, c->invocations, rate, judge_probes_note(j, m), where, max);
 }
 
-/* Looks for one settled period that exceeds the rate. */
-static bool period_fails(const struct judge *j, const struct spec_metric *m, char *out)
+/* Looks for as many settled periods that exceed the rate as it takes. */
+static bool periods_fail(const struct judge *j, const struct spec_metric *m, char *out)
 {
 	size_t i, settled = judge_settled(j, &i), end = judge_over(j, &i);
+	uint32_t failed = 0;
 
 	for (; i < end; i++) {
 		const struct sample *s = &j->q->samples->items[i];
 		const struct counts c = judge_counted(j, m, i, settled);
-		char time[32], where[64];
+		char where[96];
 
-		if (!exceeds(&c, m))
+		if (!exceeds(&c, m) || ++failed < m->failure_limit)
 			continue;
-		judge_format_time(s->start_unix_ms, time);
-		(void)snprintf(where, sizeof(where), "in the period from %s", time);
+		judge_format_period(s->start_unix_ms, m->failure_limit, where);
 		explain(j, &c, m, where, out);
 		return true;
 	}
@@ -61,13 +61,13 @@ bool judge_rate(const struct judge *j, const struct spec_metric *m, struct metri
 	};
 	char rate[16];
 
-	for (size_t i = 0; i < array_len(windows); i++) {
+	for (size_t i = 0; i < array_len(windows) && m->failure_limit == 1; i++) {
 		if (exceeds(windows[i].counts, m)) {
 			explain(j, windows[i].counts, m, windows[i].name, ret->why);
 			return true;
 		}
 	}
-	if (period_fails(j, m, ret->why))
+	if (periods_fail(j, m, ret->why))
 		return true;
 	judge_format_rate(&j->tally.step, rate);
 	(void)snprintf(ret->why, sizeof(ret->why),

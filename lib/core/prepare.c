@@ -55,22 +55,53 @@ static void block_on_leftovers(struct turn *t)
 	traffic_block(t, reason);
 }
 
-static const char *alarm_in_alarm(const struct turn *t)
+/* Which alarms are in ALARM already, as bits by metric. Those that only run dry are in nobody's way. */
+static uint32_t alarms_in_alarm(const struct turn *t)
 {
 	const struct spec_analysis *a = &t->spec->analysis;
+	uint32_t found = 0;
 
 	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (a->metrics[i].kind == SPEC_METRIC_ALARM && t->event->prepared.alarms[i] == ALARM_ALARM)
-			return a->metrics[i].alarm;
+		const struct spec_metric *m = &a->metrics[i];
+
+		if (m->kind == SPEC_METRIC_ALARM && !m->dry_run && t->event->prepared.alarms[i] == ALARM_ALARM)
+			found |= UINT32_C(1) << i;
 	}
-	return NULL;
+	return found;
+}
+
+/* The first of the alarms of which the bit is set; NULL: there is none. */
+static const char *first_alarm(const struct turn *t, uint32_t bits)
+{
+	return bits != 0 ? t->spec->analysis.metrics[__builtin_ctz(bits)].alarm : NULL;
+}
+
+/* An operator knows of these alarms, and has started it all the same. */
+static void excuse_alarms(struct turn *t)
+{
+	uint32_t found = alarms_in_alarm(t);
+	int n = __builtin_popcount(found);
+
+	t->r->excused_alarms = found;
+	if (n == 1)
+		turn_announce(
+		    t, ANNOUNCE_VERDICT,
+		    "the alarm %.120s is in state ALARM already, which was excused: it counts once it was seen "
+		    "in another state",
+		    first_alarm(t, found));
+	else if (n > 1)
+		turn_announce(
+		    t, ANNOUNCE_VERDICT,
+		    "%d alarms are in state ALARM already, %.100s among them, which was excused: each counts once "
+		    "it was seen in another state",
+		    n, first_alarm(t, found));
 }
 
 /* Ends the rollout when something forbids it to begin. Returns whether it did. */
 static bool forbidden(struct turn *t)
 {
 	const struct version_info *canary = &t->event->prepared.canary_info;
-	const char *alarm = alarm_in_alarm(t);
+	const char *alarm = t->r->despite_alarms ? NULL : first_alarm(t, alarms_in_alarm(t));
 	char version[24];
 
 	version_format(t->event->prepared.canary, version);
@@ -94,7 +125,10 @@ static bool forbidden(struct turn *t)
 		    t, "the alias has provisioned concurrency of its own, and AWS refuses weights on such an alias: "
 		       "put it on the version instead, or use AllAtOnce");
 	else if (alarm)
-		prepare_fail(t, "the alarm %.160s is in state ALARM already", alarm);
+		prepare_fail(t,
+			     "the alarm %.120s is in state ALARM already: `rolloutctl retry` once it is not, or with "
+			     "--despite-alarms --reason TEXT to start all the same",
+			     alarm);
 	else
 		return false;
 	return true;
@@ -224,6 +258,8 @@ static void begin_forward(struct turn *t)
 	(void)text_copy(r->stable_hash, sizeof(r->stable_hash), t->event->prepared.stable_info.hash);
 	traffic_confirm(t, &t->event->prepared.alias);
 	r->prepared = true;
+	if (r->despite_alarms)
+		excuse_alarms(t);
 	r->step = r->full ? (uint32_t)t->spec->n_steps : 0;
 	turn_recovered(t);
 	turn_set_phase(t, turn_forward_phase(t), r->pause ? r->reason : "");

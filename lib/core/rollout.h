@@ -72,6 +72,10 @@ enum rollout_goal { GOAL_FORWARD, GOAL_HOME };
 #define CODE_HASH_SIZE 65
 #define ASKED_HOME     127 /* above LIMIT_STEPS */
 
+/* Of the stable version's history. */
+#define HISTORY_MS	  (3 * MS_PER_HOUR)
+#define HISTORY_PERIOD_MS (5 * MS_PER_MINUTE)
+
 /*
  * The whole state: plain data, no pointers, copied and persisted as a whole. Times in wall milliseconds are records;
  * bakes are counted on boot_ms (baked_ms plus what passed since bake_mark_boot_ms).
@@ -97,6 +101,11 @@ struct rollout {
 	bool finishing;	 /* the final bake is over, the alias is read once more */
 	bool gated_pre;	 /* the pre-traffic gate has opened */
 	bool gated_post; /* the post-traffic gate has opened */
+	/* An operator started it in spite of alarms that are in ALARM; bits by metric: which of them were, and have not
+	 * been seen in another state since. */
+	bool despite_alarms;
+	uint32_t excused_alarms;
+	uint32_t dry_failed; /* bits by metric: that it would have failed was told */
 	/*
 	 * Provisioned concurrency. The canary gets what the stable version has before it takes traffic; what is not
 	 * needed any more is released after the end. With the alias itself provisioned AWS adds passing weights of its
@@ -148,8 +157,8 @@ struct rollout {
 	int64_t hold_from_baked_ms; /* what it had baked when it began to be held for a verdict; -1: it is not */
 	int64_t prepare_ms;	    /* spent waiting for the version to become ready */
 
-	/* The stable version's counts before the canary had traffic, for judging a canary that serves alone; not seen:
-	 * not read yet. */
+	/* The alias's counts of the three hours before the canary had traffic: the stable version's, for judging a
+	 * canary that serves alone. Not seen: not read yet. */
 	struct counts history;
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;
@@ -272,6 +281,7 @@ struct rollout_event {
 			bool complete;			/* every series was read without gaps */
 			int64_t through_unix_ms;	/* up to here */
 			const enum alarm_state *alarms; /* NULL: could not be read */
+			struct counts history;		/* answers history_through_unix_ms; not seen: not read */
 			char error[LIMIT_REASON];	/* why it is not complete */
 		} polled;
 		struct {
@@ -322,6 +332,9 @@ struct rollout_effect {
 		struct {
 			int64_t from_unix_ms;	 /* aligned to the period */
 			int64_t through_unix_ms; /* aligned to the period, exclusive */
+			/* And the alias's own counts of the HISTORY_MS before this, which is aligned to
+			 * HISTORY_PERIOD_MS; 0: they are not asked for. */
+			int64_t history_through_unix_ms;
 		} poll;
 		struct {
 			int64_t boot_ms;
@@ -340,9 +353,19 @@ struct rollout_effect {
 	};
 };
 
+/* A verdict that was taken, what it was asked, and where the rollout stood then: for the record. */
+struct rollout_judged {
+	bool done; /* one was taken in this step; otherwise the rest means nothing */
+	uint32_t step;
+	uint32_t weight_bp;
+	struct verdict_question question; /* borrows of the rollout and its samples: valid until the next step */
+	struct verdict_result result;
+};
+
 struct rollout_effects {
 	struct rollout_effect items[LIMIT_EFFECTS];
 	size_t len;
+	struct rollout_judged judged;
 };
 
 /* Answers to a command. */

@@ -281,6 +281,7 @@ void rollout_step(const struct rollout_spec *spec, struct rollout *r, const stru
 		  char *ret_text)
 {
 	ret->len = 0;
+	ret->judged.done = false;
 	struct turn t = {spec, r, samples, event, ret, event->now};
 
 	require(event->kind <= EVENT_RELEASED);

@@ -99,6 +99,16 @@ void judge_format_time(int64_t unix_ms, char out[static 32])
 	out[20] = '\0';
 }
 
+void judge_format_period(int64_t start_unix_ms, uint32_t failure_limit, char out[static 96])
+{
+	char time[32], tail[40] = "";
+
+	judge_format_time(start_unix_ms, time);
+	if (failure_limit > 1)
+		(void)snprintf(tail, sizeof(tail), ", the last of %" PRIu32 " that failed", failure_limit);
+	(void)snprintf(out, 96, "in the period from %s%s", time, tail);
+}
+
 void judge_format_rate(const struct counts *c, char out[static 16])
 {
 	uint32_t ppm = 0;
@@ -138,22 +148,25 @@ void judge_minimum(const struct judge *j, uint64_t need, struct metric_result *r
 
 void judge_cover(const struct judge *j, struct metric_result *ret)
 {
+	judge_cover_until(j, j->q->step_until_unix_ms, "this weight's bake", ret);
+}
+
+void judge_cover_until(const struct judge *j, int64_t until_unix_ms, const char *what, struct metric_result *ret)
+{
 	const struct verdict_question *q = j->q;
-	int64_t need = verdict_period_end(q->step_until_unix_ms, q->analysis->period_ms);
-	int64_t at = verdict_settled_at(q->step_until_unix_ms, q->analysis);
+	int64_t need = verdict_period_end(until_unix_ms, q->analysis->period_ms);
+	int64_t at = verdict_settled_at(until_unix_ms, q->analysis);
 	char why[LIMIT_REASON], time[32], have[32];
 
 	if (q->now_unix_ms < at) {
 		judge_format_time(at, time);
-		(void)snprintf(why, sizeof(why), "waits for the metrics of this weight's bake, which settle at %s",
-			       time);
+		(void)snprintf(why, sizeof(why), "waits for the metrics of %s, which settle at %s", what, time);
 		judge_gap(ret, VERDICT_GAP_NOT_SETTLED, why);
 	} else if (q->read_through_unix_ms < need) {
 		judge_format_time(need, time);
 		judge_format_time(q->read_through_unix_ms, have);
-		(void)snprintf(why, sizeof(why),
-			       "CloudWatch could be read up to %s only; this weight's bake needs data up to %s", have,
-			       time);
+		(void)snprintf(why, sizeof(why), "CloudWatch could be read up to %s only; %s needs data up to %s", have,
+			       what, time);
 		judge_gap(ret, VERDICT_GAP_UNREADABLE, why);
 	}
 }
@@ -241,6 +254,7 @@ void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 
 	*ret = (struct verdict_result){0};
 	tally_up(&j);
+	ret->through_unix_ms = believed_until(q);
 	ret->canary_step = j.tally.step;
 	ret->stable_step = j.tally.stable_step;
 	ret->canary_all = j.tally.all;

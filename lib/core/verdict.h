@@ -4,14 +4,21 @@
  *
  * The plain threshold (errors: {max_rate, min_invocations}) fails when the canary's errors / invocations exceed
  * max_rate in any of: one settled period, the settled periods of the current step, all settled periods of the rollout;
- * each only from min_invocations invocations on. It passes when the current step's window has at least min_invocations
- * and no window fails. Where it counts probes, they are requests of the canary like others.
+ * each only from min_invocations invocations on. With a failure_limit above 1 only the settled periods count, and so
+ * many of them must exceed it. It passes when the current step's window has at least min_invocations and no window
+ * fails. Where it counts probes, they are requests of the canary like others.
  *
  * The comparison (errors: {compare: stable}) weighs all settled periods since the rollout began by core/evidence.h. It
  * fails when the evidence is enough, and passes when the current step's window has at least min_invocations and it is
  * not. Where it counts probes, those are weighed by themselves, the canary's against the stable version's: both get
  * alike many, whatever the weight, so together with users' requests a difference between the two kinds would look like
  * one between the versions.
+ *
+ * What has values of its own (throttles, durations, an API's answers, queries) is judged period by period, all of them
+ * since the rollout began: it fails when failure_limit periods have failed. A period without a value, or with fewer
+ * requests than min_invocations, is not judged; it passes when at least one period of the current step's window was.
+ *
+ * An alarm fails while it is in ALARM, unless it was so before the start and an operator has excused it.
  */
 #pragma once
 
@@ -50,6 +57,7 @@ struct verdict_question {
 	                                  * read from the alias's own series where the version has none. */
 	uint64_t step_min_invocations; /* the step's own; 0: none */
 	struct counts history;	       /* of the stable version, before the canary had traffic */
+	uint32_t excused_alarms;       /* bits by metric: in ALARM since before the start, which counts as OK */
 };
 
 /* Of one metric. */
@@ -66,6 +74,7 @@ struct verdict_result {
 	enum verdict verdict;
 	enum verdict_gap gap;
 	bool min_met;		   /* the step's own min_invocations are reached */
+	int64_t through_unix_ms;   /* of the periods: those before this were settled and read, and so judged */
 	size_t metric;		   /* index of the metric that decided, or n_metrics for the step's own minimum */
 	struct counts canary_step; /* settled counts in the step's window */
 	struct counts stable_step;

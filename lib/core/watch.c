@@ -6,7 +6,6 @@
  * instants, so that the engine can put them into one call.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "core/step.h"
@@ -48,6 +47,7 @@ void rollout_question(const struct rollout_spec *spec, const struct rollout *r, 
 	    .read_through_unix_ms = r->read_through_unix_ms,
 	    .promoted_unix_ms = r->promoted_unix_ms,
 	    .history = r->history,
+	    .excused_alarms = r->excused_alarms,
 	    .step_min_invocations =
 		r->step < spec->n_steps ? spec->steps[r->step].min_invocations : spec->final_min_invocations,
 	};
@@ -130,6 +130,25 @@ static void follow_clock(struct turn *t)
 		r->next_poll_unix_ms = 0;
 }
 
+static bool weighs_history(const struct spec_analysis *a)
+{
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (a->metrics[i].kind == SPEC_METRIC_COMPARE)
+			return true;
+	}
+	return false;
+}
+
+/* Up to when the stable version's history is to be read; 0: it is not, or not yet, as it must have settled. */
+static int64_t history_through(const struct turn *t, int64_t settled_unix_ms)
+{
+	int64_t through = verdict_period_start(t->r->first_traffic_unix_ms, HISTORY_PERIOD_MS);
+
+	if (t->r->history.seen || !weighs_history(&t->spec->analysis))
+		return 0;
+	return through <= settled_unix_ms ? through : 0;
+}
+
 void watch_poll(struct turn *t)
 {
 	struct rollout *r = t->r;
@@ -153,6 +172,7 @@ void watch_poll(struct turn *t)
 	e->seq = ++r->poll_seq;
 	e->poll.from_unix_ms = verdict_period_start(from, a->period_ms);
 	e->poll.through_unix_ms = through;
+	e->poll.history_through_unix_ms = history_through(t, through);
 	plan_poll(t);
 }
 
@@ -192,24 +212,43 @@ void watch_failed(struct turn *t, const char *why)
 		pause_for(t, PAUSE_FAILURE, reason);
 }
 
+/* What would have brought it back, if the plan meant it: told once for each metric. */
+static void tell_dry_failures(struct turn *t, const struct verdict_result *v)
+{
+	const struct spec_analysis *a = &t->spec->analysis;
+
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		uint32_t bit = UINT32_C(1) << i;
+
+		if (!a->metrics[i].dry_run || v->metrics[i].verdict != VERDICT_FAIL || (t->r->dry_failed & bit) != 0)
+			continue;
+		t->r->dry_failed |= bit;
+		turn_announce(t, ANNOUNCE_VERDICT, "would have failed (dry run): %.220s", v->metrics[i].why);
+	}
+}
+
 static void judge(struct turn *t)
 {
 	struct rollout *r = t->r;
-	struct verdict_question q;
-	struct verdict_result v;
+	struct rollout_judged *j = &t->effects->judged;
+	const struct verdict_result *v = &j->result;
 
-	rollout_question(t->spec, r, t->samples, t->now, &q);
-	verdict_judge(&q, &v);
-	if (v.verdict != r->verdict || v.gap != r->gap)
-		turn_announce(t, ANNOUNCE_VERDICT, "%s: %.230s", verdict_name(v.verdict), v.why);
-	r->verdict = v.verdict;
-	r->gap = v.gap;
-	(void)text_copy(r->why, sizeof(r->why), v.why);
-	r->allowed = r->applied && evidence_allows(t, &v);
+	rollout_question(t->spec, r, t->samples, t->now, &j->question);
+	verdict_judge(&j->question, &j->result);
+	j->done = true;
+	j->step = r->step;
+	j->weight_bp = rollout_weight_bp(r);
+	if (v->verdict != r->verdict || v->gap != r->gap)
+		turn_announce(t, ANNOUNCE_VERDICT, "%s: %.230s", verdict_name(v->verdict), v->why);
+	r->verdict = v->verdict;
+	r->gap = v->gap;
+	tell_dry_failures(t, v);
+	(void)text_copy(r->why, sizeof(r->why), v->why);
+	r->allowed = r->applied && evidence_allows(t, v);
 	if (r->allowed)
 		r->hold_from_baked_ms = -1;
-	if (evidence_fails(t, &v))
-		watch_failed(t, v.why);
+	if (evidence_fails(t, v))
+		watch_failed(t, v->why);
 }
 
 static void read_trouble(struct turn *t)
@@ -228,6 +267,22 @@ static void read_trouble(struct turn *t)
 	}
 }
 
+/* An alarm that was in ALARM before the start counts from when it was seen in another state. */
+static void take_alarms(struct turn *t)
+{
+	const enum alarm_state *alarms = t->event->polled.alarms;
+	struct rollout *r = t->r;
+
+	if (!alarms)
+		return;
+	for (size_t i = 0; i < t->spec->analysis.n_metrics; i++) {
+		r->alarms[i] = alarms[i];
+		if (alarms[i] == ALARM_OK || alarms[i] == ALARM_INSUFFICIENT)
+			r->excused_alarms &= ~(UINT32_C(1) << i);
+	}
+	r->alarms_read_unix_ms = t->now.unix_ms;
+}
+
 void watch_polled(struct turn *t)
 {
 	struct rollout *r = t->r;
@@ -242,10 +297,9 @@ void watch_polled(struct turn *t)
 	watch_mark(t);
 	if (t->event->polled.complete && t->event->polled.through_unix_ms > r->read_through_unix_ms)
 		r->read_through_unix_ms = t->event->polled.through_unix_ms;
-	if (t->event->polled.alarms) {
-		memcpy(r->alarms, t->event->polled.alarms, t->spec->analysis.n_metrics * sizeof(r->alarms[0]));
-		r->alarms_read_unix_ms = t->now.unix_ms;
-	}
+	if (t->event->polled.history.seen)
+		r->history = t->event->polled.history;
+	take_alarms(t);
 	read_trouble(t);
 	judge(t);
 }

@@ -118,7 +118,7 @@ void calls_send(struct engine *e, const struct outgoing *o)
 		cancel(o->item, effect->seq);
 		break;
 	case EFFECT_POLL:
-		poll_add(o->item, effect->seq, effect->poll.from_unix_ms, effect->poll.through_unix_ms);
+		poll_add(o->item, effect);
 		break;
 	case EFFECT_PREPARE:
 		calls_prepare(o->item, effect->seq);

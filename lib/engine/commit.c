@@ -1,5 +1,6 @@
 /*
- * Making a turn durable: every changed record, intent, sample, quarantine and event in one transaction. On failure all
+ * Making a turn durable: every changed record, intent, sample, judgement, quarantine and event in one
+ * transaction. On failure all
  * of it is kept, and the next turn tries again with whatever has come in the meantime.
  */
 #include <inttypes.h>
@@ -11,30 +12,6 @@
 
 /* Events that wait for a store that does not take them: beyond this, the oldest go (the records say what is). */
 #define EVENTS_KEPT 10000
-
-static int put_samples(struct engine *e, const struct item *i)
-{
-	for (size_t n = 0; n < i->n_changed; n++) {
-		size_t at = samples_find(&i->samples, i->changed_samples[n]);
-		const struct sample *s;
-		struct store_sample row = {.rollout_id = i->id, .start_unix_ms = i->changed_samples[n]};
-		int r;
-
-		if (at >= i->samples.len || i->samples.items[at].start_unix_ms != i->changed_samples[n])
-			continue; /* it fell out at the cap */
-		s = &i->samples.items[at];
-		const struct counts *counts[3] = {&s->canary, &s->stable, &s->alias};
-
-		for (size_t c = 0; c < 3; c++) {
-			row.counts[2 * c] = counts[c]->seen ? (int64_t)counts[c]->invocations : -1;
-			row.counts[2 * c + 1] = counts[c]->seen ? (int64_t)counts[c]->errors : -1;
-		}
-		r = store_put_sample(e->store, &row);
-		if (r != 0)
-			return r;
-	}
-	return 0;
-}
 
 static int put_item(struct engine *e, struct item *i)
 {
@@ -52,7 +29,7 @@ static int put_item(struct engine *e, struct item *i)
 	    .updated_unix_ms = engine_now(e).unix_ms,
 	};
 	r = store_put_rollout(e->store, &row);
-	return r != 0 ? r : put_samples(e, i);
+	return r != 0 ? r : flight_put(e, i);
 }
 
 static int put_items(struct engine *e)
@@ -144,7 +121,7 @@ static void forget_all(struct engine *e, const uint64_t *event_ids)
 	for (struct item *i = e->dirty; i; i = i->next_dirty) {
 		i->dirty = false;
 		i->revision++;
-		i->n_changed = 0;
+		flight_recorded(i);
 		if (rollout_settled(&i->state))
 			e->reap_due = true;
 	}

@@ -5,6 +5,7 @@
  * another reason when the right is there (see lambda_chain.h).
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,10 +15,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/calls.h"
+#include "engine/forecast.h"
 #include "engine/inspect.h"
 
-#define METRICS_SPAN_MS	 (3 * MS_PER_HOUR) /* cheap to read, and long enough for a quiet function */
-#define METRICS_PERIOD_S 300
+#define METRICS_SPAN_MS	 (3 * MS_PER_DAY) /* days and nights; and cheap to read, by hours */
+#define METRICS_PERIOD_S 3600
+#define METRICS_QUERIES	 2 /* invocations, errors */
 
 enum exam {
 	EXAM_UPDATE_ALIAS,
@@ -35,7 +38,9 @@ struct doctor {
 	struct plan **rollouts; /* of each alias; NULL: none moves it */
 	size_t alias;
 	enum exam exam;
-	double invocations;
+	double sums[METRICS_QUERIES];
+	int64_t first_unix_ms; /* of the hour of the oldest datapoint; INT64_MAX: there is none */
+	int64_t asked_unix_ms;
 	bool alarm_seen[LIMIT_METRICS];
 };
 
@@ -252,25 +257,29 @@ static bool applies(const struct doctor *d)
 	return false;
 }
 
-static int build_metrics(const struct doctor *d, struct arena *a, const struct aws_endpoint *e,
-			 struct http_request *ret)
+static int build_metrics(struct doctor *d, struct arena *a, const struct aws_endpoint *e, struct http_request *ret)
 {
 	const struct inspect *n = d->inspect;
-	int64_t now_s = engine_now(n->engine).unix_ms / MS_PER_SECOND;
-	struct cloudwatch_query q = {
-	    .metric = CLOUDWATCH_INVOCATIONS,
-	    .function = n->plan->function,
-	    .alias = n->spec.aliases[d->alias].name,
-	    .period_s = METRICS_PERIOD_S,
-	};
+	int64_t end_s;
+	struct cloudwatch_query q[METRICS_QUERIES];
 
-	now_s += METRICS_PERIOD_S - now_s % METRICS_PERIOD_S; /* with what is newest */
-	return cloudwatch_build_get_metric_data(a, e, &q, 1, now_s - METRICS_SPAN_MS / MS_PER_SECOND, now_s, NULL, ret);
+	for (size_t i = 0; i < METRICS_QUERIES; i++)
+		q[i] = (struct cloudwatch_query){
+		    .metric = i == 0 ? CLOUDWATCH_INVOCATIONS : CLOUDWATCH_ERRORS,
+		    .function = n->plan->function,
+		    .alias = n->spec.aliases[d->alias].name,
+		    .period_s = METRICS_PERIOD_S,
+		};
+	d->asked_unix_ms = engine_now(n->engine).unix_ms;
+	end_s = d->asked_unix_ms / MS_PER_SECOND;
+	end_s += METRICS_PERIOD_S - end_s % METRICS_PERIOD_S; /* with what is newest */
+	return cloudwatch_build_get_metric_data(a, e, q, METRICS_QUERIES, end_s - METRICS_SPAN_MS / MS_PER_SECOND,
+						end_s, NULL, ret);
 }
 
 static int build(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret)
 {
-	const struct doctor *d = arg;
+	struct doctor *d = arg;
 	const struct inspect *n = d->inspect;
 	const char *function = inspect_place(n).function;
 	const char *names[LIMIT_METRICS];
@@ -348,9 +357,9 @@ static void take_datapoint(void *ctx, size_t query, int64_t unix_ms, double valu
 {
 	struct doctor *d = ctx;
 
-	(void)query;
-	(void)unix_ms;
-	d->invocations += value;
+	d->sums[query] += value;
+	if (unix_ms < d->first_unix_ms)
+		d->first_unix_ms = unix_ms;
 }
 
 static void take_status(void *ctx, size_t query, enum cloudwatch_status status)
@@ -360,29 +369,49 @@ static void take_status(void *ctx, size_t query, enum cloudwatch_status status)
 	(void)status;
 }
 
+/* What the hours that were read say of the traffic; and when the plan would notice a bad version. */
+static void judge_traffic(struct doctor *d, const char *subject)
+{
+	double ms = (double)(d->asked_unix_ms - d->first_unix_ms);
+	struct forecast f = {
+	    .spec = &rollout_of(d)->spec,
+	    .rps = d->sums[0] * MS_PER_SECOND / fmax(ms, (double)MS_PER_MINUTE),
+	    .error_rate = fmin(1, fmax(0, d->sums[1]) / d->sums[0]),
+	};
+	char text[FORECAST_SIZE];
+	const char *cure;
+
+	find(d, FINDING_OK, subject, "", "its metrics can be read: %.0f requests in the last 3 days", d->sums[0]);
+	if (!outlook_counts_errors(f.spec))
+		return;
+	cure = forecast_tell(&f, text);
+	find(d, cure[0] ? FINDING_WARNING : FINDING_OK, subject, cure, "%s", text);
+}
+
 static void judge_metrics(struct doctor *d, const struct http_response *r, const struct aws_error *error,
 			  const char *subject)
 {
 	struct buf token cleanup(buf_deinit) = BUF_INIT(8192);
-	struct cloudwatch_sink sink = {d, take_datapoint, take_status};
+	struct cloudwatch_sink sink = {.ctx = d, .datapoint = take_datapoint, .status = take_status};
 	struct aws_error problem;
 	char text[LIMIT_REASON];
 
-	d->invocations = 0;
-	if (!error && cloudwatch_parse_get_metric_data(r, 1, &sink, &token, &problem) != 0)
+	d->sums[0] = d->sums[1] = 0;
+	d->first_unix_ms = INT64_MAX;
+	if (!error && cloudwatch_parse_get_metric_data(r, METRICS_QUERIES, &sink, &token, &problem) != 0)
 		error = &problem;
 	if (error)
 		find(d, FINDING_PROBLEM, subject,
 		     error->class == AWS_DENIED ? "allow cloudwatch:GetMetricData to the identity of the account"
 						: "ask again",
 		     "its metrics cannot be read: %s", why(d, error, text));
-	else if (d->invocations == 0)
+	else if (!(d->sums[0] > 0))
 		find(d, FINDING_WARNING, subject,
-		     "without requests there is no evidence: see `no_data` and `min_invocations` in the plan",
-		     "its metrics can be read, and show no request in the last 3 hours");
+		     "without requests there is no evidence: see `no_data` and `min_invocations` in the plan; a "
+		     "`probe` in its analysis sends some",
+		     "its metrics can be read, and show no request in the last 3 days");
 	else
-		find(d, FINDING_OK, subject, "", "its metrics can be read: %.0f requests in the last 3 hours",
-		     d->invocations);
+		judge_traffic(d, subject);
 }
 
 static void take_alarm(void *ctx, const char *name, enum alarm_state state, const char *reason)

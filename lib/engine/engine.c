@@ -44,8 +44,13 @@ struct item *item_new(struct engine *e, struct plan *plan)
 	i->engine = e;
 	i->plan = plan;
 	i->timer_boot_ms = INT64_MAX;
-	if (plan)
+	i->flight = flight_log_new();
+	if (plan) {
+		const struct spec_analysis *a = &plan->spec.analysis;
+
 		i->name = mem_strdup(plan->name);
+		i->samples.n_values = spec_first_value(a, a->n_metrics);
+	}
 	return i;
 }
 
@@ -84,6 +89,7 @@ void item_free(struct item *i)
 	if (!i)
 		return;
 	probing_stop(i);
+	poll_forget(i);
 	plan_free(i->plan);
 	samples_deinit(&i->samples);
 	free(i->name);
@@ -92,6 +98,7 @@ void item_free(struct item *i)
 	free(i->unreadable);
 	free(i->raw_record);
 	free(i->changed_samples);
+	flight_log_free(i->flight);
 	free(i->publish_memory);
 	free(i);
 }
@@ -307,7 +314,10 @@ static void take_effect(struct item *i, const struct rollout_effect *effect, con
 	case EFFECT_PREPARE:
 	case EFFECT_READ_ALIAS:
 	case EFFECT_CANCEL:
+		post(i, effect);
+		break;
 	case EFFECT_POLL:
+		flight_asked(i);
 		post(i, effect);
 		break;
 	case EFFECT_TIMER:
@@ -353,6 +363,8 @@ void engine_event(struct item *i, struct rollout_event *event, enum rollout_answ
 	event->entropy = i->engine->ports.entropy(i->engine->ports.ctx);
 	rollout_step(&i->plan->spec, &i->state, &i->samples, event, &effects, ret_answer, ret_text);
 	i->engine->stats.stale_answers += i->state.stale - stale;
+	if (effects.judged.done)
+		flight_judged(i, &effects.judged, event->seq);
 	item_mark_dirty(i);
 	update_ownership(i);
 	for (size_t n = 0; n < effects.len; n++)
@@ -710,7 +722,7 @@ static int resume(struct engine *e, struct item *i)
 
 	if (i->unreadable)
 		return 0;
-	r = store_each_sample(e->store, i->id, record_load_sample, &i->samples);
+	r = flight_load(e, i);
 	if (r != 0)
 		return r;
 	event.resumed.same_boot = i->same_boot;

@@ -71,6 +71,10 @@ enum engine_answer engine_command(struct engine *e, const char *name, enum rollo
 /* A new attempt of the name's last plan, its quarantine lifted. */
 enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
 				char ret_text[static LIMIT_REASON]);
+/* The same, in spite of alarms that are in ALARM at its start: each counts only once it was seen in another state. Not
+ * for services, whose rollouts are named SERVICE.ALIAS. */
+enum engine_answer engine_retry_despite_alarms(struct engine *e, const char *name, const char *by, const char *reason,
+					       char ret_text[static LIMIT_REASON]);
 
 /* The service of that name is not kept any longer; AWS is left as it is. */
 enum engine_answer engine_forget(struct engine *e, const char *name, const char *by, const char *reason,
@@ -85,6 +89,10 @@ must_use int engine_each(struct engine *e, engine_view_cb cb, void *ctx);
 bool engine_view(struct engine *e, const char *name, engine_view_cb cb, void *ctx);
 /* Attempts of a name, or of all names (NULL), newest first. Returns 0 or the store's error. */
 must_use int engine_each_attempt(struct engine *e, const char *name, unsigned limit, engine_view_cb cb, void *ctx);
+
+/* All that is kept of one attempt of a rollout: what docs/openapi.yaml calls a Record. `attempt` 0: the one that
+ * engine_view shows. ENGINE_DONE with *ret_form, the caller's; ENGINE_NO_SUCH; ENGINE_UNAVAILABLE: the store failed. */
+enum engine_answer engine_record(struct engine *e, const char *name, uint64_t attempt, json_t **ret_form);
 
 /* --- services --- */
 

@@ -395,19 +395,14 @@ static bool is_live(const struct engine *e, const char *name)
 	return false;
 }
 
-enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
-				char ret_text[static LIMIT_REASON])
+/* The last plan of a name, for another attempt. ENGINE_DONE, or why there can be none. */
+static enum engine_answer last_plan(struct engine *e, const char *name, struct latest *latest, struct plan **ret,
+				    char ret_text[static LIMIT_REASON])
 {
-	struct latest latest cleanup(latest_deinit) = {0};
-	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE], text[LIMIT_REASON];
-	struct rollout state = {0};
-	struct plan *plan cleanup(plan_free_p) = NULL;
+	char error[LIMIT_REASON];
 	const char *why;
 	struct item *i;
 
-	ret_text[0] = '\0';
-	if (service_find(e, name))
-		return service_retry(service_find(e, name), by, reason, ret_text);
 	if (is_live(e, name)) {
 		(void)text_copy(ret_text, LIMIT_REASON, "it has not ended yet: `rollback` it first, or wait");
 		return ENGINE_REFUSED;
@@ -418,28 +413,40 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 			       store_error_text(e->store));
 		return ENGINE_UNAVAILABLE;
 	}
-	if (find_latest(e, name, &latest) != 0) {
+	if (find_latest(e, name, latest) != 0) {
 		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
 		return ENGINE_UNAVAILABLE;
 	}
-	if (!latest.found)
+	if (!latest->found)
 		return ENGINE_NO_SUCH;
-	plan = intake_load_plan(latest.plan, error, sizeof(error));
-	if (!plan) {
-		(void)text_copy(ret_text, LIMIT_REASON, error);
-		return ENGINE_REFUSED;
-	}
-	why = unusable(e, plan);
+	*ret = intake_load_plan(latest->plan, error, sizeof(error));
+	why = *ret ? unusable(e, *ret) : error;
 	if (why) {
 		(void)text_copy(ret_text, LIMIT_REASON, why);
 		return ENGINE_REFUSED;
 	}
+	return ENGINE_DONE;
+}
+
+static enum engine_answer retry(struct engine *e, const char *name, bool despite_alarms, const char *by,
+				const char *reason, char ret_text[static LIMIT_REASON])
+{
+	struct latest latest cleanup(latest_deinit) = {0};
+	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE], text[LIMIT_REASON];
+	struct rollout state = {0};
+	struct plan *plan cleanup(plan_free_p) = NULL;
+	enum engine_answer answer = last_plan(e, name, &latest, &plan, ret_text);
+	struct item *i;
+
+	if (answer != ENGINE_DONE)
+		return answer;
 	/* An unreadable record only means that no code hash is known to lift the quarantine of. */
 	if (record_decode(latest.record, &state, boot_id, error, sizeof(error)) != 0)
 		state.canary_hash[0] = '\0';
 	char *region cleanup(mem_free_p) = mem_strdup(intake_region(e, plan));
 
 	i = make_item(e, take_ptr(plan), region, latest.attempt + 1);
+	i->state.despite_alarms = despite_alarms;
 	if (record_new(e, i, NULL, NULL, state.canary_hash[0] ? state.canary_hash : NULL) != 0) {
 		(void)text_copy(ret_text, LIMIT_REASON, store_error_text(e->store));
 		item_free(i);
@@ -447,10 +454,34 @@ enum engine_answer engine_retry(struct engine *e, const char *name, const char *
 	}
 	item_link(e, i);
 	services_rollout_started(e, i);
-	(void)snprintf(text, sizeof(text), "retry by %s%s%.160s", by, reason[0] ? ": " : "", reason);
+	(void)snprintf(text, sizeof(text), "retry%s by %s%s%.160s", despite_alarms ? " despite alarms" : "", by,
+		       reason[0] ? ": " : "", reason);
 	engine_add_event(e, i, rollout_announce_name(ANNOUNCE_COMMAND), text, by);
-	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu starts; the version's quarantine is lifted", name,
-		       (unsigned long long)i->attempt);
+	(void)snprintf(ret_text, LIMIT_REASON, "%s#%llu starts%s; the version's quarantine is lifted", name,
+		       (unsigned long long)i->attempt,
+		       despite_alarms ? ", whatever alarms are in ALARM now: each counts once it was in another state"
+				      : "");
 	engine_turn(e);
 	return ENGINE_DONE;
+}
+
+enum engine_answer engine_retry(struct engine *e, const char *name, const char *by, const char *reason,
+				char ret_text[static LIMIT_REASON])
+{
+	struct service *service = service_find(e, name);
+
+	ret_text[0] = '\0';
+	return service ? service_retry(service, by, reason, ret_text) : retry(e, name, false, by, reason, ret_text);
+}
+
+enum engine_answer engine_retry_despite_alarms(struct engine *e, const char *name, const char *by, const char *reason,
+					       char ret_text[static LIMIT_REASON])
+{
+	ret_text[0] = '\0';
+	if (!service_find(e, name))
+		return retry(e, name, true, by, reason, ret_text);
+	(void)snprintf(
+	    ret_text, LIMIT_REASON,
+	    "alarms belong to a rollout: name that of an alias, such as `%.63s.prod`, instead of the service", name);
+	return ENGINE_REFUSED;
 }

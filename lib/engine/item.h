@@ -47,6 +47,10 @@ struct item {
 	int64_t *changed_samples;     /* starts of samples that are not stored yet */
 	size_t n_changed;
 	size_t cap_changed;
+	struct cloudwatch_verbatim *
+	    *verbatim;			     /* of each metric that is a `query`, made when first read; NULL: none is */
+	bool metrics_alone;		     /* CloudWatch refused a call with its queries: it gets one of its own */
+	struct flight_log *flight;	     /* what is to be recorded beside the state; see flight.c */
 	struct chain_memory *publish_memory; /* of `version: {publish: …}`; NULL until then */
 	uint64_t publish_seq;		     /* of its intents */
 	uint64_t published;		     /* the version that came of it; 0: none yet */
@@ -187,9 +191,13 @@ int commit_turn(struct engine *e); /* 0, or the store's error; on failure everyt
 /* calls.c */
 void calls_send(struct engine *e, const struct outgoing *o);
 
+struct buf;
 /* poll.c */
-void poll_add(struct item *i, uint64_t seq, int64_t from_unix_ms, int64_t through_unix_ms);
+void poll_add(struct item *i, const struct rollout_effect *effect); /* EFFECT_POLL */
+/* What the rollout asks of CloudWatch now: the items of a list of MetricDataQueries. */
+void poll_describe(struct item *i, struct buf *out);
 void poll_flush(struct engine *e);
+void poll_forget(struct item *i); /* what was made for its queries */
 
 /* probing.c: rolloutd's own requests to the canary and the stable version */
 void probing_follow(struct item *i);		 /* begins, or stops, as the rollout's state says */
@@ -209,8 +217,16 @@ const char *left_old_revision(const struct engine *e, const char *alias_key); /*
 void left_load(struct engine *e);					      /* from the records, at the start */
 void left_deinit(struct engine *e);
 
+/* flight.c: what was read, judged and asked, for the record */
+struct flight_log *flight_log_new(void);
+void flight_log_free(struct flight_log *f);					  /* NULL is fine */
+void flight_judged(struct item *i, const struct rollout_judged *j, uint64_t seq); /* by the poll of that number */
+void flight_asked(struct item *i);						  /* a poll is about to leave */
+must_use int flight_put(struct engine *e, const struct item *i);		  /* within a transaction */
+void flight_recorded(struct item *i);						  /* … which is durable now */
+must_use int flight_load(struct engine *e, struct item *i);			  /* the samples, after a restart */
+
 /* record.c */
-struct buf;
 #define BOOT_ID_SIZE 40
 /* No time and no length of time in a record is further from 0 than this, a thousand centuries: whoever adds two of them
  * gets a third one. */
@@ -220,7 +236,7 @@ void record_encode(const struct rollout *r, const char *boot_id, struct buf *out
 must_use int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static BOOT_ID_SIZE],
 			   char *ret_error, size_t error_size);
 
-/* Adds a stored sample; ctx is a struct samples. A store_sample_cb. */
+/* Adds a stored sample, in the place of what was known of its period; ctx is a struct samples. A store_sample_cb. */
 int record_load_sample(void *ctx, const struct store_sample *x);
 
 /* intake.c */
@@ -236,3 +252,5 @@ struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t er
 
 /* views.c */
 void view_of_item(const struct item *i, struct view_rollout *ret);
+/* The view of a stored row, which is no service's: of the live item if there is one. */
+void view_of_row(struct engine *e, const struct store_rollout *r, engine_view_cb cb, void *ctx);

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,8 +14,10 @@
 #include "base/nesting.h"
 #include "base/text.h"
 #include "engine/item.h"
+#include "engine/record_values.h"
 
-#define RECORD_VERSION 5
+#define RECORD_VERSION	5
+#define METRIC_BITS_MAX ((UINT64_C(1) << LIMIT_METRICS) - 1)
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
 
@@ -101,6 +104,9 @@ static const struct field fields[] = {
     {"history_seen", FIELD_BOOL, MEMBER(history.seen), 0, 5},
     {"history_invocations", FIELD_U64, MEMBER(history.invocations), 0, 5},
     {"history_errors", FIELD_U64, MEMBER(history.errors), 0, 5},
+    {"despite_alarms", FIELD_BOOL, MEMBER(despite_alarms), 0, 5},
+    {"excused_alarms", FIELD_U32, MEMBER(excused_alarms), METRIC_BITS_MAX, 5},
+    {"dry_failed", FIELD_U32, MEMBER(dry_failed), METRIC_BITS_MAX, 5},
     {"concluded", FIELD_BOOL, MEMBER(concluded), 0, 5},
 };
 
@@ -247,8 +253,9 @@ int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static
 
 int record_load_sample(void *ctx, const struct store_sample *x)
 {
+	struct samples *all = ctx;
 	bool sane = x->start_unix_ms >= 0 && x->start_unix_ms <= RECORD_MS_MAX;
-	struct sample *s = sane ? samples_at(ctx, x->start_unix_ms) : NULL;
+	struct sample *s = sane ? samples_at(all, x->start_unix_ms) : NULL;
 	struct counts *counts[3];
 
 	if (!s)
@@ -257,11 +264,13 @@ int record_load_sample(void *ctx, const struct store_sample *x)
 	counts[1] = &s->stable;
 	counts[2] = &s->alias;
 	for (size_t n = 0; n < array_len(counts); n++) {
+		*counts[n] = (struct counts){0};
 		if (x->counts[2 * n] < 0)
 			continue;
 		counts[n]->seen = true;
 		counts[n]->invocations = (uint64_t)x->counts[2 * n];
 		counts[n]->errors = x->counts[2 * n + 1] > 0 ? (uint64_t)x->counts[2 * n + 1] : 0;
 	}
+	record_values_decode(x->values, all, x->start_unix_ms);
 	return 0;
 }

@@ -95,6 +95,13 @@ static int show_row(void *ctx, const struct store_rollout *r)
 	return 0;
 }
 
+void view_of_row(struct engine *e, const struct store_rollout *r, engine_view_cb cb, void *ctx)
+{
+	struct walk w = {.e = e, .cb = cb, .ctx = ctx, .live_too = true};
+
+	(void)show_row(&w, r);
+}
+
 int engine_each(struct engine *e, engine_view_cb cb, void *ctx)
 {
 	struct walk w = {.e = e, .cb = cb, .ctx = ctx};

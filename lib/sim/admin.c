@@ -64,6 +64,12 @@ static void put_metrics(struct admin_call *a)
 		answer(a, admin_metrics_json(a->call.w));
 }
 
+static void put_gauges(struct admin_call *a)
+{
+	if (settings_gauges(a->call.w, a->body, &a->diags))
+		answer(a, admin_gauges_json(a->call.w));
+}
+
 static void put_limits(struct admin_call *a)
 {
 	if (settings_limits(a->call.w, a->body, &a->diags))
@@ -209,6 +215,11 @@ static void get_metrics(struct admin_call *a)
 	answer(a, admin_metrics_json(a->call.w));
 }
 
+static void get_gauges(struct admin_call *a)
+{
+	answer(a, admin_gauges_json(a->call.w));
+}
+
 static void get_limits(struct admin_call *a)
 {
 	answer(a, admin_limits_json(a->call.w));
@@ -242,6 +253,8 @@ static const struct {
     {"PUT", "traffic", true, put_traffic},
     {"GET", "metrics", false, get_metrics},
     {"PUT", "metrics", true, put_metrics},
+    {"GET", "gauges", false, get_gauges},
+    {"PUT", "gauges", true, put_gauges},
     {"GET", "limits", false, get_limits},
     {"PUT", "limits", true, put_limits},
     {"GET", "faults", false, get_faults},
@@ -294,8 +307,8 @@ static void run_route(struct admin_call *a)
 	}
 	not_found(a, known
 			 ? "this path does not have that method"
-			 : "the paths under /_localaws/ are state, counters, traffic, metrics, limits, faults, alarms, "
-			   "clock, keys, world, reset and functions");
+			 : "the paths under /_localaws/ are state, counters, traffic, metrics, gauges, limits, faults, "
+			   "alarms, clock, keys, world, reset and functions");
 }
 
 void admin_handle(struct world *w, const struct http_request *request, struct world_reply *ret)

@@ -14,6 +14,7 @@ void admin_handle(struct world *w, const struct http_request *request, struct wo
 json_t *admin_state_json(struct world *w);
 json_t *admin_clock_json(const struct world *w);
 json_t *admin_metrics_json(const struct world *w);
+json_t *admin_gauges_json(const struct world *w);
 json_t *admin_limits_json(const struct world *w);
 json_t *admin_traffic_json(const struct world *w);
 json_t *admin_alarms_json(const struct world *w);

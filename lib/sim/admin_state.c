@@ -1,6 +1,8 @@
 /* The state of the world as JSON; never a secret. */
 #include "sim/admin.h"
 
+#include <math.h>
+
 #include "base/text.h"
 
 json_t *admin_clock_json(const struct world *w)
@@ -19,6 +21,21 @@ json_t *admin_metrics_json(const struct world *w)
 			 s->late_share, "by_ms", (json_int_t)s->late_by_ms, "executed_version",
 			 s->executed_version_always ? "always" : "weighted", "page_datapoints",
 			 (json_int_t)s->page_datapoints, "series", (json_int_t)w->metrics.series.len);
+}
+
+json_t *admin_gauges_json(const struct world *w)
+{
+	json_t *out = json_array();
+	for (size_t i = 0; i < w->gauges.len; i++) {
+		const struct gauge *g = &w->gauges.items[i];
+		json_t *dimensions = json_object();
+		for (size_t k = 0; k < g->n_dimensions; k++)
+			json_object_set_new(dimensions, g->dimensions[k].name, json_string(g->dimensions[k].value));
+		json_array_append_new(out, json_pack("{s:s, s:s, s:o, s:o}", "namespace", g->namespace, "metric",
+						     g->name, "dimensions", dimensions, "value",
+						     isnan(g->value) ? json_null() : json_real(g->value)));
+	}
+	return out;
 }
 
 json_t *admin_limits_json(const struct world *w)
@@ -146,11 +163,12 @@ json_t *admin_state_json(struct world *w)
 	for (size_t i = 0; i < w->n_keys; i++)
 		json_array_append_new(keys,
 				      json_pack("{s:s, s:b}", "id", w->keys[i].id, "expired", w->keys[i].expired));
-	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "clock",
-			 admin_clock_json(w), "seed", (json_int_t)w->seed, "invoke_delay", w->invoke_delay, "update_ms",
-			 (json_int_t)w->update_ms, "provision_ms", (json_int_t)w->provision_ms, "s3",
+	return json_pack("{s:o, s:I, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+			 "clock", admin_clock_json(w), "seed", (json_int_t)w->seed, "invoke_delay", w->invoke_delay,
+			 "update_ms", (json_int_t)w->update_ms, "provision_ms", (json_int_t)w->provision_ms, "s3",
 			 names_json(&w->objects), "images", names_json(&w->images), "keys", keys, "functions",
 			 functions, "apis", gateway_state_json(w), "traffic", admin_traffic_json(w), "metrics",
-			 admin_metrics_json(w), "limits", admin_limits_json(w), "faults", faults_json(&w->faults),
-			 "alarms", admin_alarms_json(w), "late_requests", (json_int_t)w->n_late);
+			 admin_metrics_json(w), "gauges", admin_gauges_json(w), "limits", admin_limits_json(w),
+			 "faults", faults_json(&w->faults), "alarms", admin_alarms_json(w), "late_requests",
+			 (json_int_t)w->n_late);
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "sim/cloudwatch.h"
+#include "sim/math.h"
 
 #define DATAPOINTS_MAX 100800 /* of one page of GetMetricData */
 #define STATISTICS_MAX 1440   /* datapoints of GetMetricStatistics */
@@ -25,7 +26,11 @@ struct query {
 	int64_t period_ms;
 	const char *statistic_name;
 	struct statistic statistic;
-	bool wanted; /* ReturnData */
+	bool wanted;		/* ReturnData */
+	const char *expression; /* NULL: it is a metric */
+	enum { MATH_NEW, MATH_UNDER_WAY, MATH_DONE } math;
+	const char *status;
+	struct values values; /* of an expression, or of a metric that one names; in the call's arena */
 };
 
 /* --- one metric --- */
@@ -134,16 +139,18 @@ static bool read_query(struct call *c, json_t *item, size_t index, struct query 
 		return false;
 	}
 	json_t *stat = json_object_get(item, "MetricStat");
-	if (json_object_get(item, "Expression")) {
-		call_fail(c, &cloudwatch_error_validation,
-			  "rollout-localaws has no metric math: the query '%s' has an Expression. Use MetricStat.",
+	if (!cloudwatch_text(&f, "Expression", false, &q->expression))
+		return false;
+	if (!json_is_object(stat) == !q->expression) {
+		call_fail(c, &cloudwatch_error_validation, "The query '%s' must have one of MetricStat and Expression.",
 			  q->id);
 		return false;
 	}
-	if (!json_is_object(stat)) {
-		call_fail(c, &cloudwatch_error_validation, "The query '%s' has neither MetricStat nor Expression.",
-			  q->id);
-		return false;
+	if (q->expression) {
+		q->period_ms = c->w->metrics.settings.period_ms;
+		q->statistic_name = "";
+		q->name = q->expression;
+		return !json_object_get(item, "Period") || cloudwatch_period(&f, "Period", &q->period_ms);
 	}
 	return read_metric_stat(c, stat, f.where, q);
 }
@@ -208,6 +215,92 @@ static const char *make_label(struct call *c, const struct query *q, const struc
 	return label;
 }
 
+/* --- metric math --- */
+
+struct math {
+	struct call *c;
+	struct query *queries;
+	size_t n;
+	int64_t start_ms;
+	int64_t end_ms;
+	char error[256];
+};
+
+/* Whatever stands under a name, worked out once. False: m->error says why not. */
+static bool work_out(struct math *m, struct query *q);
+
+static bool find_operand(void *ctx, const char *id, struct values *ret)
+{
+	struct math *m = ctx;
+	for (size_t i = 0; i < m->n; i++) {
+		if (strcmp(m->queries[i].id, id) != 0)
+			continue;
+		if (!work_out(m, &m->queries[i]))
+			return false;
+		*ret = m->queries[i].values;
+		return true;
+	}
+	return false;
+}
+
+static void keep_values(struct math *m, struct query *q)
+{
+	struct values read = {0};
+	q->status = read_values(m->c, q, m->start_ms, m->end_ms, &read);
+	q->values = (struct values){.len = read.len, .cap = read.len};
+	q->values.items = arena_array(m->c->arena, read.len, sizeof(*read.items));
+	if (read.len)
+		memcpy(q->values.items, read.items, read.len * sizeof(*read.items));
+	values_deinit(&read);
+}
+
+/* The period of an expression that does not name one is that of the metrics beside it. */
+static int64_t math_period_ms(const struct math *m, const struct query *q)
+{
+	int64_t period_ms = q->period_ms;
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->queries[i].expression)
+			period_ms = m->queries[i].period_ms;
+	return period_ms;
+}
+
+static bool work_out(struct math *m, struct query *q)
+{
+	struct math_scope scope = {.arena = m->c->arena,
+				   .find = find_operand,
+				   .ctx = m,
+				   .start_ms = m->start_ms,
+				   .end_ms = m->end_ms,
+				   .period_ms = math_period_ms(m, q)};
+	if (q->math != MATH_NEW)
+		return q->math == MATH_DONE;
+	q->math = MATH_UNDER_WAY; /* an expression that leads back to itself finds nothing there */
+	if (!q->expression) {
+		keep_values(m, q);
+	} else {
+		char error[256];
+		q->status = "Complete";
+		if (!math_evaluate(&scope, q->expression, &q->values, error, sizeof(error))) {
+			if (!m->error[0])
+				snprintf(m->error, sizeof(m->error), "Error in expression '%s': %.200s", q->id, error);
+			return false;
+		}
+	}
+	q->math = MATH_DONE;
+	return true;
+}
+
+/* Values of metrics that are read for themselves alone are not kept. */
+static bool work_out_all(struct math *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->queries[i].expression && !work_out(m, &m->queries[i])) {
+			call_fail(m->c, &cloudwatch_error_validation, "%s", m->error);
+			return false;
+		}
+	return true;
+}
+
 struct page {
 	bool ascending;
 	size_t room;	 /* datapoints that still fit */
@@ -269,8 +362,9 @@ static bool read_page(struct call *c, struct page *ret)
 static bool add_result(struct call *c, struct page *page, size_t index, const struct query *q, const char *label,
 		       int64_t start_ms, int64_t end_ms, json_t *results)
 {
-	struct values values = {0};
-	const char *status = read_values(c, q, start_ms, end_ms, &values);
+	struct values read = {0};
+	const char *status = q->math == MATH_DONE ? q->status : read_values(c, q, start_ms, end_ms, &read);
+	struct values values = q->math == MATH_DONE ? q->values : read;
 	json_t *times = json_array(), *numbers = json_array();
 	bool full = false;
 	for (size_t i = 0; i < values.len && !full; i++) {
@@ -289,7 +383,7 @@ static bool add_result(struct call *c, struct page *page, size_t index, const st
 		json_array_append_new(numbers, json_real(v->value));
 	}
 	page->from_ms = INT64_MIN;
-	values_deinit(&values);
+	values_deinit(&read);
 	json_array_append_new(results,
 			      json_pack("{s:s, s:s, s:o, s:o, s:s}", "Id", q->id, "Label", label, "Timestamps", times,
 					"Values", numbers, "StatusCode", full ? "PartialData" : status));
@@ -303,6 +397,9 @@ void cloudwatch_get_metric_data(struct call *c)
 	size_t n;
 	struct query *queries;
 	if (!read_times(c, &start_ms, &end_ms) || !read_page(c, &page) || !(queries = read_queries(c, &n)))
+		return;
+	struct math math = {c, queries, n, start_ms, end_ms, ""};
+	if (!work_out_all(&math))
 		return;
 	json_t *results = json_array();
 	for (size_t i = page.query; i < n; i++)

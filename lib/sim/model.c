@@ -521,6 +521,7 @@ void model_drop_everything(struct world *w)
 	alarms_deinit(&w->alarms);
 	gateway_deinit(&w->gateway);
 	metrics_deinit(&w->metrics);
+	gauges_deinit(&w->gauges);
 	counters_deinit(&w->counters);
 }
 

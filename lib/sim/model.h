@@ -14,6 +14,7 @@
 #include "sim/counters.h"
 #include "sim/faults.h"
 #include "sim/gateway.h"
+#include "sim/gauges.h"
 #include "sim/metrics.h"
 #include "sim/rates.h"
 #include "sim/table.h"
@@ -219,6 +220,7 @@ struct world {
 	size_t n_traffic;
 	size_t traffic_cap;
 	struct metrics metrics;
+	struct gauges gauges;
 	struct alarms alarms;
 	struct rates rates;
 	struct faults faults;

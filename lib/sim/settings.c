@@ -1,6 +1,7 @@
 /* Settings besides functions: metrics, limits, faults, traffic, keys, alarms. */
 #include "sim/settings.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -71,6 +72,71 @@ bool settings_limits(struct world *w, const struct node *n, struct diags *d)
 		if (node_get(n, keys[i - 1]))
 			rates_set(&w->rates, (enum rate_group)i, rates[i]);
 	return true;
+}
+
+/* --- gauges --- */
+
+struct gauge_wish {
+	const char *namespace, *name;
+	struct dimension dimensions[METRICS_DIMENSIONS_MAX];
+	size_t n;
+	double value;
+};
+
+static void read_dimensions(const struct node *n, struct gauge_wish *ret, struct diags *d)
+{
+	if (!n)
+		return;
+	if (n->kind != NODE_MAPPING || n->n_children > METRICS_DIMENSIONS_MAX) {
+		reader_error(n, d, "`dimensions` must be {NAME: VALUE}, at most %d of them", METRICS_DIMENSIONS_MAX);
+		return;
+	}
+	for (const struct node *one = n->first; one; one = one->next) {
+		const char *value = "";
+		reader_text(one, 1024, &value, d);
+		ret->dimensions[ret->n++] = (struct dimension){.name = one->key, .value = value};
+	}
+}
+
+static bool read_gauge(const struct node *n, struct gauge_wish *ret, struct diags *d)
+{
+	static const char *const keys[] = {"namespace", "metric", "dimensions", "value", NULL};
+	size_t before = d->errors;
+	*ret = (struct gauge_wish){.value = NAN};
+	if (!reader_mapping(n, "a gauge", keys, d))
+		return false;
+	const struct node *value = node_get(n, "value");
+	reader_text(node_get(n, "namespace"), 255, &ret->namespace, d);
+	reader_text(node_get(n, "metric"), 255, &ret->name, d);
+	read_dimensions(node_get(n, "dimensions"), ret, d);
+	if (value && !node_is_null(value))
+		reader_number(value, -1e300, 1e300, &ret->value, d);
+	if (d->errors == before && (!ret->namespace || !*ret->namespace || !ret->name || !*ret->name))
+		reader_error(n, d, "a gauge needs `namespace` and `metric`");
+	else if (ret->namespace && text_starts_with(ret->namespace, "AWS/"))
+		reader_error(n, d, "the namespaces AWS/… are the world's own");
+	return d->errors == before;
+}
+
+bool settings_gauges(struct world *w, const struct node *n, struct diags *d)
+{
+	size_t before = d->errors;
+	struct gauge_wish wish;
+	if (!reader_sequence(n, "a list of {namespace, metric, value}", d))
+		return false;
+	for (const struct node *item = n->first; item; item = item->next)
+		(void)read_gauge(item, &wish, d);
+	for (const struct node *item = n->first; item && d->errors == before; item = item->next) {
+		struct gauge *g;
+		if (!read_gauge(item, &wish, d))
+			break;
+		g = gauges_put(&w->gauges, wish.namespace, wish.name, wish.dimensions, wish.n);
+		if (g)
+			gauges_set(&w->gauges, &w->metrics, g, wish.value, w->now_ms);
+		else
+			reader_error(item, d, "there are %d gauges already, the most there may be", GAUGES_MAX);
+	}
+	return d->errors == before;
 }
 
 /* --- faults --- */

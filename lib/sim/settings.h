@@ -8,6 +8,8 @@
 #include "sim/model.h"
 
 bool settings_metrics(struct world *w, const struct node *n, struct diags *d);
+/* Adds gauges, or gives those that are there another value. */
+bool settings_gauges(struct world *w, const struct node *n, struct diags *d);
 bool settings_limits(struct world *w, const struct node *n, struct diags *d);
 /* Adds to the faults that are there. */
 bool settings_faults(struct world *w, const struct node *n, struct diags *d);

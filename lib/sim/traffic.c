@@ -105,6 +105,23 @@ static void record_dimensions(struct world *w, struct function *f, struct alias 
 		record_batch(&w->metrics, executed_series(a, v->number), dimensions, 3, at_ms, b);
 }
 
+void traffic_count(struct world *w, struct function *f, struct alias *a, const struct version *v, int64_t at_ms,
+		   uint64_t requests, uint64_t errors)
+{
+	struct batch b = {0};
+	if (!requests)
+		return;
+	require(errors <= requests);
+	stat_add(&b.invocations[0], 1, requests);
+	stat_add(&b.errors[0], 0, requests - errors);
+	stat_add(&b.errors[0], 1, errors);
+	stat_add(&b.throttles[0], 0, requests);
+	stat_add(&b.duration[0], 1, requests);
+	cells_add(&b.cells, 1, requests);
+	record_dimensions(w, f, a, v, at_ms, &b);
+	cells_deinit(&b.cells);
+}
+
 /* Box and Muller: https://doi.org/10.1214/aoms/1177706645 */
 static double draw_normal(struct prng *p)
 {

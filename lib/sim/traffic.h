@@ -22,3 +22,7 @@ void traffic_invoke(struct world *w, struct function *f, struct alias *alias, st
 void traffic_tick(struct world *w, int64_t start_ms);
 /* False when there are TRAFFIC_MAX; one for the same alias is replaced. Copies the names. */
 bool traffic_set(struct world *w, const char *function, const char *alias, double rps, bool even, uint64_t users);
+/* Requests that somebody else has drawn: so many of one version's at that time, of which so many failed; each took a
+ * millisecond. Measured as those above are, and part of no version's usage. */
+void traffic_count(struct world *w, struct function *f, struct alias *a, const struct version *v, int64_t at_ms,
+		   uint64_t requests, uint64_t errors);

@@ -118,12 +118,16 @@ static void advance_to(struct world *w, int64_t target_ms)
 {
 	if (target_ms - w->tick_ms > CATCH_UP_MS)
 		w->tick_ms = target_ms - target_ms % w->slice_ms - CATCH_UP_MS;
+	if (target_ms - w->gauges.next_ms > CATCH_UP_MS)
+		w->gauges.next_ms = target_ms - target_ms % w->metrics.settings.period_ms;
 	for (;;) {
 		size_t late = first_late(w);
 		int64_t late_ms = late < w->n_late ? w->late[late].due_ms : INT64_MAX;
 		int64_t alarm_ms = alarms_next_ms(&w->alarms);
 		int64_t tick_ms = traffic_flows(w) ? w->tick_ms : INT64_MAX;
+		int64_t gauge_ms = gauges_next_ms(&w->gauges);
 		int64_t next_ms = tick_ms < late_ms ? tick_ms : late_ms;
+		next_ms = gauge_ms < next_ms ? gauge_ms : next_ms;
 		next_ms = alarm_ms < next_ms ? alarm_ms : next_ms;
 		if (next_ms > target_ms)
 			break;
@@ -134,6 +138,8 @@ static void advance_to(struct world *w, int64_t target_ms)
 			w->tick_ms += w->slice_ms;
 		} else if (late_ms == next_ms) {
 			run_late(w, late);
+		} else if (gauge_ms == next_ms) {
+			gauges_record(&w->gauges, &w->metrics, gauge_ms);
 		} else {
 			alarms_evaluate(&w->alarms, &w->metrics, w->now_ms);
 		}
@@ -217,6 +223,16 @@ bool world_look_at_alias(const struct world *w, const char *function, const char
 	*ret = (struct world_alias){a->now.version, a->now.extra_version, a->now.extra_weight, {0}};
 	text_copy(ret->revision, sizeof(ret->revision), a->now.revision);
 	return true;
+}
+
+void world_count_requests(struct world *w, const char *function, const char *alias, uint64_t version, int64_t at_ms,
+			  uint64_t requests, uint64_t errors)
+{
+	struct function *f = model_function(w, function);
+	struct alias *a = f ? model_alias(f, alias) : NULL;
+	struct version *v = f ? model_version(f, version) : NULL;
+	require(a && v);
+	traffic_count(w, f, a, v, at_ms, requests, errors);
 }
 
 void world_count_faults(const struct world *w, void (*cb)(void *ctx, const char *fault, uint64_t struck), void *ctx)

@@ -70,6 +70,11 @@ void world_reply_deinit(struct world_reply *r);
  */
 void world_handle(struct world *w, const struct http_request *request, struct instant now, struct world_reply *ret);
 
+/* Counts requests that the caller has drawn himself, through the alias: so many that the version served at that time,
+ * of which so many failed. For traffic of any height without a draw for each request. Alias and version must exist. */
+void world_count_requests(struct world *w, const char *function, const char *alias, uint64_t version, int64_t at_ms,
+			  uint64_t requests, uint64_t errors);
+
 /* Lets the world's time go on: traffic, late requests, alarms. world_handle does this first, too. */
 void world_advance(struct world *w, struct instant now);
 /* The world's time when something is due next that nobody will ask for; INT64_MAX: nothing. */

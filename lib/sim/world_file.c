@@ -40,8 +40,9 @@ static bool apply_part(struct world *w, const struct node *n, const char *key,
 bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 {
 	static const char *const keys[] = {
-	    "seed",   "clock",	      "keys",	     "functions",      "traffic", "metrics", "limits", "faults",
-	    "alarms", "invoke_delay", "update_time", "provision_time", "s3",	  "images",  "apis",   NULL};
+	    "seed",   "clock",	"keys",	  "functions",	  "traffic",	 "metrics",
+	    "limits", "faults", "alarms", "invoke_delay", "update_time", "provision_time",
+	    "s3",     "images", "apis",	  "gauges",	  NULL};
 	static const char *const clocks[] = {"real", "virtual", NULL};
 	size_t before = d->errors, clock = w->virtual_clock;
 	uint64_t seed = w->seed;
@@ -60,6 +61,7 @@ bool world_file_apply(struct world *w, const struct node *n, struct diags *d)
 	/* In the order in which they need each other. */
 	apply_part(w, n, "keys", settings_keys, d);
 	apply_part(w, n, "metrics", settings_metrics, d);
+	apply_part(w, n, "gauges", settings_gauges, d);
 	apply_part(w, n, "limits", settings_limits, d);
 	apply_part(w, n, "s3", settings_s3, d);
 	apply_part(w, n, "images", settings_images, d);

@@ -133,12 +133,72 @@ static int memory_put_event(struct store *s, const struct store_event *e, uint64
 	return 0;
 }
 
+/* Drops the rollout's rows of that kind with from <= b < before. */
+static void drop_range(struct memory_store *m, enum row_kind kind, uint64_t rollout_id, uint64_t from, uint64_t before)
+{
+	struct row_key key = numbers_key(kind, rollout_id, from);
+	const struct row *at;
+	while ((at = memtable_after(m->rows, &key, true)) && at->key.a == rollout_id && at->key.b < before) {
+		key = at->key;
+		memtable_drop(m->rows, &key);
+	}
+}
+
 static int memory_put_sample(struct store *s, const struct store_sample *x)
 {
+	struct memory_store *m = memory_of(s);
+	const char *texts[] = {x->values};
 	struct row_key key = numbers_key(ROW_SAMPLE, x->rollout_id, time_key(x->start_unix_ms));
-	struct row *row = memtable_row_new(&key, NULL, 0);
+	if (x->alone)
+		drop_range(m, ROW_SAMPLE, x->rollout_id, key.b, key.b + 1);
+	key.c = time_key(x->read_unix_ms);
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
 	row->sample = *x;
-	memtable_put(memory_of(s)->rows, row);
+	row->sample.values = x->values ? texts[0] : NULL;
+	row->sample.alone = false;
+	memtable_put(m->rows, row);
+	return 0;
+}
+
+static int memory_drop_samples(struct store *s, uint64_t rollout_id, int64_t before_start_unix_ms)
+{
+	drop_range(memory_of(s), ROW_SAMPLE, rollout_id, 0, time_key(before_start_unix_ms));
+	return 0;
+}
+
+static int memory_put_judgement(struct store *s, const struct store_judgement *j)
+{
+	struct memory_store *m = memory_of(s);
+	const char *texts[] = {j->verdict, j->gap, j->detail, j->text};
+	struct row_key key = numbers_key(ROW_JUDGEMENT, j->rollout_id, j->seq);
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
+	row->judgement = *j;
+	row->judgement.verdict = texts[0];
+	row->judgement.gap = texts[1];
+	row->judgement.detail = texts[2];
+	row->judgement.text = texts[3];
+	memtable_put(m->rows, row);
+	if (store_drops_judgements(j))
+		drop_range(m, ROW_JUDGEMENT, j->rollout_id, 0, j->seq - LIMIT_JUDGEMENTS + 1);
+	return 0;
+}
+
+static int memory_put_query(struct store *s, const struct store_query *x)
+{
+	struct memory_store *m = memory_of(s);
+	const char *texts[] = {x->text};
+	struct row_key key = numbers_key(ROW_QUERY, x->rollout_id, UINT64_MAX);
+	const struct row *newest = memtable_before(m->rows, &key, false);
+	bool any = newest && newest->key.a == x->rollout_id;
+	if (any && strcmp(newest->query.text, store_text(x->text)) == 0)
+		return 0;
+	key.b = any ? newest->key.b + 1 : 1;
+	struct row *row = memtable_row_new(&key, texts, array_len(texts));
+	row->query = *x;
+	row->query.text = texts[0];
+	memtable_put(m->rows, row);
+	if (key.b > LIMIT_QUERIES)
+		drop_range(m, ROW_QUERY, x->rollout_id, 0, key.b - LIMIT_QUERIES + 1);
 	return 0;
 }
 
@@ -210,21 +270,13 @@ static void drop_events(struct memory_store *m, uint64_t rollout_id, int64_t bef
 	}
 }
 
-static void drop_parts(struct memory_store *m, enum row_kind kind, uint64_t rollout_id)
-{
-	struct row_key key = numbers_key(kind, rollout_id, 0);
-	const struct row *at;
-	while ((at = memtable_after(m->rows, &key, true)) && at->key.a == rollout_id) {
-		key = at->key;
-		memtable_drop(m->rows, &key);
-	}
-}
-
 static void drop_rollout(struct memory_store *m, const struct store_rollout *r)
 {
 	drop_events(m, r->id, INT64_MAX, SIZE_MAX);
-	drop_parts(m, ROW_INTENT, r->id);
-	drop_parts(m, ROW_SAMPLE, r->id);
+	drop_range(m, ROW_INTENT, r->id, 0, UINT64_MAX);
+	drop_range(m, ROW_SAMPLE, r->id, 0, UINT64_MAX);
+	drop_range(m, ROW_JUDGEMENT, r->id, 0, UINT64_MAX);
+	drop_range(m, ROW_QUERY, r->id, 0, UINT64_MAX);
 	struct row_key by_name = named_key(ROW_ROLLOUT_OF_NAME, r->name, r->attempt);
 	struct row_key by_id = numbers_key(ROW_ROLLOUT, r->id, 0);
 	memtable_drop(m->rows, &by_name);
@@ -358,6 +410,51 @@ static int memory_each_sample(struct store *s, uint64_t rollout_id, store_sample
 	return result;
 }
 
+static int memory_each_judgement(struct store *s, uint64_t rollout_id, store_judgement_cb cb, void *ctx)
+{
+	struct row_key key = numbers_key(ROW_JUDGEMENT, rollout_id, 0);
+	bool inclusive = true;
+	const struct row *at;
+	int result = 0;
+	while (!result && (at = memtable_after(memory_of(s)->rows, &key, inclusive)) && at->key.a == rollout_id) {
+		key = at->key;
+		inclusive = false;
+		result = cb(ctx, &at->judgement);
+	}
+	return result;
+}
+
+static int memory_each_query(struct store *s, uint64_t rollout_id, store_query_cb cb, void *ctx)
+{
+	struct row_key key = numbers_key(ROW_QUERY, rollout_id, 0);
+	const struct row *at;
+	int result = 0;
+	while (!result && (at = memtable_after(memory_of(s)->rows, &key, false)) && at->key.a == rollout_id) {
+		key = at->key;
+		result = cb(ctx, &at->query);
+	}
+	return result;
+}
+
+static int memory_each_event_of(struct store *s, uint64_t rollout_id, unsigned limit, store_event_cb cb, void *ctx)
+{
+	struct memory_store *m = memory_of(s);
+	struct row_key key = numbers_key(ROW_EVENT_OF_ROLLOUT, rollout_id, UINT64_MAX);
+	const struct row *at;
+	int result = 0;
+	for (unsigned n = 0; n < limit && (at = memtable_before(m->rows, &key, false)) && at->key.a == rollout_id; n++)
+		key = at->key;
+	bool inclusive = true;
+	while (!result && limit > 0 && (at = memtable_after(m->rows, &key, inclusive)) && at->key.a == rollout_id) {
+		key = at->key;
+		inclusive = false;
+		limit--;
+		struct row_key event = numbers_key(ROW_EVENT, at->id, 0);
+		result = cb(ctx, &memtable_find(m->rows, &event)->event);
+	}
+	return result;
+}
+
 static int memory_each_source(struct store *s, store_source_cb cb, void *ctx)
 {
 	struct row_key key = texts_key(ROW_SOURCE, NULL, NULL);
@@ -426,6 +523,9 @@ static const struct store_ops memory_ops = {
     .put_intent = memory_put_intent,
     .put_event = memory_put_event,
     .put_sample = memory_put_sample,
+    .drop_samples = memory_drop_samples,
+    .put_judgement = memory_put_judgement,
+    .put_query = memory_put_query,
     .put_source = memory_put_source,
     .put_quarantine = memory_put_quarantine,
     .drop_quarantine = memory_drop_quarantine,
@@ -434,8 +534,11 @@ static const struct store_ops memory_ops = {
     .each_latest = memory_each_latest,
     .each_of_name = memory_each_of_name,
     .each_event = memory_each_event,
+    .each_event_of = memory_each_event_of,
     .each_intent = memory_each_intent,
     .each_sample = memory_each_sample,
+    .each_judgement = memory_each_judgement,
+    .each_query = memory_each_query,
     .each_source = memory_each_source,
     .find_quarantine = memory_find_quarantine,
 };

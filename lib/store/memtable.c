@@ -62,7 +62,9 @@ static int compare(const struct row_key *x, const struct row_key *y)
 		r = strcmp(x->t, y->t);
 	if (!r)
 		r = compare_u64(x->a, y->a);
-	return r ? r : compare_u64(x->b, y->b);
+	if (!r)
+		r = compare_u64(x->b, y->b);
+	return r ? r : compare_u64(x->c, y->c);
 }
 
 struct memtable *memtable_new(void)

@@ -1,6 +1,6 @@
 /*
  * An ordered table of rows in memory, whose changes can be taken back: what the in-memory store is made of. Each row
- * has a key; keys are ordered by kind, s, t, a, b.
+ * has a key; keys are ordered by kind, s, t, a, b, c.
  */
 #pragma once
 
@@ -15,7 +15,9 @@ enum row_kind {
 	ROW_EVENT,	      /* a: id */
 	ROW_EVENT_OF_NAME,    /* s: name, a: id; an index */
 	ROW_EVENT_OF_ROLLOUT, /* a: rollout, b: id; an index */
-	ROW_SAMPLE,	      /* a: rollout, b: start, with the sign turned so that it sorts */
+	ROW_SAMPLE,	      /* a: rollout, b: start, c: when it was read; signs turned so that they sort */
+	ROW_JUDGEMENT,	      /* a: rollout, b: seq */
+	ROW_QUERY,	      /* a: rollout, b: its number */
 	ROW_SOURCE,	      /* s: source */
 	ROW_QUARANTINE,	      /* s: alias, t: code hash */
 };
@@ -26,6 +28,7 @@ struct row_key {
 	const char *t;
 	uint64_t a;
 	uint64_t b;
+	uint64_t c;
 };
 
 struct row {
@@ -35,6 +38,8 @@ struct row {
 		struct store_intent intent;
 		struct store_event event;
 		struct store_sample sample;
+		struct store_judgement judgement;
+		struct store_query query;
 		struct store_source source;
 		uint64_t id; /* of an index */
 	};

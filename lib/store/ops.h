@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/limits.h"
 #include "store/store.h"
 
 struct store_ops {
@@ -19,6 +20,9 @@ struct store_ops {
 	int (*put_intent)(struct store *s, const struct store_intent *i);
 	int (*put_event)(struct store *s, const struct store_event *e, uint64_t *ret_id);
 	int (*put_sample)(struct store *s, const struct store_sample *x);
+	int (*drop_samples)(struct store *s, uint64_t rollout_id, int64_t before_start_unix_ms);
+	int (*put_judgement)(struct store *s, const struct store_judgement *j);
+	int (*put_query)(struct store *s, const struct store_query *x);
 	int (*put_source)(struct store *s, const struct store_source *x);
 	int (*put_quarantine)(struct store *s, const char *alias_key, const char *code_hash, const char *reason,
 			      int64_t unix_ms);
@@ -30,8 +34,11 @@ struct store_ops {
 	int (*each_of_name)(struct store *s, const char *name, unsigned limit, store_rollout_cb cb, void *ctx);
 	int (*each_event)(struct store *s, const char *name, uint64_t after, unsigned limit, store_event_cb cb,
 			  void *ctx);
+	int (*each_event_of)(struct store *s, uint64_t rollout_id, unsigned limit, store_event_cb cb, void *ctx);
 	int (*each_intent)(struct store *s, uint64_t rollout_id, store_intent_cb cb, void *ctx);
 	int (*each_sample)(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx);
+	int (*each_judgement)(struct store *s, uint64_t rollout_id, store_judgement_cb cb, void *ctx);
+	int (*each_query)(struct store *s, uint64_t rollout_id, store_query_cb cb, void *ctx);
 	int (*each_source)(struct store *s, store_source_cb cb, void *ctx);
 	int (*find_quarantine)(struct store *s, const char *alias_key, const char *code_hash);
 };
@@ -51,6 +58,12 @@ struct store {
 int store_fail(struct store *s, int result, const char *fmt, ...) printf_like(3, 4);
 /* The same for an open that failed, when there is no store to keep it. */
 void store_keep_open_error(const char *text);
+
+/* Whether the oldest of that rollout's make room now: not at each put, since to find them takes a while. */
+static inline bool store_drops_judgements(const struct store_judgement *j)
+{
+	return j->seq > LIMIT_JUDGEMENTS && j->seq % LIMIT_JUDGEMENTS_MORE == 0;
+}
 
 static inline const char *store_text(const char *s)
 {

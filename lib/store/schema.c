@@ -10,10 +10,10 @@
  * The plan stands in a table of its own because it never changes: SQLite rewrites a whole row, and a rollout's record
  * is replaced at each step. For the same reason the indexes on what changes are partial: only an ending touches them.
  *
- * Events are the rows that are written most, a hundred in a turn, each of another rollout. An index by name alone would
- * spread them over as many pages, each of which would go into the log whole. So the indexes begin with a block number,
- * made of the high bits of the id: new entries meet in the pages of the newest block, and a query looks into one block
- * after the other.
+ * Events and judgements are the rows that are written most, a hundred in a turn, each of another rollout. An index by
+ * name or rollout alone would spread them over as many pages, each of which would go into the log whole. So the indexes
+ * begin with a block number, made of the high bits of the id: new entries meet in the pages of the newest block, and a
+ * query looks into one block after the other.
  */
 static const char *const migrations[] = {
     "CREATE TABLE owner ("
@@ -94,6 +94,52 @@ static const char *const migrations[] = {
     "  reason TEXT NOT NULL,"
     "  unix_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (alias_key, code_hash)"
+    ") STRICT, WITHOUT ROWID;",
+
+    /* 2: every version of a period's counts, what was judged, and what CloudWatch was asked. A table's key cannot be
+     * changed, so the counts move into a new one; when they were read is not known any more: 0. */
+    "CREATE TABLE samples_2 ("
+    "  rollout_id INTEGER NOT NULL,"
+    "  start_unix_ms INTEGER NOT NULL,"
+    "  read_unix_ms INTEGER NOT NULL,"
+    "  canary_invocations INTEGER NOT NULL,"
+    "  canary_errors INTEGER NOT NULL,"
+    "  stable_invocations INTEGER NOT NULL,"
+    "  stable_errors INTEGER NOT NULL,"
+    "  alias_invocations INTEGER NOT NULL,"
+    "  alias_errors INTEGER NOT NULL,"
+    "  \"values\" TEXT," /* JSON array */
+    "  PRIMARY KEY (rollout_id, start_unix_ms, read_unix_ms)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO samples_2 SELECT rollout_id, start_unix_ms, 0, canary_invocations, canary_errors, "
+    "stable_invocations, stable_errors, alias_invocations, alias_errors, NULL FROM samples;"
+    "DROP TABLE samples;"
+    "ALTER TABLE samples_2 RENAME TO samples;"
+
+    "ALTER TABLE owner ADD COLUMN last_judgement_id INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rollouts ADD COLUMN after_judgement_id INTEGER NOT NULL DEFAULT 0;" /* as after_event_id */
+    "CREATE TABLE judgements ("
+    "  id INTEGER PRIMARY KEY,"
+    "  rollout_id INTEGER NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  unix_ms INTEGER NOT NULL,"
+    "  through_unix_ms INTEGER NOT NULL,"
+    "  step INTEGER NOT NULL,"
+    "  weight_bp INTEGER NOT NULL,"
+    "  verdict TEXT NOT NULL,"
+    "  gap TEXT NOT NULL,"
+    "  metric INTEGER NOT NULL,"
+    "  detail TEXT NOT NULL," /* JSON object */
+    "  text TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX judgements_of_rollout ON judgements (" SCHEMA_ROLLOUT_BLOCK ", rollout_id);"
+
+    "CREATE TABLE queries ("
+    "  rollout_id INTEGER NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  unix_ms INTEGER NOT NULL,"
+    "  text TEXT NOT NULL," /* JSON */
+    "  PRIMARY KEY (rollout_id, seq)"
     ") STRICT, WITHOUT ROWID;",
 };
 

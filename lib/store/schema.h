@@ -6,7 +6,8 @@
 /* In the file's header, for file(1) and for telling a database of ours from any other: "roll". */
 #define SCHEMA_APPLICATION_ID 0x726f6c6c
 
-/* Events are indexed in blocks of that many bits of the id: see schema.c. Part of the schema: never to be changed. */
+/* Events and judgements are indexed in blocks of that many bits of the id: see schema.c. Part of the schema: never to
+ * be changed. */
 #define SCHEMA_NAME_BLOCK_BITS	  10
 #define SCHEMA_ROLLOUT_BLOCK_BITS 12
 /* Such a number within the text of a statement. */

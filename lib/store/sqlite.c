@@ -263,15 +263,21 @@ static int load_last_ids(struct sqlite_store *s)
 {
 	int64_t rollout = 0;
 	int64_t event = 0;
+	int64_t judgement = 0;
 	int r = read_number(s, "SELECT max(last_rollout_id, (SELECT ifnull(max(id), 0) FROM rollouts)) FROM owner",
 			    NULL, &rollout);
 	if (!r)
 		r = read_number(s, "SELECT max(last_event_id, (SELECT ifnull(max(id), 0) FROM events)) FROM owner",
 				NULL, &event);
-	if (!r && (rollout < 0 || event < 0))
+	if (!r)
+		r = read_number(s,
+				"SELECT max(last_judgement_id, (SELECT ifnull(max(id), 0) FROM judgements)) FROM owner",
+				NULL, &judgement);
+	if (!r && (rollout < 0 || event < 0 || judgement < 0))
 		r = fail_damaged(s, "its counters are negative");
 	s->last_rollout_id = (uint64_t)rollout;
 	s->last_event_id = (uint64_t)event;
+	s->last_judgement_id = (uint64_t)judgement;
 	return r;
 }
 
@@ -404,6 +410,9 @@ static const struct store_ops sqlite_ops = {
     .put_intent = sqlite_put_intent,
     .put_event = sqlite_put_event,
     .put_sample = sqlite_put_sample,
+    .drop_samples = sqlite_drop_samples,
+    .put_judgement = sqlite_put_judgement,
+    .put_query = sqlite_put_query,
     .put_source = sqlite_put_source,
     .put_quarantine = sqlite_put_quarantine,
     .drop_quarantine = sqlite_drop_quarantine,
@@ -412,8 +421,11 @@ static const struct store_ops sqlite_ops = {
     .each_latest = sqlite_each_latest,
     .each_of_name = sqlite_each_of_name,
     .each_event = sqlite_each_event,
+    .each_event_of = sqlite_each_event_of,
     .each_intent = sqlite_each_intent,
     .each_sample = sqlite_each_sample,
+    .each_judgement = sqlite_each_judgement,
+    .each_query = sqlite_each_query,
     .each_source = sqlite_each_source,
     .find_quarantine = sqlite_find_quarantine,
 };

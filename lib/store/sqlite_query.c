@@ -20,8 +20,8 @@ static const char *const texts[ST_COUNT] = {
     [ST_EPOCH] = "SELECT epoch FROM owner",
 
     [ST_INSERT_ROLLOUT] = "INSERT INTO rollouts (id, name, attempt, alias_key, live, revision, plan_hash, "
-			  "created_unix_ms, updated_unix_ms, after_event_id, record) "
-			  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			  "created_unix_ms, updated_unix_ms, after_event_id, after_judgement_id, record) "
+			  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_INSERT_PLAN] = "INSERT INTO plans (rollout_id, plan) VALUES (?, ?)",
     [ST_PUT_ROLLOUT] = "UPDATE rollouts SET record = ?1, updated_unix_ms = ?2, revision = revision + 1 "
 		       "WHERE id = ?3 AND revision = ?4 AND live = ?5",
@@ -31,24 +31,34 @@ static const char *const texts[ST_COUNT] = {
     [ST_PUT_INTENT] = "INSERT OR REPLACE INTO intents (rollout_id, seq, unix_ms, target, revision) "
 		      "VALUES (?, ?, ?, ?, ?)",
     [ST_PUT_EVENT] = "INSERT INTO events (" EVENT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_PUT_SAMPLE] = "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_PUT_SAMPLE] = "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_DROP_PERIOD] = "DELETE FROM samples WHERE rollout_id = ? AND start_unix_ms = ?",
+    [ST_DROP_SAMPLES] = "DELETE FROM samples WHERE rollout_id = ? AND start_unix_ms < ?",
+    [ST_PUT_JUDGEMENT] = "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_DROP_JUDGEMENTS] = "DELETE FROM judgements WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ? AND seq <= ?",
+    [ST_FIND_AFTER_JUDGEMENT] = "SELECT after_judgement_id FROM rollouts WHERE id = ?",
+    [ST_PUT_QUERY] = "INSERT INTO queries VALUES (?, ?, ?, ?)",
+    [ST_FIND_QUERY] = "SELECT seq, text FROM queries WHERE rollout_id = ? ORDER BY seq DESC LIMIT 1",
+    [ST_DROP_QUERIES] = "DELETE FROM queries WHERE rollout_id = ? AND seq <= ?",
     [ST_PUT_SOURCE] = "INSERT OR REPLACE INTO sources (source, hash, name) VALUES (?, ?, ?)",
     [ST_PUT_QUARANTINE] = "INSERT OR REPLACE INTO quarantine (alias_key, code_hash, reason, unix_ms) "
 			  "VALUES (?, ?, ?, ?)",
     [ST_DROP_QUARANTINE] = "DELETE FROM quarantine WHERE alias_key = ? AND code_hash = ?",
 
     /* Newer attempts are counted only as far as `keep`. */
-    [ST_PRUNABLE] = "SELECT id, after_event_id FROM rollouts r WHERE live = 0 AND updated_unix_ms < ?1 AND "
-		    "(SELECT count(*) FROM (SELECT 1 FROM rollouts n WHERE n.name = r.name AND n.attempt > r.attempt "
-		    "LIMIT ?2)) >= ?2 ORDER BY updated_unix_ms LIMIT ?3",
+    [ST_PRUNABLE] =
+	"SELECT id, after_event_id, after_judgement_id FROM rollouts r WHERE live = 0 AND updated_unix_ms < ?1 AND "
+	"(SELECT count(*) FROM (SELECT 1 FROM rollouts n WHERE n.name = r.name AND n.attempt > r.attempt "
+	"LIMIT ?2)) >= ?2 ORDER BY updated_unix_ms LIMIT ?3",
     [ST_PRUNE_EVENTS] = "DELETE FROM events WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ?",
     [ST_PRUNE_INTENTS] = "DELETE FROM intents WHERE rollout_id = ?",
     [ST_PRUNE_SAMPLES] = "DELETE FROM samples WHERE rollout_id = ?",
+    [ST_PRUNE_QUERIES] = "DELETE FROM queries WHERE rollout_id = ?",
     [ST_PRUNE_PLAN] = "DELETE FROM plans WHERE rollout_id = ?",
     [ST_PRUNE_ROLLOUT] = "DELETE FROM rollouts WHERE id = ?",
     [ST_PRUNE_LOOSE_EVENTS] = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE rollout_id = 0 AND "
 			      "unix_ms < ? ORDER BY unix_ms LIMIT ?)",
-    [ST_KEEP_LAST_IDS] = "UPDATE owner SET last_rollout_id = ?, last_event_id = ?",
+    [ST_KEEP_LAST_IDS] = "UPDATE owner SET last_rollout_id = ?, last_event_id = ?, last_judgement_id = ?",
 
     [ST_EACH_LIVE] = "SELECT " ROLLOUT_COLUMNS " FROM rollouts r " WITH_PLAN "WHERE r.live = 1 ORDER BY r.id",
     /* The index on (name, attempt) gives the order: sorting would hold all plans and records in memory. */
@@ -64,10 +74,17 @@ static const char *const texts[ST_COUNT] = {
 			     "ORDER BY id",
     [ST_FIND_NEWEST_OF_NAME] =
 	"SELECT id FROM events WHERE " SCHEMA_NAME_BLOCK " = ? AND name = ? ORDER BY id DESC LIMIT ?",
+    [ST_EACH_EVENT_OF_ROLLOUT] = "SELECT " EVENT_COLUMNS " FROM events WHERE " SCHEMA_ROLLOUT_BLOCK
+				 " = ? AND rollout_id = ? AND id > ? ORDER BY id LIMIT ?",
+    [ST_FIND_NEWEST_OF_ROLLOUT] =
+	"SELECT id FROM events WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ? ORDER BY id DESC LIMIT ?",
+    [ST_FIND_AFTER_EVENT] = "SELECT after_event_id FROM rollouts WHERE id = ?",
     [ST_FIRST_EVENT] = "SELECT ifnull(min(id), 0) FROM events",
     [ST_EACH_INTENT] = "SELECT rollout_id, seq, unix_ms, target, revision FROM intents WHERE rollout_id = ? "
 		       "ORDER BY seq",
-    [ST_EACH_SAMPLE] = "SELECT * FROM samples WHERE rollout_id = ? ORDER BY start_unix_ms",
+    [ST_EACH_SAMPLE] = "SELECT * FROM samples WHERE rollout_id = ? ORDER BY start_unix_ms, read_unix_ms",
+    [ST_EACH_JUDGEMENT] = "SELECT * FROM judgements WHERE " SCHEMA_ROLLOUT_BLOCK " = ? AND rollout_id = ? ORDER BY id",
+    [ST_EACH_QUERY] = "SELECT rollout_id, unix_ms, text FROM queries WHERE rollout_id = ? ORDER BY seq",
     [ST_EACH_SOURCE] = "SELECT source, hash, name FROM sources ORDER BY source",
     [ST_FIND_QUARANTINE] = "SELECT 1 FROM quarantine WHERE alias_key = ? AND code_hash = ?",
 };
@@ -129,6 +146,14 @@ void sqlite_query_bind_text(struct sqlite_query *q, const char *text)
 	keep_code(q, sqlite3_bind_text(q->statement, ++q->bound, text, (int)strlen(text), SQLITE_STATIC));
 }
 
+void sqlite_query_bind_text_or_null(struct sqlite_query *q, const char *text)
+{
+	if (text)
+		sqlite_query_bind_text(q, text);
+	else
+		keep_code(q, sqlite3_bind_null(q->statement, ++q->bound));
+}
+
 void sqlite_query_bind_i64(struct sqlite_query *q, int64_t v)
 {
 	keep_code(q, sqlite3_bind_int64(q->statement, ++q->bound, v));
@@ -156,6 +181,11 @@ bool sqlite_query_next(struct sqlite_query *q)
 const char *sqlite_query_text(const struct sqlite_query *q, int column)
 {
 	return store_text((const char *)sqlite3_column_text(q->statement, column));
+}
+
+const char *sqlite_query_text_or_null(const struct sqlite_query *q, int column)
+{
+	return (const char *)sqlite3_column_text(q->statement, column);
 }
 
 int64_t sqlite_query_i64(const struct sqlite_query *q, int column)

@@ -36,6 +36,7 @@ int sqlite_insert_rollout(struct store *store, const struct store_rollout *r, ui
 	sqlite_query_bind_i64(&q, r->created_unix_ms);
 	sqlite_query_bind_i64(&q, r->updated_unix_ms);
 	sqlite_query_bind_u64(&q, s->last_event_id);
+	sqlite_query_bind_u64(&q, s->last_judgement_id);
 	sqlite_query_bind_text(&q, r->record);
 	int result = sqlite_query_run(&q);
 	if (result == STORE_CONFLICT)
@@ -109,16 +110,6 @@ int sqlite_put_intent(struct store *store, const struct store_intent *i)
 	return sqlite_query_run(&q);
 }
 
-int sqlite_put_sample(struct store *store, const struct store_sample *x)
-{
-	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SAMPLE);
-	sqlite_query_bind_u64(&q, x->rollout_id);
-	sqlite_query_bind_i64(&q, x->start_unix_ms);
-	for (size_t i = 0; i < array_len(x->counts); i++)
-		sqlite_query_bind_i64(&q, x->counts[i]);
-	return sqlite_query_run(&q);
-}
-
 int sqlite_put_source(struct store *store, const struct store_source *x)
 {
 	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_PUT_SOURCE);
@@ -147,15 +138,14 @@ int sqlite_drop_quarantine(struct store *store, const char *alias_key, const cha
 	return sqlite_query_run(&q);
 }
 
-static int drop_rollout(struct sqlite_store *s, uint64_t id, uint64_t after_event_id)
+static int drop_rollout(struct sqlite_store *s, uint64_t id, uint64_t after_event_id, uint64_t after_judgement_id)
 {
 	static const enum sqlite_statement parts[] = {
-	    ST_PRUNE_INTENTS,
-	    ST_PRUNE_SAMPLES,
-	    ST_PRUNE_PLAN,
-	    ST_PRUNE_ROLLOUT,
+	    ST_PRUNE_INTENTS, ST_PRUNE_SAMPLES, ST_PRUNE_QUERIES, ST_PRUNE_PLAN, ST_PRUNE_ROLLOUT,
 	};
 	int result = sqlite_drop_events(s, id, after_event_id);
+	if (!result)
+		result = sqlite_drop_judgements(s, id, after_judgement_id, UINT64_MAX);
 	for (size_t i = 0; i < array_len(parts) && !result; i++) {
 		struct sqlite_query q = sqlite_query_start(s, parts[i]);
 		sqlite_query_bind_u64(&q, id);
@@ -170,6 +160,7 @@ static int keep_last_ids(struct sqlite_store *s)
 	struct sqlite_query q = sqlite_query_start(s, ST_KEEP_LAST_IDS);
 	sqlite_query_bind_u64(&q, s->last_rollout_id);
 	sqlite_query_bind_u64(&q, s->last_event_id);
+	sqlite_query_bind_u64(&q, s->last_judgement_id);
 	return sqlite_query_run(&q);
 }
 
@@ -179,6 +170,7 @@ int sqlite_prune(struct store *store, int64_t before_unix_ms, unsigned keep)
 	struct {
 		uint64_t id;
 		uint64_t after_event_id;
+		uint64_t after_judgement_id;
 	} old[LIMIT_PRUNE_ROLLOUTS];
 	size_t n = 0;
 	struct sqlite_query q = sqlite_query_start(s, ST_PRUNABLE);
@@ -188,10 +180,11 @@ int sqlite_prune(struct store *store, int64_t before_unix_ms, unsigned keep)
 	for (; n < array_len(old) && sqlite_query_next(&q); n++) {
 		old[n].id = sqlite_query_u64(&q, 0);
 		old[n].after_event_id = sqlite_query_u64(&q, 1);
+		old[n].after_judgement_id = sqlite_query_u64(&q, 2);
 	}
 	int result = sqlite_query_end(&q, 0);
 	for (size_t i = 0; i < n && !result; i++)
-		result = drop_rollout(s, old[i].id, old[i].after_event_id);
+		result = drop_rollout(s, old[i].id, old[i].after_event_id, old[i].after_judgement_id);
 	if (result)
 		return result;
 
@@ -248,23 +241,6 @@ int sqlite_each_intent(struct store *store, uint64_t rollout_id, store_intent_cb
 		    .revision = sqlite_query_text(&q, 4),
 		};
 		result = cb(ctx, &i);
-	}
-	return sqlite_query_end(&q, result);
-}
-
-int sqlite_each_sample(struct store *store, uint64_t rollout_id, store_sample_cb cb, void *ctx)
-{
-	struct sqlite_query q = sqlite_query_start(sqlite_of(store), ST_EACH_SAMPLE);
-	sqlite_query_bind_u64(&q, rollout_id);
-	int result = 0;
-	while (!result && sqlite_query_next(&q)) {
-		struct store_sample x = {
-		    .rollout_id = sqlite_query_u64(&q, 0),
-		    .start_unix_ms = sqlite_query_i64(&q, 1),
-		};
-		for (int i = 0; i < (int)array_len(x.counts); i++)
-			x.counts[i] = sqlite_query_i64(&q, 2 + i);
-		result = cb(ctx, &x);
 	}
 	return sqlite_query_end(&q, result);
 }

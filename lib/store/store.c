@@ -147,8 +147,27 @@ int store_put_event(struct store *s, const struct store_event *e, uint64_t *ret_
 
 int store_put_sample(struct store *s, const struct store_sample *x)
 {
-	int result = may_write(s);
+	int result = check(s, {"sample's values", x->values});
 	return result ? result : wrote(s, s->ops->put_sample(s, x));
+}
+
+int store_drop_samples(struct store *s, uint64_t rollout_id, int64_t before_start_unix_ms)
+{
+	int result = may_write(s);
+	return result ? result : wrote(s, s->ops->drop_samples(s, rollout_id, before_start_unix_ms));
+}
+
+int store_put_judgement(struct store *s, const struct store_judgement *j)
+{
+	int result = check(s, {"judgement's verdict", j->verdict}, {"judgement's gap", j->gap},
+			   {"judgement's details", j->detail}, {"judgement's sentence", j->text});
+	return result ? result : wrote(s, s->ops->put_judgement(s, j));
+}
+
+int store_put_query(struct store *s, const struct store_query *x)
+{
+	int result = check(s, {"queries", x->text});
+	return result ? result : wrote(s, s->ops->put_query(s, x));
 }
 
 int store_put_source(struct store *s, const struct store_source *x)
@@ -196,6 +215,11 @@ int store_each_event(struct store *s, const char *name, uint64_t after, unsigned
 	return s->ops->each_event(s, name, after, limit, cb, ctx);
 }
 
+int store_each_event_of(struct store *s, uint64_t rollout_id, unsigned limit, store_event_cb cb, void *ctx)
+{
+	return s->ops->each_event_of(s, rollout_id, limit, cb, ctx);
+}
+
 int store_each_intent(struct store *s, uint64_t rollout_id, store_intent_cb cb, void *ctx)
 {
 	return s->ops->each_intent(s, rollout_id, cb, ctx);
@@ -204,6 +228,16 @@ int store_each_intent(struct store *s, uint64_t rollout_id, store_intent_cb cb, 
 int store_each_sample(struct store *s, uint64_t rollout_id, store_sample_cb cb, void *ctx)
 {
 	return s->ops->each_sample(s, rollout_id, cb, ctx);
+}
+
+int store_each_judgement(struct store *s, uint64_t rollout_id, store_judgement_cb cb, void *ctx)
+{
+	return s->ops->each_judgement(s, rollout_id, cb, ctx);
+}
+
+int store_each_query(struct store *s, uint64_t rollout_id, store_query_cb cb, void *ctx)
+{
+	return s->ops->each_query(s, rollout_id, cb, ctx);
 }
 
 int store_each_source(struct store *s, store_source_cb cb, void *ctx)

@@ -27,6 +27,9 @@ class Usage(Case):
 
     def test_an_option_of_another_command_is_refused(self):
         self.assertIn("pause does not take --full", self.run_ctl("pause", "x", "--full", code=2).stderr)
+        self.assertIn("--despite-alarms needs --reason", self.run_ctl("retry", "x", "--despite-alarms", code=2).stderr)
+        self.assertIn("--despite-alarms needs --reason",
+                      self.run_ctl("retry", "x", "--despite-alarms", "--reason", "", code=2).stderr)
 
     def test_missing_and_surplus_arguments(self):
         p = self.run_ctl("status", code=2)
@@ -48,7 +51,7 @@ class Usage(Case):
         commands = re.findall(r"^  ([a-z]+) {2,}\S", text, re.M)
         self.assertEqual(
             sorted(commands),
-            sorted("list status watch events validate diff doctor submit policy "
+            sorted("list status watch events explain report replay validate simulate diff doctor submit policy "
                    "pause resume promote rollback abort retry forget wait history "
                    "reload version help".split()))  # fmt: skip
         for c in commands:
@@ -107,6 +110,10 @@ class Documents(Case):
         self.assertEqual(self.complete("promote", "x", "--f"), ["--full"])
         self.assertEqual(self.complete("list", "-o", "j"), ["json"])
         self.assertEqual(self.complete("submit", "a"), ["a.yaml"])
+        self.assertEqual(self.complete("replay", "a"), ["a.yaml"])
+        self.assertEqual(self.complete("replay", "a.yaml", "--of", "o"), ["orders-prod"])
+        self.assertEqual(self.complete("report", "hello-prod", "-o", "a.t"), ["a.txt"])
+        self.assertEqual(self.complete("explain", "--attempt", "3", "h"), ["hello-prod"])
 
 
 class Unreachable(Case):
@@ -340,6 +347,8 @@ class Commanding(Case):
         self.assertEqual(control.requests[-1][1], "/v1/rollouts/hello-prod/rollback")
         self.run_ctl("promote", "--full", "hello-prod")
         self.assertEqual(json.loads(control.requests[-1][2]), {"full": True})
+        self.run_ctl("retry", "--despite-alarms", "hello-prod", "-r", "INC-7")
+        self.assertEqual(json.loads(control.requests[-1][2]), {"reason": "INC-7", "despite_alarms": True})
 
     def test_refusal(self):
         control = self.serve()

@@ -6,7 +6,7 @@ import unittest
 
 import markers
 from rollout_case import RolloutCase, make_plan
-from rolloutd_case import SECRET, TOKEN
+from rolloutd_case import SECRET, TOKEN, wait_for
 
 ACCOUNTS = """accounts:
   staging: {profile: ops}
@@ -78,6 +78,34 @@ class Doctor(RolloutCase):
         self.assertTrue(answer["healthy"])
         self.assertIsNone(markers.find(str(answer)))
         self.assertNotIn(SECRET + TOKEN, str(answer))
+
+
+class Forecast(RolloutCase):
+    """When the plan would notice a bad version, from what the alias has served. Its figures: test_engine_inspect.c."""
+
+    def findings(self, function, alias, **more):
+        path = os.path.join(self.folder, "plan.yaml")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(make_plan("p", function, alias=alias, **more))
+        answer = self.ctl.json("doctor", path)
+        return [(f["level"], f["text"], f["cure"]) for f in answer["findings"] if f["subject"] == f"alias {alias}"]
+
+    def test_traffic_and_none(self):
+        self.begin()
+        path = "f-3", "prod"
+        wait_for("the first metrics", lambda: any(" lately" in text for _, text, _ in self.findings(*path)))
+        calls = self.world.calls("GetMetricData")
+        found = self.findings(*path)
+        self.assertEqual(self.world.calls("GetMetricData"), calls + 1)
+        (forecast,) = [f for f in found if " lately" in f[1]]
+        self.assertRegex(
+            forecast[1], r"^about [0-9.]+ requests? (a second|a minute|an hour) lately, 0% of them failed; with this "
+                         r"plan (even )?a canary that fails every second request is (not )?noticed")
+        (quiet,) = [f for f in self.findings("f-3", "test") if "metrics" in f[1]]
+        self.assertEqual(quiet[:2], ("warning", "its metrics can be read, and show no request in the last 3 days"))
+        self.assertIn("`probe`", quiet[2])
+        once = self.findings(*path, steps=())
+        self.assertEqual([f for f in once if " lately" in f[1] or "last 3 days" in f[1]], [])
 
 
 if __name__ == "__main__":

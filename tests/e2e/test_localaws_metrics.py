@@ -120,7 +120,7 @@ traffic:
                 "StartTime": start, "EndTime": end, "MetricDataQueries": list(queries), **kwargs})
 
         good = query("a", "Errors", dims)
-        self.assertIn("no metric math", refused({"Id": "e", "Expression": "a/b"}))
+        self.assertIn("'a' is undefined", refused({"Id": "e", "Expression": "a/b"}))
         self.assertIn("not unique", refused(good, good))
         self.assertIn("'A'", refused(query("A", "Errors", dims)))
         self.assertIn("500", refused(*[query(f"q{i}", "Errors", dims) for i in range(501)]))

@@ -2,10 +2,13 @@
  * Every answer that lib/aws reads. The first byte chooses whose answer it is taken for, the second its HTTP status; the
  * rest is the body.
  */
+#include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "aws/apigateway.h"
 #include "aws/cloudwatch.h"
+#include "aws/cloudwatch_verbatim.h"
 #include "aws/lambda_chain.h"
 #include "base/text.h"
 #include "fuzz.h"
@@ -60,7 +63,7 @@ static void fuzz_answers(unsigned which, const struct http_response *r)
 	struct lambda_versions l;
 	struct aws_error e;
 	struct buf token cleanup(buf_deinit) = BUF_INIT(256);
-	const struct cloudwatch_sink sink = {NULL, take_datapoint, take_status};
+	const struct cloudwatch_sink sink = {NULL, take_datapoint, take_status, NULL};
 	switch (which) {
 	case 0:
 		fuzz_alias(r);
@@ -194,6 +197,33 @@ static void fuzz_error(int status, const char *text)
 	require(e.retry_after_ms >= 0);
 }
 
+/* Queries of a plan: refused with a clause, or JSON with as many queries, each under its new Id, within the bounds. */
+static void fuzz_verbatim(const char *text)
+{
+	struct cloudwatch_verbatim *v = NULL;
+	struct buf out cleanup(buf_deinit) = BUF_INIT(LIMIT_AWS_REQUEST_BYTES);
+	char error[256] = "";
+	if (cloudwatch_verbatim_new(text, "m", &v, error, sizeof(error)) != 0) {
+		fuzz_check_sentence(error, sizeof(error));
+		return;
+	}
+	buf_add_char(&out, '[');
+	cloudwatch_verbatim_add(v, 480, &out);
+	buf_add_char(&out, ']');
+	require(out.len <= cloudwatch_verbatim_bytes(v) + 2);
+	json_t *list = json_loads(buf_text(&out), JSON_REJECT_DUPLICATES, NULL);
+	require(json_array_size(list) == cloudwatch_verbatim_count(v));
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		char id[32];
+		const json_t *query = json_array_get(list, i);
+		(void)snprintf(id, sizeof(id), "q%zu", 480 + i);
+		require(strcmp(json_string_value(json_object_get(query, "Id")), id) == 0);
+		require(json_is_true(json_object_get(query, "ReturnData")) == (i == cloudwatch_verbatim_returns(v)));
+	}
+	json_decref(list);
+	cloudwatch_verbatim_free(v);
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	static const int statuses[] = {200, 201, 204, 302, 400, 403, 404, 409, 412, 429, 500, 503};
@@ -210,6 +240,8 @@ void fuzz_one(const uint8_t *data, size_t size)
 		fuzz_error(status, text);
 	else if (which < 14)
 		fuzz_lambda_chain(which - 6, &r);
+	else if (which == 63)
+		fuzz_verbatim(text);
 	else
 		fuzz_apigateway(which - 14, &r);
 }

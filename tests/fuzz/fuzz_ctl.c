@@ -153,9 +153,9 @@ static void capture_end(struct capture *c, FILE **slot)
 
 /* --- the commands --- */
 
-static const char *const names[] = {"list",   "status",	  "history",  "events", "submit", "diff",
-				    "doctor", "pause",	  "rollback", "retry",	"reload", "version",
-				    "wait",   "validate", "promote",  "forget"};
+static const char *const names[] = {"list",    "status",   "history", "events", "submit",  "diff", "doctor",
+				    "pause",   "rollback", "retry",   "reload", "version", "wait", "validate",
+				    "promote", "forget",   "explain", "report", "replay"};
 
 /* A plan to submit, as a file that has no place in the file system. */
 static char *plan_path(void)
@@ -187,6 +187,8 @@ static void run(const struct command *command, unsigned bits, char *answers)
 	    .timeout_ms = 0,
 	    .json = (bits & 1) != 0,
 	    .full = (bits & 4) != 0,
+	    .of = "hello-prod",
+	    .output = "-", /* `report` must not leave files behind */
 	    .screen = {.terminal = (bits & 2) != 0, .utf8 = (bits & 4) == 0, .width = widths[bits >> 3 & 3]},
 	    .client = &client};
 	struct capture out, err;
@@ -199,7 +201,7 @@ static void run(const struct command *command, unsigned bits, char *answers)
 	check_output(err.text, err.len, cli.screen.utf8);
 	/* `validate` prints what the plan, which is ours, says. JSON that does not go to a terminal is as it came. */
 	if (!cli.json)
-		check_output(out.text, out.len, cli.screen.utf8);
+		check_output(out.text, out.len, cli.screen.utf8 || command->run == command_report);
 	else if (cli.screen.terminal)
 		check_output(out.text, out.len, false);
 	free(out.text);

@@ -39,7 +39,7 @@ static void ignore_status(void *ctx, size_t query, enum cloudwatch_status status
 /* Whoever asked the wrong question gets the wrong answer; no parser may stumble over it. */
 static void parse_all(const struct http_response *r)
 {
-	const struct cloudwatch_sink sink = {NULL, ignore_datapoint, ignore_status};
+	const struct cloudwatch_sink sink = {NULL, ignore_datapoint, ignore_status, NULL};
 	struct buf token cleanup(buf_deinit) = BUF_INIT(4096);
 	struct alias_view alias;
 	struct chain_view v;

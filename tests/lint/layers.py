@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Holds the one way of dependence between the folders, and keeps lib pure:
 
-    base <- core <- chain <- {plan, aws, store, control} <- engine <- sim
+    base <- core <- chain <- {plan, aws, store, control} <- engine <- sim <- simulate
 
 The four in the middle do not include each other; credentials stand on aws, below engine. daemon may include any of
-lib but sim; daemon/cli and daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is no clock, no
-environment, no socket, no log and no library but those that a folder is there to wrap.
+lib but sim and simulate; daemon/cli and daemon/localaws any of lib, and nothing of the rest of daemon. In lib there is
+no clock, no environment, no socket, no log and no library but those that a folder is there to wrap.
 """
 
 import os
@@ -26,6 +26,7 @@ BELOW = {
     "control": {"base", "core", "chain", "control"},
     "engine": {"base", "core", "chain", "plan", "aws", "store", "control", "engine"},
     "sim": {"base", "core", "chain", "plan", "aws", "store", "control", "engine", "sim"},
+    "simulate": {"base", "core", "chain", "plan", "aws", "store", "control", "engine", "sim", "simulate"},
 }
 ALL_LIB = set(BELOW)
 
@@ -42,6 +43,7 @@ LIBRARY = {
     r"expat\.h": {"credentials"},
     r"openssl/.*": {"base", "aws", "credentials", "sim"},
     r"jansson\.h": {"aws", "credentials", "store", "control", "engine", "sim"},
+    "simulate": {"base", "core", "chain", "plan", "aws", "store", "control", "engine", "sim", "simulate"},
 }
 
 # Functions that lib must not call, and the files that are their one interface.
@@ -80,7 +82,7 @@ def may_include(path, target):
     elif here[0] == "daemon":
         own = here[1] if here[1] in ("cli", "localaws") else None
         if there[0] == "lib":
-            if there[1] == "sim" and own is None:
+            if there[1] in ("sim", "simulate") and own is None:
                 return "the daemon does not include the simulator"
         elif there[0] == "daemon":
             if own and there[1] != own:

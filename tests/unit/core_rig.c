@@ -47,7 +47,7 @@ static bool is_breach(const struct rig *g, const struct sample *s)
 {
 	const struct spec_metric *m = &g->metrics[0];
 
-	return m->kind == SPEC_METRIC_ERRORS && s->canary.invocations >= m->min_invocations &&
+	return m->kind == SPEC_METRIC_ERRORS && !m->dry_run && s->canary.invocations >= m->min_invocations &&
 	       s->canary.errors * 1000000u > s->canary.invocations * m->max_rate_ppm;
 }
 
@@ -174,6 +174,7 @@ static void take_effect(struct rig *g, const struct rollout_effect *e)
 		g->has_poll = true;
 		g->poll_seq = e->seq;
 		g->poll_through = e->poll.through_unix_ms;
+		g->history_through = e->poll.history_through_unix_ms;
 		break;
 	case EFFECT_TIMER:
 		g->timer_boot_ms = e->timer.boot_ms;
@@ -515,10 +516,12 @@ void rig_answer_poll(struct rig *g)
 	e.polled.complete = !g->metrics_unreadable;
 	e.polled.through_unix_ms = g->poll_through;
 	e.polled.alarms = g->alarms_unreadable ? NULL : g->alarms;
+	if (g->history_through != 0)
+		e.polled.history = g->history;
 	(void)text_copy(e.polled.error, LIMIT_REASON, g->metrics_unreadable ? "GetMetricData: throttled" : "");
 	rig_event(g, &e);
-	/* Each change of the verdict is told, and nothing else. */
-	if (heeded)
+	/* Each change of the verdict is told, and nothing else but what only runs dry. */
+	if (heeded && !rig_said(g, ANNOUNCE_VERDICT, "(dry run)"))
 		assert_int_equal(rig_said(g, ANNOUNCE_VERDICT, ""), g->r.verdict != verdict || g->r.gap != gap);
 	/* Invariant 4: a breach is acted on in the very turn that shows it. */
 	if (heeded && !g->metrics_unreadable && has_breach(g))

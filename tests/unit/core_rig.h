@@ -45,6 +45,8 @@ struct rig {
 	bool has_prepare;
 	uint64_t poll_seq;
 	int64_t poll_through;
+	int64_t history_through; /* asked for with the poll; 0: not */
+	struct counts history;	 /* what is answered then */
 	bool has_poll;
 	uint64_t gate_seq;
 	enum rollout_gate gate;

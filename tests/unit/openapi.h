@@ -77,6 +77,9 @@ static inline bool openapi_object_fits(struct openapi *o, yaml_node_t *schema, c
 	const char *key;
 	json_t *value;
 
+	if (strcmp(openapi_text(openapi_get(o, schema, "additionalProperties")), "true") == 0)
+		return true;
+
 	json_object_foreach((json_t *)j, key, value)
 	{
 		yaml_node_t *property = openapi_get(o, properties, key);

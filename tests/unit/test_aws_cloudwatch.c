@@ -33,8 +33,8 @@ static void metric_queries_are_built(void **state)
 	(void)state;
 	struct arena *a cleanup(arena_free_p) = arena_new();
 	const struct cloudwatch_query queries[] = {
-	    {CLOUDWATCH_ERRORS, "hello", "prod", 8, 60},
-	    {CLOUDWATCH_INVOCATIONS, "hello", "prod", 0, 300},
+	    {.metric = CLOUDWATCH_ERRORS, .function = "hello", .alias = "prod", .version = 8, .period_s = 60},
+	    {.metric = CLOUDWATCH_INVOCATIONS, .function = "hello", .alias = "prod", .period_s = 300},
 	};
 	struct http_request r;
 	assert_int_equal(cloudwatch_build_get_metric_data(a, &aws, queries, 2, 1795377600, 1795377900, NULL, &r), 0);
@@ -56,6 +56,49 @@ static void metric_queries_are_built(void **state)
 	assert_non_null(strstr(r.body, ",\"NextToken\":\"to\\\"ken\","));
 }
 
+/* One metric as it goes out, without what all have. */
+static void expect_query(const struct cloudwatch_query *q, const char *want)
+{
+	struct arena *a cleanup(arena_free_p) = arena_new();
+	struct http_request r;
+	assert_int_equal(cloudwatch_build_get_metric_data(a, &aws, q, 1, 0, 60, NULL, &r), 0);
+	const char *got = strstr(r.body, "\"MetricDataQueries\":[") + strlen("\"MetricDataQueries\":[");
+	assert_int_equal(strlen(got), strlen(want) + strlen("]}"));
+	assert_memory_equal(got, want, strlen(want));
+	assert_true(strlen(want) < cloudwatch_query_bytes(q));
+}
+
+static void every_metric_has_its_name_and_dimensions(void **state)
+{
+	(void)state;
+	struct cloudwatch_query q = {
+	    .metric = CLOUDWATCH_THROTTLES, .function = "hello", .alias = "prod", .period_s = 60, .stat = "p99"};
+#define STAT(namespace, name, dimensions, stat)                                                                        \
+	"{\"Id\":\"q0\",\"MetricStat\":{\"Metric\":{\"Namespace\":\"" namespace "\",\"MetricName\":\"" name            \
+										"\",\"Dimensions\":[" dimensions       \
+										"]},\"Period\":60,\"Stat\":\"" stat    \
+										"\"}}"
+#define IS(name, value) "{\"Name\":\"" name "\",\"Value\":\"" value "\"}"
+#define ALIAS		IS("FunctionName", "hello") "," IS("Resource", "hello:prod")
+	expect_query(&q, STAT("AWS/Lambda", "Throttles", ALIAS, "Sum"));
+	q.metric = CLOUDWATCH_DURATION;
+	q.version = 8;
+	expect_query(&q, STAT("AWS/Lambda", "Duration", ALIAS "," IS("ExecutedVersion", "8"), "p99"));
+	q.metric = CLOUDWATCH_API_5XX;
+	q.api = "hello \"api\"";
+	q.stage = "prod";
+	expect_query(
+	    &q, STAT("AWS/ApiGateway", "5XXError", IS("ApiName", "hello \\\"api\\\"") "," IS("Stage", "prod"), "Sum"));
+	q.metric = CLOUDWATCH_API_COUNT;
+	expect_query(
+	    &q, STAT("AWS/ApiGateway", "Count", IS("ApiName", "hello \\\"api\\\"") "," IS("Stage", "prod"), "Sum"));
+	q.http_api = true;
+	q.api = "a1b2c3";
+	expect_query(&q, STAT("AWS/ApiGateway", "Count", IS("ApiId", "a1b2c3") "," IS("Stage", "prod"), "Sum"));
+	q.metric = CLOUDWATCH_API_5XX;
+	expect_query(&q, STAT("AWS/ApiGateway", "5xx", IS("ApiId", "a1b2c3") "," IS("Stage", "prod"), "Sum"));
+}
+
 static void five_hundred_queries_fit(void **state)
 {
 	(void)state;
@@ -67,13 +110,20 @@ static void five_hundred_queries_fit(void **state)
 	memset(alias, 'a', sizeof(alias) - 1);
 	function[sizeof(function) - 1] = alias[sizeof(alias) - 1] = '\0';
 	for (size_t i = 0; i < array_len(queries); i++)
-		queries[i] = (struct cloudwatch_query){CLOUDWATCH_ERRORS, function, alias, UINT64_MAX, 60};
+		queries[i] = (struct cloudwatch_query){.metric = CLOUDWATCH_DURATION,
+						       .function = function,
+						       .alias = alias,
+						       .version = UINT64_MAX - 1,
+						       .period_s = UINT32_MAX,
+						       .stat = "p99.99"};
 	struct http_request r;
 	assert_int_equal(cloudwatch_build_get_metric_data(a, &aws, queries, array_len(queries), 0, INT64_MAX, NULL, &r),
 			 0);
 	json_t *body = json_loads(r.body, JSON_REJECT_DUPLICATES, NULL);
 	assert_int_equal(json_array_size(json_object_get(body, "MetricDataQueries")), LIMIT_METRIC_QUERIES);
 	json_decref(body);
+	assert_true(array_len(queries) * cloudwatch_query_bytes(&queries[0]) < CLOUDWATCH_QUERIES_MAX);
+	assert_true(r.body_len <= array_len(queries) * cloudwatch_query_bytes(&queries[0]) + 1024);
 	char *token = mem_alloc(LIMIT_AWS_REQUEST_BYTES + 1);
 	memset(token, 't', LIMIT_AWS_REQUEST_BYTES);
 	assert_int_equal(cloudwatch_build_get_metric_data(a, &aws, queries, 1, 0, 1, token, &r), -E2BIG);
@@ -114,10 +164,17 @@ static void note_status(void *ctx, size_t query, enum cloudwatch_status status)
 	snprintf(s->text + len, sizeof(s->text) - len, "q%zu:%d ", query, (int)status);
 }
 
+/* The eighth is none. */
+static bool is_count(void *ctx, size_t query)
+{
+	(void)ctx;
+	return query != 8;
+}
+
 static int parse(const char *body, size_t n, struct seen *s, struct buf *token)
 {
 	struct http_response r = answer_body(body);
-	const struct cloudwatch_sink sink = {s, note_datapoint, note_status};
+	const struct cloudwatch_sink sink = {s, note_datapoint, note_status, is_count};
 	struct aws_error e = {0};
 	s->text[0] = '\0';
 	int result = cloudwatch_parse_get_metric_data(&r, n, &sink, token, &e);
@@ -154,6 +211,9 @@ static void metric_data_is_read(void **state)
 	    DATA(RESULT("q2", "PartialData", "1795379700,1795379580,1795379640", "1,2,3") "," RESULT(
 		"q0", "InternalError", "", "") "," RESULT("q1", "Forbidden", "", "") "," RESULT("q3", "New", "", "")),
 	    "q2@1795379700000=1 q2@1795379580000=2 q2@1795379640000=3 q2:1 q0:2 q1:3 q3:2 ", "");
+	/* what is no count may be anything */
+	expect_data(DATA(RESULT("q8", "Complete", "1,2,3", "-1.5,1e300,0.001")),
+		    "q8@1000=-1.5 q8@2000=1e+300 q8@3000=0.001 q8:0 ", "");
 	expect_data("{\"MetricDataResults\":[],\"NextToken\":\"abc\"}", "", "abc");
 	expect_data("{\"MetricDataResults\":[],\"NextToken\":null,\"Surprise\":{\"a\":[1]}}", "", "");
 	/* no lists at all, and result-level messages */
@@ -189,6 +249,9 @@ static void what_is_no_metric_data_is_refused(void **state)
 	    DATA(RESULT("q0", "Complete", "1", "1e999")),
 	    DATA(RESULT("q0", "Complete", "1", "NaN")),
 	    DATA(RESULT("q0", "Complete", "1", "\"3\"")),
+	    DATA(RESULT("q8", "Complete", "1", "1e999")),
+	    DATA(RESULT("q8", "Complete", "1", "NaN")),
+	    DATA(RESULT("q8", "Complete", "1", "\"3\"")),
 	    "{\"MetricDataResults\":[{\"Id\":\"q0\",\"StatusCode\":\"Complete\",\"Timestamps\":{},\"Values\":[]}]}",
 	    "{\"MetricDataResults\":[],\"NextToken\":7}",
 	    ("{\"MetricDataResults\":[],\"NextToken\":"
@@ -263,7 +326,7 @@ static void alarms_are_read(void **state)
 static void cut_data(const struct http_response *r, void *ctx)
 {
 	struct seen s = {{0}};
-	const struct cloudwatch_sink sink = {&s, note_datapoint, note_status};
+	const struct cloudwatch_sink sink = {&s, note_datapoint, note_status, NULL};
 	struct buf token cleanup(buf_deinit) = BUF_INIT(64);
 	struct aws_error e = {0};
 	int result = *(int *)ctx == 0 ? cloudwatch_parse_get_metric_data(r, 10, &sink, &token, &e)
@@ -343,13 +406,10 @@ static void recorded_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(metric_queries_are_built),
-	    cmocka_unit_test(five_hundred_queries_fit),
-	    cmocka_unit_test(alarm_questions_are_built),
-	    cmocka_unit_test(metric_data_is_read),
-	    cmocka_unit_test(what_is_no_metric_data_is_refused),
-	    cmocka_unit_test(alarms_are_read),
-	    cmocka_unit_test(every_cut_is_refused),
+	    cmocka_unit_test(metric_queries_are_built), cmocka_unit_test(every_metric_has_its_name_and_dimensions),
+	    cmocka_unit_test(five_hundred_queries_fit), cmocka_unit_test(alarm_questions_are_built),
+	    cmocka_unit_test(metric_data_is_read),	cmocka_unit_test(what_is_no_metric_data_is_refused),
+	    cmocka_unit_test(alarms_are_read),		cmocka_unit_test(every_cut_is_refused),
 	    cmocka_unit_test(recorded_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

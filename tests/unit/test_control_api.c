@@ -168,6 +168,11 @@ static void bodies_of_commands(void **state)
 	assert_int_equal(r.command, COMMAND_PROMOTE_FULL);
 	assert_int_equal(command("retry", "{\"reason\": \"again\"}", &r), CONTROL_OK);
 	assert_string_equal(r.reason, "again");
+	assert_false(r.despite_alarms);
+	assert_int_equal(command("retry", "{\"despite_alarms\": true, \"reason\": \"INC-7\"}", &r), CONTROL_OK);
+	assert_true(r.despite_alarms);
+	assert_int_equal(command("retry", "{\"despite_alarms\": false}", &r), CONTROL_OK);
+	assert_false(r.despite_alarms);
 }
 
 static void wrong_bodies_of_commands(void **state)
@@ -183,6 +188,11 @@ static void wrong_bodies_of_commands(void **state)
 	    {"pause", "{\"full\": true}", "promote only"},
 	    {"retry", "{\"full\": true}", "promote only"},
 	    {"promote", "{\"full\": 1}", "expected true or false"},
+	    {"retry", "{\"despite_alarms\": 1}", "'despite_alarms': expected true or false"},
+	    {"retry", "{\"despite_alarms\": true}", "needs a 'reason'"},
+	    {"retry", "{\"despite_alarms\": true, \"reason\": \"\"}", "needs a 'reason'"},
+	    {"promote", "{\"despite_alarms\": true, \"reason\": \"x\"}", "retry only"},
+	    {"rollback", "{\"despite_alarms\": true, \"reason\": \"x\"}", "retry only"},
 	    {"pause", "{\"reason\": \"\\u0000\"}", "not JSON"},
 	    {"pause", "{} {}", "not JSON"},
 	};
@@ -256,6 +266,28 @@ static void wrong_arguments(void **state)
 	assert_int_equal(r.limit, CONTROL_HISTORY_DEFAULT);
 }
 
+static void attempts(void **state)
+{
+	struct pair third[] = {{"attempt", "3"}, {NULL, NULL}};
+	static const struct pair wrong[][2] = {
+	    {{"attempt", "0"}, {NULL, NULL}},
+	    {{"attempt", "-1"}, {NULL, NULL}},
+	    {{"attempt", "9223372036854775808"}, {NULL, NULL}},
+	};
+	struct control_request r;
+
+	(void)state;
+	assert_int_equal(parse("GET", "/v1/rollouts/hello.prod/record", &r), CONTROL_OK);
+	assert_int_equal(r.route, CONTROL_RECORD);
+	assert_string_equal(r.name, "hello.prod");
+	assert_int_equal(r.attempt, 0);
+	assert_int_equal(parse_all("GET", "/v1/rollouts/a/record", third, NULL, &r), CONTROL_OK);
+	assert_int_equal(r.attempt, 3);
+	for (size_t i = 0; i < array_len(wrong); i++)
+		assert_int_equal(parse_all("GET", "/v1/rollouts/a/record", wrong[i], NULL, &r), CONTROL_BAD_REQUEST);
+	assert_int_equal(parse("POST", "/v1/rollouts/a/record", &r), CONTROL_BAD_METHOD);
+}
+
 static void rights(void **state)
 {
 	size_t n;
@@ -313,12 +345,19 @@ static void openapi_has_the_same_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(each_route_is_found), cmocka_unit_test(wrong_paths_and_methods),
-	    cmocka_unit_test(wrong_names),	   cmocka_unit_test(names_of_services_rollouts),
-	    cmocka_unit_test(bodies_of_commands),  cmocka_unit_test(wrong_bodies_of_commands),
-	    cmocka_unit_test(plans_have_a_size),   cmocka_unit_test(arguments_of_events),
-	    cmocka_unit_test(wrong_arguments),	   cmocka_unit_test(rights),
-	    cmocka_unit_test(paths_escape),	   cmocka_unit_test(openapi_has_the_same_routes),
+	    cmocka_unit_test(each_route_is_found),
+	    cmocka_unit_test(wrong_paths_and_methods),
+	    cmocka_unit_test(wrong_names),
+	    cmocka_unit_test(names_of_services_rollouts),
+	    cmocka_unit_test(bodies_of_commands),
+	    cmocka_unit_test(wrong_bodies_of_commands),
+	    cmocka_unit_test(plans_have_a_size),
+	    cmocka_unit_test(arguments_of_events),
+	    cmocka_unit_test(wrong_arguments),
+	    cmocka_unit_test(rights),
+	    cmocka_unit_test(paths_escape),
+	    cmocka_unit_test(attempts),
+	    cmocka_unit_test(openapi_has_the_same_routes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,9 +104,9 @@ static void a_worse_canary_fails(void **state)
 
 	add(f, 0, 120, 12, 1080, 9);
 	assert_int_equal(judge(f), VERDICT_FAIL);
-	assert_says(f, "the canary failed 12 of 120 requests (10%), the stable version 9 of 1080 (0.83%); no worse, it "
-		       "would look so bad in 1 of ");
-	assert_says(f, "(limit: 1 of 100)");
+	assert_says(f, "the canary failed 12 of 120 requests (10%), the stable version 9 of 1080 (0.83%); were it no "
+		       "worse, at most 1 of ");
+	assert_says(f, "rollouts would ever look like this (the plan acts at 1 of 100)");
 	assert_int_equal(f->v.metrics[0].verdict, VERDICT_FAIL);
 	assert_int_equal(f->v.gap, VERDICT_GAP_NONE);
 	/* Proof beyond any number is shown as a large one. */

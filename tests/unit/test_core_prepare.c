@@ -120,6 +120,40 @@ static void every_alarm_is_looked_at(void **state)
 	rig_deinit(&g);
 }
 
+/* What runs dry is in nobody's way; and what an operator knows of is told, and does not forbid it. */
+static void alarms_can_be_excused(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	start(&g);
+	g.spec.analysis.n_metrics = 2;
+	g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "first", .dry_run = true};
+	g.metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "second"};
+	g.alarms[0] = ALARM_ALARM;
+	rig_answer_prepare(&g);
+	assert_true(g.has_write);
+	assert_int_equal(g.r.excused_alarms, 0);
+	rig_deinit(&g);
+
+	for (uint32_t n = 0; n <= 2; n++) {
+		start(&g);
+		g.r.despite_alarms = true;
+		g.spec.analysis.n_metrics = 2;
+		g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "first"};
+		g.metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "second"};
+		g.alarms[0] = n > 1 ? ALARM_ALARM : ALARM_OK;
+		g.alarms[1] = n > 0 ? ALARM_ALARM : ALARM_OK;
+		rig_answer_prepare(&g);
+		assert_true(g.has_write);
+		assert_int_equal(g.r.excused_alarms, n == 0 ? 0 : n == 1 ? 2 : 3);
+		assert_int_equal(rig_said(&g, ANNOUNCE_VERDICT, "the alarm second is in state ALARM already"), n == 1);
+		assert_int_equal(rig_said(&g, ANNOUNCE_VERDICT, "2 alarms are in state ALARM already, first among"),
+				 n == 2);
+		rig_deinit(&g);
+	}
+}
+
 /* An alias that has the version already is left alone, and nobody is asked about anything. */
 static void nothing_to_do_is_a_success(void **state)
 {
@@ -359,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_forbids_it_ends_it_before_any_traffic),
 	    cmocka_unit_test(every_alarm_is_looked_at),
+	    cmocka_unit_test(alarms_can_be_excused),
 	    cmocka_unit_test(nothing_to_do_is_a_success),
 	    cmocka_unit_test(an_odd_alias_blocks_before_the_start),
 	    cmocka_unit_test(what_aws_will_say_again_ends_it),

@@ -119,6 +119,66 @@ static void nameless_alarm(struct rig *g)
 	g->metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = NULL};
 }
 
+static struct spec_metric *as(struct rig *g, enum spec_metric_kind kind)
+{
+	g->metrics[0] = (struct spec_metric){.kind = kind,
+					     .min_invocations = 1,
+					     .failure_limit = 1,
+					     .false_alarm_ppm = 1,
+					     .min_effect_permille = 1001,
+					     .stat = "p99",
+					     .api = "a",
+					     .stage = "s",
+					     .queries = "[]",
+					     .returns = "q"};
+	return &g->metrics[0];
+}
+
+static void always_alarmed(struct rig *g)
+{
+	as(g, SPEC_METRIC_COMPARE)->false_alarm_ppm = 1000000;
+}
+
+static void never_alarmed(struct rig *g)
+{
+	as(g, SPEC_METRIC_COMPARE)->false_alarm_ppm = 0;
+}
+
+static void without_effect(struct rig *g)
+{
+	as(g, SPEC_METRIC_COMPARE)->min_effect_permille = 1000;
+}
+
+static void no_statistic(struct rig *g)
+{
+	as(g, SPEC_METRIC_DURATION)->stat = NULL;
+}
+
+static void no_api(struct rig *g)
+{
+	as(g, SPEC_METRIC_API_5XX)->api = NULL;
+}
+
+static void no_stage(struct rig *g)
+{
+	as(g, SPEC_METRIC_API_5XX)->stage = NULL;
+}
+
+static void no_queries(struct rig *g)
+{
+	as(g, SPEC_METRIC_QUERY)->queries = NULL;
+}
+
+static void nothing_returned(struct rig *g)
+{
+	as(g, SPEC_METRIC_QUERY)->returns = NULL;
+}
+
+static void failing_at_once(struct rig *g)
+{
+	as(g, SPEC_METRIC_THROTTLES)->failure_limit = 0;
+}
+
 static const struct change changes[] = {
     {"a step without weight", weightless},
     {"weights that do not rise", falling},
@@ -138,6 +198,15 @@ static const struct change changes[] = {
     {"more metrics than LIMIT_METRICS", too_many_metrics},
     {"a rate judged on no request", judged_on_nothing},
     {"an alarm without a name", nameless_alarm},
+    {"a comparison that always alarms", always_alarmed},
+    {"a comparison that never does", never_alarmed},
+    {"a comparison for no effect", without_effect},
+    {"a duration of no statistic", no_statistic},
+    {"answers of no API", no_api},
+    {"answers of no stage", no_stage},
+    {"no queries", no_queries},
+    {"queries that return nothing", nothing_returned},
+    {"failing on no period", failing_at_once},
 };
 
 /* Both ways into the state machine: a new rollout, and one from the store. A function of its own, as what stops a step
@@ -185,6 +254,31 @@ static void the_largest_specification_is_taken(void **state)
 	rig_simple(&g, EVENT_START);
 	rig_assert_phase(&g, PHASE_PREPARING);
 	rig_deinit(&g);
+}
+
+/* Each kind of metric, and where its values stand among all. */
+static void every_kind_is_taken(void **state)
+{
+	static const unsigned values[] = {0, 0, 2, 2, 2, 0, 1};
+	size_t first = 0;
+
+	(void)state;
+	for (unsigned kind = 0; kind < array_len(values); kind++) {
+		struct spec_metric metrics[2];
+		struct spec_analysis a = {.metrics = metrics, .n_metrics = 2};
+		struct rig g;
+
+		rig_init(&g);
+		metrics[0] = metrics[1] = *as(&g, (enum spec_metric_kind)kind);
+		metrics[0].alarm = g.metrics[0].alarm = "a";
+		rig_simple(&g, EVENT_START);
+		rig_assert_phase(&g, PHASE_PREPARING);
+		assert_int_equal(spec_metric_values(&metrics[0]), values[kind]);
+		assert_int_equal(spec_first_value(&a, 2), 2 * values[kind]);
+		first += values[kind];
+		rig_deinit(&g);
+	}
+	assert_int_equal(first, 7);
 }
 
 /* --- steps of the state machine --- */
@@ -249,6 +343,31 @@ static void effects_have_room(void **state)
 
 /* --- values --- */
 
+static void judge_without_values(struct rig *g)
+{
+	struct verdict_question q;
+	struct verdict_result v;
+
+	rollout_question(&g->spec, &g->r, &g->samples, g->now, &q);
+	verdict_judge(&q, &v);
+}
+
+/* Samples that were not made for the metrics that are judged by them. */
+static void samples_must_have_the_metrics_values(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	(void)as(&g, SPEC_METRIC_DURATION);
+	g.samples.n_values = 1;
+	g.r.first_traffic_unix_ms = g.r.step_from_unix_ms = g.now.unix_ms - 5 * MS_PER_MINUTE;
+	g.r.read_through_unix_ms = g.now.unix_ms;
+	(void)samples_at(&g.samples, verdict_period_start(g.r.step_from_unix_ms, MS_PER_MINUTE));
+	expect_assert_failure(judge_without_values(&g));
+	rig_deinit(&g);
+}
+
 static void values_must_exist(void **state)
 {
 	const struct alias_target heavy = {1, 2, WEIGHT_BP_MAX + 1};
@@ -269,10 +388,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_specification_must_have_been_validated),
 	    cmocka_unit_test(the_largest_specification_is_taken),
+	    cmocka_unit_test(every_kind_is_taken),
 	    cmocka_unit_test(an_event_must_be_one),
 	    cmocka_unit_test(a_state_must_fit_its_specification),
 	    cmocka_unit_test(a_command_must_be_answered),
 	    cmocka_unit_test(effects_have_room),
+	    cmocka_unit_test(samples_must_have_the_metrics_values),
 	    cmocka_unit_test(values_must_exist),
 	};
 

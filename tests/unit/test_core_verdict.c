@@ -283,6 +283,70 @@ static void every_metric_must_pass(void **state)
 	samples_deinit(&f.samples);
 }
 
+/* What runs dry decides nothing, even where there is nothing else: then only the bake and the step's own minimum do. */
+static void what_runs_dry_decides_nothing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.metrics[0].dry_run = true;
+	f.q.step_min_invocations = 1000;
+	add(&f, 0, 1000, 900);
+	assert_int_equal(judge(&f), VERDICT_PASS);
+	assert_string_equal(f.v.why, "nothing is watched but what runs dry");
+	assert_int_equal(f.v.metrics[0].verdict, VERDICT_FAIL);
+	f.q.read_through_unix_ms = T0 + 4 * MIN;
+	assert_int_equal(judge(&f), VERDICT_UNDECIDED);
+	f.q.read_through_unix_ms = T0 + 5 * MIN;
+	f.q.step_min_invocations = 1001;
+	assert_int_equal(judge(&f), VERDICT_UNDECIDED);
+	assert_int_equal(f.v.gap, VERDICT_GAP_FEW);
+	assert_int_equal(f.v.metric, 1);
+	samples_deinit(&f.samples);
+}
+
+/* Of several that fail the first is named; whichever runs dry beside it has its own result. */
+static void the_first_failure_is_named(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f);
+	f.metrics[1] = f.metrics[0];
+	f.metrics[1].max_rate_ppm = 20000;
+	f.analysis.n_metrics = 2;
+	add(&f, 0, 1000, 900);
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	assert_int_equal(f.v.metric, 0);
+	f.metrics[0].dry_run = true;
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	assert_int_equal(f.v.metric, 1);
+	f.metrics[1].max_rate_ppm = 900000;
+	assert_int_equal(judge(&f), VERDICT_PASS);
+	assert_int_equal(f.v.metric, 1);
+	samples_deinit(&f.samples);
+}
+
+/* Values stay with their periods, whatever comes in between and whatever goes at the cap. */
+static void values_stay_with_their_periods(void **state)
+{
+	struct samples s = {.n_values = 2};
+
+	(void)state;
+	for (int i = 0; i < LIMIT_PERIODS + 10; i++) {
+		int64_t minute = i < 10 ? 10 - i : i + 1;
+		const struct sample *x = samples_at(&s, T0 + minute * MIN);
+		double *v = samples_values(&s, samples_find(&s, x->start_unix_ms));
+		assert_true(v[0] != v[0] && v[1] != v[1]);
+		v[1] = (double)minute;
+	}
+	for (size_t i = 0; i < s.len; i++)
+		assert_true(T0 + (int64_t)samples_values(&s, i)[1] * MIN == s.items[i].start_unix_ms);
+	samples_deinit(&s);
+	assert_null(samples_values(&s, 0));
+}
+
 static void samples_stay_in_order_and_bounded(void **state)
 {
 	struct samples s = {0};
@@ -329,6 +393,9 @@ int main(void)
 	    cmocka_unit_test(more_errors_than_requests_are_all_of_them),
 	    cmocka_unit_test(alarm_states),
 	    cmocka_unit_test(every_metric_must_pass),
+	    cmocka_unit_test(what_runs_dry_decides_nothing),
+	    cmocka_unit_test(the_first_failure_is_named),
+	    cmocka_unit_test(values_stay_with_their_periods),
 	    cmocka_unit_test(samples_stay_in_order_and_bounded),
 	    cmocka_unit_test(backoff_grows_to_its_cap),
 	};

@@ -463,6 +463,165 @@ static void a_clock_set_back_does_not_stop_the_final_bake(void **state)
 	rig_deinit(&g);
 }
 
+/* --- more than one metric --- */
+
+static unsigned count_said(const struct rig *g, const char *text)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < g->effects.len; i++)
+		n += g->effects.items[i].kind == EFFECT_ANNOUNCE && strstr(g->effects.items[i].announce.text, text);
+	return n;
+}
+
+/* Every metric that fails dry says so in the same turn, each of them once, and nothing comes of it. */
+static void what_runs_dry_is_told_once(void **state)
+{
+	static struct spec_metric metrics[LIMIT_METRICS];
+	struct rig g;
+	unsigned said = 0;
+
+	(void)state;
+	rig_init(&g);
+	for (size_t i = 0; i < LIMIT_METRICS; i++) {
+		metrics[i] = g.metrics[0];
+		metrics[i].dry_run = true;
+	}
+	metrics[1].dry_run = false;
+	metrics[1].max_rate_ppm = 1000000;
+	metrics[2].max_rate_ppm = 1000000;
+	g.metrics[0].dry_run = true;
+	g.spec.analysis.metrics = metrics;
+	g.spec.analysis.n_metrics = LIMIT_METRICS;
+	g.canary_errors = 300;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	for (int i = 0; i < 200 && g.r.phase != PHASE_SUCCEEDED; i++) {
+		bool polled = g.has_poll;
+
+		assert_true(rig_turn(&g));
+		if (polled)
+			said +=
+			    count_said(&g, "would have failed (dry run): the canary failed 300 of 600 requests (50%)");
+	}
+	rig_assert_phase(&g, PHASE_SUCCEEDED);
+	assert_int_equal(said, LIMIT_METRICS - 2);
+	assert_int_equal(g.r.dry_failed, 0xffff & ~6u);
+	rig_deinit(&g);
+}
+
+/* The stable version's record is asked for until it is there, and only where it is weighed. */
+static void the_history_is_asked_for_until_it_is_there(void **state)
+{
+	struct rig g;
+	int64_t through;
+
+	(void)state;
+	progressing(&g);
+	run_to_poll(&g);
+	assert_int_equal(g.history_through, 0);
+	rig_deinit(&g);
+
+	rig_init(&g);
+	g.metrics[1] = g.metrics[0];
+	g.metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	through = g.r.first_traffic_unix_ms / HISTORY_PERIOD_MS * HISTORY_PERIOD_MS;
+	for (int polls = 0; polls < 2; polls++) {
+		g.history_through = 0;
+		while (g.history_through == 0)
+			assert_true(rig_turn(&g));
+		assert_int_equal(g.history_through, through);
+		assert_true(through <= g.poll_through);
+		rig_answer_poll(&g);
+		assert_false(g.r.history.seen);
+	}
+	run_to_poll(&g);
+	g.history = (struct counts){5000, 3, true};
+	rig_answer_poll(&g);
+	assert_int_equal(g.r.history.invocations, 5000);
+	run_to_poll(&g);
+	assert_int_equal(g.history_through, 0);
+	rig_deinit(&g);
+}
+
+/* What lies before the first traffic must have settled: the first poll may come too early for that. */
+static void the_history_must_have_settled(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	rig_init(&g);
+	g.metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	g.spec.analysis.settle_ms = 10 * MIN;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	run_to_poll(&g);
+	assert_true(g.poll_through < g.r.first_traffic_unix_ms - HISTORY_PERIOD_MS);
+	assert_int_equal(g.history_through, 0);
+	rig_deinit(&g);
+}
+
+/* --- alarms that an operator has excused --- */
+
+static void excused(struct rig *g)
+{
+	rig_init(g);
+	g->metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_ALARM, .alarm = "hello-5xx"};
+	g->r.despite_alarms = true;
+	g->alarms[0] = ALARM_ALARM;
+	rig_simple(g, EVENT_START);
+	rig_run_to_weight(g, 1);
+	assert_int_equal(g->r.excused_alarms, 1);
+	run_to_poll(g);
+	rig_answer_poll(g);
+	assert_int_equal(g->r.excused_alarms, 1);
+	assert_int_equal(g->r.goal, GOAL_FORWARD);
+}
+
+static void an_excused_alarm_holds_nothing_up(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	excused(&g);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
+/* From when it was seen in another state, whichever, it counts as any other does. */
+static void an_alarm_is_excused_until_it_was_over(void **state)
+{
+	static const enum alarm_state others[] = {ALARM_OK, ALARM_INSUFFICIENT};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(others); i++) {
+		struct rig g;
+
+		excused(&g);
+		/* That it is not there, or could not be read, says nothing about it. */
+		g.alarms[0] = ALARM_MISSING;
+		run_to_poll(&g);
+		rig_answer_poll(&g);
+		g.alarms[0] = ALARM_ALARM;
+		run_to_poll(&g);
+		rig_answer_poll(&g);
+		assert_int_equal(g.r.goal, GOAL_FORWARD);
+		g.alarms[0] = others[i];
+		run_to_poll(&g);
+		rig_answer_poll(&g);
+		assert_int_equal(g.r.excused_alarms, 0);
+		g.alarms[0] = ALARM_ALARM;
+		run_to_poll(&g);
+		rig_answer_poll(&g);
+		assert_int_equal(g.r.goal, GOAL_HOME);
+		rig_deinit(&g);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +644,11 @@ int main(void)
 	    cmocka_unit_test(a_hold_that_is_over_waits_for_the_alias),
 	    cmocka_unit_test(the_last_look_is_the_very_last),
 	    cmocka_unit_test(a_clock_set_back_does_not_stop_the_final_bake),
+	    cmocka_unit_test(what_runs_dry_is_told_once),
+	    cmocka_unit_test(the_history_is_asked_for_until_it_is_there),
+	    cmocka_unit_test(the_history_must_have_settled),
+	    cmocka_unit_test(an_excused_alarm_holds_nothing_up),
+	    cmocka_unit_test(an_alarm_is_excused_until_it_was_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

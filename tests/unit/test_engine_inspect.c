@@ -125,6 +125,82 @@ static void a_deaf_sts_is_a_warning(void **state)
 	bench_free(b);
 }
 
+/* Asks about a plan whose alias had so many requests in each of the last hours, of which so many failed. */
+static void ask_about_traffic(struct told *t, unsigned hours, uint64_t requests, uint64_t errors, const char *more)
+{
+	struct bench *b = bench_new_world("functions:\n"
+					  "  hello: {versions: {1: {code: a}, 2: {code: b}}, aliases: {prod: {version: "
+					  "1}}}\n");
+	const char *text = bench_plan_text("hello", 2, more);
+	struct diags diags = {0};
+	struct plan *p = plan_load(text, strlen(text), &diags);
+
+	assert_non_null(p);
+	diags_deinit(&diags);
+	for (unsigned i = 1; i <= hours; i++)
+		world_count_requests(b->world, "hello", "prod", 1, b->now.unix_ms - i * MS_PER_HOUR, requests, errors);
+	*t = (struct told){0};
+	assert_int_not_equal(engine_inspect(b->e, p, INSPECT_DOCTOR, told, t), 0);
+	bench_run_for(b, 20 * MS_PER_SECOND);
+	assert_int_equal(t->times, 1);
+	bench_free(b);
+}
+
+static void assert_found(const struct told *t, const char *what)
+{
+	if (!strstr(t->findings, what))
+		fail_msg("no \"%s\" in:\n%s", what, t->findings);
+}
+
+#define LIMIT_1 "analysis: {metrics: [{errors: {max_rate: 1%, min_invocations: 10}}]}\n"
+
+static void the_traffic_says_when_a_bad_version_is_noticed(void **state)
+{
+	struct told t;
+
+	(void)state;
+	ask_about_traffic(&t, 71, 72000, 144, LIMIT_1);
+	assert_found(&t, "0 alias prod: its metrics can be read: 5112000 requests in the last 3 days\n");
+	/* 2 of 20 a second are the canary's: the first period that ends has enough. */
+	assert_found(&t,
+		     "0 alias prod: about 20 requests a second lately, 0.2% of them failed; with this plan a canary "
+		     "that fails every second request is noticed after about 1m 3");
+	assert_found(&t, ", one that fails 0.4% of them (twice as many) is ");
+	assert_found(&t, "; step 1 (10% for 2m) sees about 239 of the canary's requests, by which a rate of ");
+	ask_about_traffic(&t, 71, 180, 0, LIMIT_1);
+	assert_found(&t,
+		     "1 alias prod: about 3 requests a minute lately, 0% of them failed; with this plan a canary that "
+		     "fails every second request is noticed after about ");
+	assert_found(&t, ", one that fails 1% of them is not noticed before the rollout is over, after about ");
+	assert_found(&t, "; step 1 (10% for 2m) sees about 0.6 of the canary's requests: too few to show anything\n");
+}
+
+static void little_traffic_and_none(void **state)
+{
+	struct told t;
+
+	(void)state;
+	ask_about_traffic(&t, 71, 1, 0, LIMIT_1);
+	assert_found(&t, "1 alias prod: about 1 request an hour lately, 0% of them failed; ");
+	assert_found(&t, "with this plan even a canary that fails every second request is not noticed before the "
+			 "rollout pauses for want of requests, after 1h 3m");
+	ask_about_traffic(&t, 71, 1, 0, "analysis: {on_hold_limit: rollback}\n");
+	assert_found(&t, "is not noticed before the rollout goes back for want of requests, after 1h 3m");
+	ask_about_traffic(&t, 0, 0, 0, LIMIT_1);
+	assert_found(&t, "1 alias prod: its metrics can be read, and show no request in the last 3 days\n");
+	assert_null(strstr(t.findings, "lately"));
+	/* More fail already than the plan allows; and a plan that counts none. */
+	ask_about_traffic(&t, 2, 60000, 1200, LIMIT_1);
+	assert_found(&t, " 2% of them failed; more often than not a canary that is no worse fails this plan all "
+			 "the same, after about ");
+	ask_about_traffic(&t, 2, 60000, 30000, "analysis: {metrics: [{errors: {max_rate: 60%}}]}\n");
+	assert_found(&t,
+		     "50% of them failed; with this plan a canary that fails 100% of them (twice as many) is noticed ");
+	ask_about_traffic(&t, 2, 60, 30, "analysis: {metrics: [{alarm: a}]}\n");
+	assert_found(&t, "120 requests in the last 3 days");
+	assert_null(strstr(t.findings, "lately"));
+}
+
 static void what_is_no_answer_of_sts(void **state)
 {
 	struct bench *b = bench_new();
@@ -186,6 +262,8 @@ int main(void)
 	    cmocka_unit_test(every_account_is_told_in_its_order),
 	    cmocka_unit_test(keys_that_are_missing_are_a_problem),
 	    cmocka_unit_test(a_deaf_sts_is_a_warning),
+	    cmocka_unit_test(the_traffic_says_when_a_bad_version_is_noticed),
+	    cmocka_unit_test(little_traffic_and_none),
 	    cmocka_unit_test(what_is_no_answer_of_sts),
 	    cmocka_unit_test(the_engine_ends_while_one_looks),
 	    cmocka_unit_test(the_engine_ends_while_the_doctor_tries),

@@ -189,7 +189,7 @@ static void a_bad_canary_is_found_without_a_single_user(void **state)
 	bench_run_for(b, 10 * MS_PER_MINUTE);
 	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
 	s = bench_look(b, "hello");
-	assert_non_null(strstr(s.state.reason, "probes included); no worse, it would look so bad in 1 of "));
+	assert_non_null(strstr(s.state.reason, "probes included); were it no worse, at most 1 of "));
 	before = probes.sent[9];
 	bench_run_for(b, MS_PER_HOUR);
 	assert_int_equal(probes.sent[9], before);

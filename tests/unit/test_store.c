@@ -164,6 +164,18 @@ static int sample_word(void *ctx, const struct store_sample *x)
 	return add_word(ctx, word);
 }
 
+static int seq_word(void *ctx, const struct store_judgement *j)
+{
+	char word[32];
+	snprintf(word, sizeof(word), "%u", (unsigned)j->seq);
+	return add_word(ctx, word);
+}
+
+static int query_word(void *ctx, const struct store_query *x)
+{
+	return add_word(ctx, x->text);
+}
+
 static int source_word(void *ctx, const struct store_source *x)
 {
 	char word[256];
@@ -282,6 +294,14 @@ static void test_conflict(void **state)
 	check_walk("hello/1@2", store_each_live, s, rollout_word);
 }
 
+static void put_flight(struct store *s, uint64_t rollout_id)
+{
+	struct store_judgement j = {.rollout_id = rollout_id, .seq = 1, .verdict = "pass", .detail = "{}"};
+	assert_int_equal(store_put_judgement(s, &j), 0);
+	struct store_query q = {.rollout_id = rollout_id, .unix_ms = 5, .text = "[]"};
+	assert_int_equal(store_put_query(s, &q), 0);
+}
+
 static void fill(struct store *s, uint64_t *ret_id)
 {
 	*ret_id = insert(s, "hello", 1);
@@ -292,6 +312,7 @@ static void fill(struct store *s, uint64_t *ret_id)
 	assert_int_equal(store_put_intent(s, &i), 0);
 	struct store_sample x = {.rollout_id = *ret_id, .start_unix_ms = 60000, .counts = {1, 2, 3, 4, 5, -1}};
 	assert_int_equal(store_put_sample(s, &x), 0);
+	put_flight(s, *ret_id);
 	struct store_source f = {.source = "hello.yaml", .hash = "h1", .name = "hello"};
 	assert_int_equal(store_put_source(s, &f), 0);
 	assert_int_equal(store_put_quarantine(s, "alias", "code", "it failed", 4), 0);
@@ -305,6 +326,9 @@ static void check_empty(struct store *s, uint64_t id)
 	check_walk("", store_each_event, s, NULL, 0, 10, event_word);
 	check_walk("", store_each_intent, s, id, intent_word);
 	check_walk("", store_each_sample, s, id, sample_word);
+	check_walk("", store_each_judgement, s, id, seq_word);
+	check_walk("", store_each_query, s, id, query_word);
+	check_walk("", store_each_event_of, s, id, 10, event_word);
 	check_walk("", store_each_source, s, source_word);
 	assert_int_equal(store_find_quarantine(s, "alias", "code"), STORE_NOT_FOUND);
 }
@@ -317,6 +341,9 @@ static void check_filled(struct store *s, uint64_t id)
 	snprintf(wanted, sizeof(wanted), "%u:1:3:1 + 2@1000bp:r1", (unsigned)id);
 	check_walk(wanted, store_each_intent, s, id, intent_word);
 	check_walk("60000:1,2,3,4,5,-1", store_each_sample, s, id, sample_word);
+	check_walk("1", store_each_judgement, s, id, seq_word);
+	check_walk("[]", store_each_query, s, id, query_word);
+	check_walk("one", store_each_event_of, s, id, 10, event_word);
 	check_walk("hello.yaml=h1=hello", store_each_source, s, source_word);
 	assert_int_equal(store_find_quarantine(s, "alias", "code"), 0);
 }
@@ -347,6 +374,12 @@ static void test_abort(void **state)
 	assert_int_equal(store_put_intent(s, &i), 0);
 	struct store_sample x = {.rollout_id = id, .start_unix_ms = 60000};
 	assert_int_equal(store_put_sample(s, &x), 0);
+	x.alone = true;
+	x.read_unix_ms = 70000;
+	assert_int_equal(store_put_sample(s, &x), 0);
+	assert_int_equal(store_drop_samples(s, id, 70000), 0);
+	struct store_query q = {.rollout_id = id, .unix_ms = 9, .text = "[9]"};
+	assert_int_equal(store_put_query(s, &q), 0);
 	struct store_source f = {.source = "hello.yaml", .hash = "h9", .name = "other"};
 	assert_int_equal(store_put_source(s, &f), 0);
 	assert_int_equal(store_drop_quarantine(s, "alias", "code"), 0);
@@ -569,6 +602,7 @@ static void test_prune(void **state)
 		event(s, ids[i], "hello", 1, text);
 		put_sample_at(s, ids[i], 60000, i);
 		put_intent_at(s, ids[i], 1, "x");
+		put_flight(s, ids[i]);
 		/* Attempts 1 to 4 ended at 100, 200, 300, 400; the fifth is live, and was changed long ago. */
 		assert_int_equal(put(s, ids[i], 0, i == 4, i == 4 ? 1 : (i + 1) * 100), 0);
 	}
@@ -593,6 +627,11 @@ static void test_prune(void **state)
 	check_walk("", store_each_sample, s, ids[1], sample_word);
 	check_walk("", store_each_intent, s, ids[1], intent_word);
 	check_walk("60000:2,0,0,0,0,0", store_each_sample, s, ids[2], sample_word);
+	check_walk("", store_each_judgement, s, ids[1], seq_word);
+	check_walk("1", store_each_judgement, s, ids[2], seq_word);
+	check_walk("", store_each_query, s, ids[1], query_word);
+	check_walk("", store_each_event_of, s, ids[1], 10, event_word);
+	check_walk("h3", store_each_event_of, s, ids[2], 10, event_word);
 
 	begin(s);
 	assert_int_equal(store_prune(s, INT64_MAX, 0), 0);
@@ -720,7 +759,7 @@ static const char *spread_name(unsigned i, char out[static 8])
 	return out;
 }
 
-static uint64_t fill_spread(struct store *s)
+static uint64_t fill_spread(struct store *s, uint64_t *ret_rollout)
 {
 	uint64_t first = 0;
 	begin(s);
@@ -740,6 +779,7 @@ static uint64_t fill_spread(struct store *s)
 	}
 	assert_int_equal(put(s, rollouts[3], 0, false, 1), 0);
 	commit(s);
+	*ret_rollout = rollouts[3];
 	return first;
 }
 
@@ -775,7 +815,8 @@ static unsigned count_spread(const char *name, unsigned from)
 static void test_many_events(void **state)
 {
 	struct store *s = *state;
-	uint64_t first = fill_spread(s);
+	uint64_t rollout;
+	uint64_t first = fill_spread(s, &rollout);
 	static const char *const names[] = {"n0", "n6", "rare"};
 	static const unsigned starts[] = {1, 1000, 1023, 1024, 4095, 8999};
 	for (size_t n = 0; n < array_len(names); n++) {
@@ -792,6 +833,13 @@ static void test_many_events(void **state)
 	check_walk("3007 6007", store_each_event, s, "rare", 0, 2, event_word);
 	check_walk("7 3007", store_each_event, s, "rare", first, 2, event_word);
 	check_walk("8987 8994", store_each_event, s, "n6", 0, 2, event_word);
+	check_walk("8984 8991 8998", store_each_event_of, s, rollout, 3, event_word);
+	check_walk("", store_each_event_of, s, rollout, 0, event_word);
+	check_walk("", store_each_event_of, s, rollout + 100, 3, event_word);
+	struct words of_rollout = {.text = ""};
+	assert_int_equal(store_each_event_of(s, rollout, SPREAD_EVENTS, event_word, &of_rollout), 0);
+	assert_int_equal(of_rollout.count, 1286);
+	assert_memory_equal(of_rollout.text, "3 10 17 ", 8);
 
 	/* All of a rollout's events go with it, whatever name they have: 9000 / 7, rounded up. */
 	begin(s);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/prng.h"
 #include "tests/sim/disk.h"
+#include "tests/unit/schema1.h"
 
 #define LOCK_PATH    DISK_DATABASE ".lock"
 #define WAL_PATH     DISK_DATABASE "-wal"
@@ -29,6 +30,8 @@
 struct totals {
 	unsigned events;
 	unsigned revision;
+	unsigned judgements;
+	unsigned versions;
 	int64_t last;
 };
 
@@ -49,6 +52,28 @@ static int note_revision(void *ctx, const struct store_rollout *r)
 	return 0;
 }
 
+static int count_judgement(void *ctx, const struct store_judgement *j)
+{
+	struct totals *t = ctx;
+	return j->seq == ++t->judgements ? 0 : MISSING;
+}
+
+static int count_version(void *ctx, const struct store_sample *x)
+{
+	struct totals *t = ctx;
+	return x->read_unix_ms == ++t->versions ? 0 : MISSING;
+}
+
+static bool with_flight; /* a step also has what was read and judged in it */
+
+static int put_flight(struct store *s, unsigned n)
+{
+	struct store_judgement j = {.rollout_id = 1, .seq = n, .detail = "{\"metrics\":[]}", .text = "t"};
+	struct store_sample x = {.rollout_id = 1, .start_unix_ms = 60000, .read_unix_ms = n, .counts = {n}};
+	int r = store_put_judgement(s, &j);
+	return r ? r : store_put_sample(s, &x);
+}
+
 static int try_step(struct store *s, unsigned n, const char *record)
 {
 	int r = store_begin(s);
@@ -64,6 +89,8 @@ static int try_step(struct store *s, unsigned n, const char *record)
 	struct store_rollout rollout = {.id = 1, .revision = n - 1, .live = true, .record = record};
 	if (!r)
 		r = store_put_rollout(s, &rollout);
+	if (!r && with_flight)
+		r = put_flight(s, n);
 	if (!r)
 		r = store_commit(s);
 	if (r)
@@ -80,9 +107,15 @@ static int64_t count_steps(struct store *s)
 	int r = store_each_event(s, NULL, 0, 1000000, count_event, &t);
 	if (!r)
 		r = store_each_live(s, note_revision, &t);
+	if (!r)
+		r = store_each_judgement(s, 1, count_judgement, &t);
+	if (!r)
+		r = store_each_sample(s, 1, count_version, &t);
 	if (r)
 		return r == MISSING ? NOT_WHOLE : UNREADABLE;
-	return t.events == t.revision * EVENTS_OF_STEP ? (int64_t)t.revision : NOT_WHOLE;
+	unsigned rows = with_flight ? t.revision : 0;
+	bool whole = t.events == t.revision * EVENTS_OF_STEP && t.judgements == rows && t.versions == rows;
+	return whole ? (int64_t)t.revision : NOT_WHOLE;
 }
 
 /* --- disks --- */
@@ -310,6 +343,18 @@ static void test_lives(void **state)
 	assert_true(o.deaths_at_opening > 100 && o.deaths_at_closing > 50);
 	assert_true(o.counts.kept > 1000 && o.counts.dropped > 1000 && o.counts.torn > 250);
 	assert_true(o.counts.changes_dropped > 100);
+}
+
+/* Every version of a period's counts and every judgement goes with the transaction that it was put in. */
+static void test_lives_of_the_flight(void **state)
+{
+	with_flight = true;
+	struct outcome o = run_lives(*state, 120, 12, HONEST);
+	unsigned lost = run_lives(*state, 30, 12, LYING).faulty;
+	with_flight = false;
+	assert_int_equal(o.faulty, 0);
+	assert_true(o.steps > 8000 && o.counts.crashes > 700 && o.counts.kills > 250);
+	assert_true(lost > 20);
 }
 
 /* Among others: a sync fails and the process dies; the next one finds in the cache what is not on the disk, builds on
@@ -728,6 +773,65 @@ static double cpu_us(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+/* --- a database of the first schema --- */
+
+static struct disk *make_old_template(void)
+{
+	struct disk *d = disk_new(1);
+	struct disk_process *p = disk_process_new(d);
+	sqlite3 *db = NULL;
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	assert_int_equal(sqlite3_open_v2(DISK_DATABASE, &db, flags, disk_platform(p)->vfs), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, SCHEMA_1_TABLES SCHEMA_1_ROWS, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	disk_process_free(p);
+	return d;
+}
+
+static int count_old(void *ctx, const struct store_sample *x)
+{
+	(void)x;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+/* The power fails at each operation of the opening that migrates: before it or after it, and never in between. */
+static void test_cut_migration(void **state)
+{
+	(void)state;
+	struct disk *template = make_old_template();
+	unsigned cuts = 0;
+	bool met = true;
+	for (uint64_t at = 1; met; at++) {
+		struct disk *d = disk_new_from(template, at);
+		struct disk_process *p = disk_process_new(d);
+		struct store *s = NULL;
+		unsigned samples = 0;
+		disk_crash_at(d, at);
+		int r = open_store(p, &s);
+		met = disk_process_is_dead(p);
+		cuts += met && r != 0;
+		store_close(s);
+		disk_crash_at(d, 0);
+		disk_process_free(p);
+		p = disk_process_new(d);
+		assert_int_equal(open_store(p, &s), 0);
+		assert_int_equal(store_each_sample(s, 2, count_old, &samples), 0);
+		assert_int_equal(samples, 40);
+		samples = 0;
+		assert_int_equal(store_each_sample(s, 1, count_old, &samples), 0);
+		assert_int_equal(samples, 1);
+		store_close(s);
+		disk_process_free(p);
+		assert_true(is_sound(d));
+		disk_free(d);
+	}
+	disk_free(template);
+	print_message("%u power cuts in an opening that migrates\n", cuts);
+	assert_true(cuts > 20);
+}
+
 static void test_speed(void **state)
 {
 	enum { OPENINGS = 200 };
@@ -763,6 +867,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lives),
+	    cmocka_unit_test(test_lives_of_the_flight),
 	    cmocka_unit_test(test_lives_with_faults),
 	    cmocka_unit_test(test_lying_disk),
 	    cmocka_unit_test(test_deterministic),
@@ -776,6 +881,7 @@ int main(void)
 	    cmocka_unit_test(test_full_disk),
 	    cmocka_unit_test(test_two_daemons),
 	    cmocka_unit_test(test_killed_beside_another),
+	    cmocka_unit_test(test_cut_migration),
 	    cmocka_unit_test(test_speed),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,236 @@
+#!/usr/bin/python3
+"""explain, report and replay of records that no daemon would give so soon: weeks long, hostile, odd, with evidence."""
+
+import json
+import math
+import os
+import re
+import unittest
+
+import report_page
+from control_server import PLAN, Case, utc
+
+START = 1795384800  # 2026-11-22T22:00:00Z
+METRICS = [
+    {"kind": "compare", "text": "errors compared", "source": "AWS/Lambda Errors and Invocations by ExecutedVersion",
+     "dry_run": False, "max_rate_ppm": None, "false_alarm_ppm": 10000, "max_ms": None, "first_value": 0, "values": 0},
+    {"kind": "duration", "text": "p99 at most 800 ms", "source": "AWS/Lambda Duration by ExecutedVersion",
+     "dry_run": True, "max_rate_ppm": None, "false_alarm_ppm": None, "max_ms": 800.0, "first_value": 0, "values": 2},
+]  # fmt: skip
+NEEDED = math.log(1 / 0.009)
+
+
+def event(n, at, kind, text, phase="progressing", by=""):
+    return {"id": n, "at": utc(at), "name": "hello-prod", "rollout_id": 7, "kind": kind, "phase": phase, "text": text,
+            "by": by}
+
+
+def make_record(minutes=40, **rollout):
+    """Half of the time at 10 %, half at 50 %; evidence rises, and in the end it fails."""
+    half, end = START + minutes * 30, START + minutes * 60
+    samples, judgements = [], []
+    for i in range(minutes):
+        at = START + 60 * i
+        share = 0.1 if at < half else 0.5
+        canary = [round(1000 * share), round(20 * share)]
+        samples += [
+            {"start_at": utc(at), "read_at": utc(at + 62), "canary": [canary[0] - 5, 0], "stable": None, "alias": None},
+            {"start_at": utc(at), "read_at": utc(at + 122), "canary": canary, "stable": [1000 - canary[0], 1],
+             "alias": None, "values": [200 + i % 7, None]},
+        ]  # fmt: skip
+        evidence = NEEDED * (i + 1) / minutes
+        last = i + 1 == minutes
+        judgements.append({
+            "seq": i + 1, "at": utc(at + 122), "through_at": utc(at + 60), "step": 0 if at < half else 1,
+            "weight_bp": 1000 if at < half else 5000, "verdict": "fail" if last else "undecided",
+            "gap": "none" if last else "not-settled", "metric": 0, "text": f"judged on {i + 1} periods",
+            "detail": {"metrics": [{"verdict": "pass", "evidence": evidence, "evidence_needed": NEEDED},
+                                   {"verdict": "pass", "why": "fast enough"}],
+                       "weight_since_at": utc(START if at < half else half), "bake_until_at": utc(half),
+                       "read_through_at": utc(at + 60)},
+        })  # fmt: skip
+    ended = end + 70
+    events = [
+        event(1, START - 5, "accepted", "accepted from hello.yaml", "pending"),
+        event(2, START, "weight", "the alias sends its traffic to version 41 (90%) and version 42 (10%)"),
+        event(3, half - 200, "command", "pause by uid=1000 pid=4711: looks odd", "paused", "uid=1000 pid=4711"),
+        event(4, half - 100, "command", "resume by uid=1000 pid=4712", "progressing", "uid=1000 pid=4712"),
+        event(5, half, "weight", "the alias sends its traffic to version 41 (50%) and version 42 (50%)"),
+        event(6, half + 60, "trouble", "metrics: GetMetricData: throttled"),
+        event(7, half + 180, "recovered", "over: metrics: GetMetricData: throttled"),
+        event(8, ended - 1, "phase", "rolling-back: it is worse", "rolling-back"),
+        event(9, ended, "weight", "all traffic is on version 41", "rolling-back"),
+        event(10, ended, "phase", "rolled-back: it is worse", "rolled-back"),
+    ]
+    steps = [{"weight": w, "weight_bp": w * 100, "bake_ms": minutes * 30000} for w in (10, 50)]
+    head = {
+        "name": "hello-prod", "attempt": 3, "function": "hello", "alias": "prod", "account": "default",
+        "region": "eu-central-1", "source": "hello.yaml", "plan_hash": "c0ffee", "phase": "rolled-back", "live": False,
+        "reason": "it is worse", "trouble": "", "pause": [], "stable_version": "41", "canary_version": "42",
+        "created_at": utc(START - 5), "first_traffic_at": utc(START), "promoted_at": None, "ended_at": utc(ended),
+        "alias_holds": "version 41",
+        "plan": {"steps": steps, "final_bake_ms": 0,
+                 "analysis": {"every_ms": 60000, "settle_ms": 60000, "period_ms": 60000}},
+    }  # fmt: skip
+    return {"format": 1, "now": utc(ended + 600), "rollout": {**head, **rollout}, "metrics": METRICS, "plan": PLAN,
+            "record": {"quarantine": True}, "intents": [], "events": events, "samples": samples,
+            "judgements": judgements, "judgements_omitted": 0,
+            "queries": [{"at": utc(START), "asks": {"metric_data_queries": [], "alarms": []}}]}  # fmt: skip
+
+
+HOSTILE = [
+    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style></title></pre><iframe src=//evil>",
+    "' onload='x", "]]><!--", "--><svg/onload=x>", "&lt;b&gt; &amp; &#39;", "`rm -rf /` and `", "\u202eesrever\u2066",
+    "\x1b[31mred\x07", "%s%n%%", "a" * 4000, "😀 ü \ufeff\u200b", "line\nline\ttab",
+]  # fmt: skip
+COMMANDING = "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+KEPT = {"verdict", "gap", "kind", "phase"}  # words that choose what is said
+
+
+def poison(value, text, key=""):
+    """Every text but times and the words that choose."""
+    if isinstance(value, dict):
+        return {k: poison(v, text, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [poison(v, text, key) for v in value]
+    if isinstance(value, str) and not key.endswith("_at") and key not in ("at", "now") and key not in KEPT:
+        return text if key != "text" or "traffic" not in value else value + text
+    return value
+
+
+class ReportCase(Case):
+    def setUp(self):
+        super().setUp()
+        self.control = self.serve()
+
+    def give(self, record, status=200):
+        self.control.answers["GET", "/v1/rollouts/hello-prod/record"] = (status, record)
+
+    def page(self):
+        return report_page.check(self, self.run_ctl("report", "hello-prod", "-o", "-").stdout)
+
+    def explain(self, **env):
+        return self.run_ctl("explain", "hello-prod", **env).stdout
+
+
+class Pages(ReportCase):
+    def test_all_charts(self):
+        self.give(make_record())
+        page = self.page()
+        charts = page.charts()
+        self.assertEqual([c.get("aria-labelledby").split()[0] for c in charts],
+                         ["weights-title", "requests-title", "rates-title", "evidence-title", "duration1-title"])
+        for c in charts:
+            labels = [e.text for e in c.iter() if e.get("class") == "tick"]
+            self.assertGreaterEqual(len(labels), 8)  # of both axes
+            self.assertIn("22:05", labels)
+            box = [float(x) for x in c.get("viewBox").split()]
+            for e in c.iter():
+                for key in ("x", "x1", "x2", "cx", "y", "y1", "y2", "cy"):
+                    limit = box[2] if "x" in key else box[3]
+                    self.assertTrue(0 <= float(e.get(key, 0)) <= limit, (e.tag, e.attrib))
+        limits = [[e.text for e in c.iter() if e.get("class") == "limit-label"] for c in charts]
+        self.assertEqual(limits, [[], [], [], ["the plan acts at 1 of 100"], ["limit 800 ms"]])
+        marks = [e.get("class") for e in charts[0].iter() if (e.get("class") or "").startswith("mark")]
+        self.assertEqual(marks, ["mark command", "mark command", "mark fail"])
+        # The line of the evidence ends at the limit, where the judgement failed.
+        limit = float(next(e.get("y1") for e in charts[3].iter() if e.get("class") == "limit"))
+        dots = [e for e in charts[3].iter() if e.get("class") == "dot canary"]
+        self.assertAlmostEqual(float(dots[-1].get("cy")), limit, delta=0.2)
+
+    def test_evidence_in_words(self):
+        self.give(make_record())
+        text = " ".join(self.explain().split())
+        self.assertIn("If the canary were no worse, numbers like these would be seen in at most 1 of 100 rollouts; the "
+                      "plan acts at 1 of 100.", text)  # fmt: skip
+        self.assertIn("Something went wrong: metrics: GetMetricData: throttled. It was tried again, and was over "
+                      "after 2m.", text)  # fmt: skip
+        self.assertIn("Metric 2: p99 at most 800 ms. It is shown only: it decides nothing.", text)
+        # 20 periods of 100 and 20 of 500 requests, newest versions only; the weight in whose period it landed has it.
+        self.assertIn("served 2,000 requests, of which 40 failed (2.00%); the stable one beside it served 18,000 "
+                      "requests", text)  # fmt: skip
+        self.assertIn("served 10,000 requests, of which 200 failed (2.00%)", text)
+
+    def test_weeks(self):
+        """As many periods as are kept: still a page of a size that a browser likes."""
+        self.give(make_record(minutes=20160))
+        page = self.page()
+        self.assertLess(len(page.source), 6_000_000)
+        line = next(e for e in page.charts()[2].iter() if e.get("class") == "line canary")
+        self.assertLess(len(line.get("d")), 20000)
+        self.assertIn("6,048,000requests; 120,960 failed (2.00%)", page.text())
+        self.assertIn("Requests per 43m", page.text())
+
+    def test_hostile_texts(self):
+        for text in HOSTILE:
+            with self.subTest(text[:30]):
+                self.give(poison(make_record(), text))
+                page = self.page()
+                self.assertNotRegex(page.source, COMMANDING)
+                self.assertNotRegex(self.explain(), COMMANDING)
+                form = json.loads(self.run_ctl("explain", "hello-prod", "-o", "json").stdout)
+                self.assertEqual(len(form["chapters"]), 4)
+                self.assertTrue(all(s["text"] for c in form["chapters"] for s in c["sentences"]))
+                plan = self.write("p.yaml", PLAN)
+                self.run_ctl("replay", plan, "--of", "hello-prod")
+
+    def test_odd_records(self):
+        """A newer daemon may say more, an older one less; nothing of that may make it fall."""
+        whole = make_record(minutes=4)
+        for key in whole:
+            record = {k: v for k, v in whole.items() if k != key}
+            self.give(record)
+            if key == "rollout":
+                self.assertIn("not what rolloutd says", self.run_ctl("explain", "hello-prod", code=1).stderr)
+                continue
+            self.page()
+            self.explain()
+        for key in whole["rollout"]:
+            self.give({**whole, "rollout": {k: v for k, v in whole["rollout"].items() if k != key}})
+            self.page()
+            self.explain()
+        self.give({**whole, "format": 2})
+        self.assertIn("newer rolloutd", self.run_ctl("report", "hello-prod", "-o", "-", code=1).stderr)
+        torn = {"name": "hello-prod", "phase": "blocked", "reason": "torn", "unreadable": True}
+        self.give({**whole, "rollout": torn})
+        self.assertIn("cannot be told: torn", self.run_ctl("explain", "hello-prod", code=1).stderr)
+        self.give(b"[]")
+        self.assertIn("not what rolloutd says", self.run_ctl("explain", "hello-prod", code=1).stderr)
+
+    def test_what_comes_late_and_what_was_kept_back(self):
+        self.give({**make_record(), "judgements_omitted": 1234})
+        self.assertIn("1234 further judgements", " ".join(self.explain().split()))
+
+
+class Terminals(ReportCase):
+    def test_as_wide_as_it_may_be(self):
+        self.give(make_record())
+        for columns, width in (("60", 60), ("200", 96), ("", 80), ("x", 80)):
+            lines = self.explain(COLUMNS=columns).splitlines()
+            self.assertLessEqual(max(map(len, lines)), width)
+            self.assertGreater(max(map(len, lines)), width - 12)
+        t = self.terminal("explain", "hello-prod", columns=50)
+        self.assertEqual(t.finish(), 0)
+        self.assertIn("\x1b[", t.text)
+        self.assertLessEqual(max(len(line) for line in re.sub(r"\x1b\[[0-9;]*m", "", t.text).splitlines()), 50)
+
+    def test_no_colour(self):
+        self.give(make_record())
+        t = self.terminal("explain", "hello-prod", NO_COLOR="1")
+        self.assertEqual(t.finish(), 0)
+        self.assertNotIn("\x1b[", t.text)
+
+    def test_named_by_itself(self):
+        self.give(make_record())
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(self.folder)
+        self.assertIn("hello-prod-3.html", self.run_ctl("report", "hello-prod").stdout)
+        with open("hello-prod-3.html", encoding="utf-8") as f:
+            report_page.check(self, f.read())
+        wrong = self.run_ctl("explain", "hello-prod", "-o", "x.html", code=2)
+        self.assertIn("expected 'table' or 'json'", wrong.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
