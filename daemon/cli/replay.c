@@ -202,6 +202,8 @@ static void learn_until(struct replay *r, int64_t unix_ms)
 		take_counts(x->sample, "canary", &s->canary);
 		take_counts(x->sample, "stable", &s->stable);
 		take_counts(x->sample, "alias", &s->alias);
+		take_counts(x->sample, "probe_canary", &s->probe_canary);
+		take_counts(x->sample, "probe_stable", &s->probe_stable);
 		take_values(r, x->sample, s);
 	}
 }

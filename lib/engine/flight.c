@@ -243,6 +243,7 @@ static int put_samples(struct engine *e, const struct item *i)
 			row.counts[2 * c + 1] = counts[c]->seen ? (int64_t)counts[c]->errors : -1;
 		}
 		row.values = record_values_encode(&i->samples, at, &values);
+		probing_pack(s, row.probes);
 		r = store_put_sample(e->store, &row);
 	}
 	if (r == 0 && i->n_changed > 0 && i->samples.len == LIMIT_PERIODS)

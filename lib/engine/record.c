@@ -272,5 +272,6 @@ int record_load_sample(void *ctx, const struct store_sample *x)
 		counts[n]->errors = x->counts[2 * n + 1] > 0 ? (uint64_t)x->counts[2 * n + 1] : 0;
 	}
 	record_values_decode(x->values, all, x->start_unix_ms);
+	probing_unpack(x->probes, s);
 	return 0;
 }

@@ -222,6 +222,10 @@ static int tell_sample(void *ctx, const struct store_sample *x)
 	set(o, "canary", make_pair(x->counts));
 	set(o, "stable", make_pair(x->counts + 2));
 	set(o, "alias", make_pair(x->counts + 4));
+	if (x->probes[0] >= 0)
+		set(o, "probe_canary", make_pair(x->probes));
+	if (x->probes[2] >= 0)
+		set(o, "probe_stable", make_pair(x->probes + 2));
 	if (x->values)
 		set(o, "values", make_parsed(x->values));
 	append(t->items, o);

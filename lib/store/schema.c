@@ -109,10 +109,14 @@ static const char *const migrations[] = {
     "  alias_invocations INTEGER NOT NULL,"
     "  alias_errors INTEGER NOT NULL,"
     "  \"values\" TEXT," /* JSON array */
+    "  probe_canary_invocations INTEGER NOT NULL,"
+    "  probe_canary_errors INTEGER NOT NULL,"
+    "  probe_stable_invocations INTEGER NOT NULL,"
+    "  probe_stable_errors INTEGER NOT NULL,"
     "  PRIMARY KEY (rollout_id, start_unix_ms, read_unix_ms)"
     ") STRICT, WITHOUT ROWID;"
     "INSERT INTO samples_2 SELECT rollout_id, start_unix_ms, 0, canary_invocations, canary_errors, "
-    "stable_invocations, stable_errors, alias_invocations, alias_errors, NULL FROM samples;"
+    "stable_invocations, stable_errors, alias_invocations, alias_errors, NULL, -1, -1, -1, -1 FROM samples;"
     "DROP TABLE samples;"
     "ALTER TABLE samples_2 RENAME TO samples;"
 

@@ -31,6 +31,8 @@ int sqlite_put_sample(struct store *store, const struct store_sample *x)
 	for (size_t i = 0; i < array_len(x->counts); i++)
 		sqlite_query_bind_i64(&q, x->counts[i]);
 	sqlite_query_bind_text_or_null(&q, x->values);
+	for (size_t i = 0; i < array_len(x->probes); i++)
+		sqlite_query_bind_i64(&q, x->probes[i]);
 	return sqlite_query_run(&q);
 }
 
@@ -131,6 +133,8 @@ int sqlite_each_sample(struct store *store, uint64_t rollout_id, store_sample_cb
 		};
 		for (int i = 0; i < (int)array_len(x.counts); i++)
 			x.counts[i] = sqlite_query_i64(&q, 3 + i);
+		for (int i = 0; i < (int)array_len(x.probes); i++)
+			x.probes[i] = sqlite_query_i64(&q, 10 + i);
 		result = cb(ctx, &x);
 	}
 	return sqlite_query_end(&q, result);

@@ -31,7 +31,7 @@ static const char *const texts[ST_COUNT] = {
     [ST_PUT_INTENT] = "INSERT OR REPLACE INTO intents (rollout_id, seq, unix_ms, target, revision) "
 		      "VALUES (?, ?, ?, ?, ?)",
     [ST_PUT_EVENT] = "INSERT INTO events (" EVENT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_PUT_SAMPLE] = "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_PUT_SAMPLE] = "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_DROP_PERIOD] = "DELETE FROM samples WHERE rollout_id = ? AND start_unix_ms = ?",
     [ST_DROP_SAMPLES] = "DELETE FROM samples WHERE rollout_id = ? AND start_unix_ms < ?",
     [ST_PUT_JUDGEMENT] = "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -71,6 +71,7 @@ struct store_sample {
 	int64_t read_unix_ms; /* 0: not known, as of rows that an earlier version wrote */
 	int64_t counts[6];    /* canary invocations, errors; stable …; alias …; -1: no datapoint */
 	const char *values;   /* JSON array of what metrics with values of their own have read; NULL: there are none */
+	int64_t probes[4];    /* rolloutd's own requests: canary invocations, errors; stable …; -1: none */
 	bool alone;	      /* put in the place of all that was known of that period before */
 };
 

@@ -61,7 +61,8 @@ class Quiet(Together):
         self.assertGreaterEqual(s["probes"]["stable"]["invocations"], 10)
         self.assertEqual(s["probes"]["canary"]["errors"], 0)
         self.assertFalse(s["verdict"]["canary"]["seen"], "CloudWatch has no requests of users")
-        self.ctl.phase("quiet", "succeeded")
+        s = self.ctl.phase("quiet", "succeeded")
+        self.assertGreaterEqual(s["probes"]["canary"]["invocations"], 20, "the record keeps them")
         self.asked_only(f, "1", "1+2@10", "1+2@50", "2")
 
     def test_without_probes_it_waits(self):

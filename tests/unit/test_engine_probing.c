@@ -412,6 +412,7 @@ static void the_program_waits_for_no_probe_at_its_end(void **state)
 static void a_restart_goes_on_and_repeats_nothing(void **state)
 {
 	struct bench *b = begin(2, COMPARED);
+	struct counts counted, again;
 	unsigned before;
 
 	(void)state;
@@ -423,7 +424,12 @@ static void a_restart_goes_on_and_repeats_nothing(void **state)
 		assert_true(bench_step(b, INT64_MAX));
 	probes.mood = AS_IT_IS;
 	before = probes.sent[2];
+	counted = look(b).verdict.probe_canary;
 	bench_crash(b);
+	/* What was judged was recorded with it. */
+	assert_true(counted.invocations >= 20);
+	again = look(b).verdict.probe_canary;
+	assert_memory_equal(&again, &counted, sizeof(again));
 	bench_run_for(b, MS_PER_MINUTE);
 	assert_in_range(probes.sent[2] - before, 29, 31);
 	bench_run_for(b, 10 * MS_PER_MINUTE);
