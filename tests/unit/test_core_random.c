@@ -161,7 +161,7 @@ static void check_always(struct run *x)
 			check(x, x->g.alias.target.version == (r->phase == PHASE_SUCCEEDED ? r->canary : r->stable));
 		}
 	}
-	/* An experiment is over by its time or an operator's word, on the way home, and is nothing to be quarantined for. */
+	/* An experiment is over by its time or an operator's word: on the way home, and not to be quarantined for. */
 	if (r->concluded) {
 		check(x, x->g.spec.experiment_ends_home && r->goal == GOAL_HOME);
 		check(x, !r->quarantine && !x->g.quarantined_effect);
