@@ -7,7 +7,8 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION := $(shell cat VERSION)
 
-.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench bench-verdict fuzz-quick fuzz-afl
+.PHONY: all demo check lint format clean install uninstall unit e2e valgrind bench-quick bench bench-verdict
+.PHONY: fuzz-quick fuzz-afl
 .PHONY: check-host check-power check-memory fuzz-long check-faults coverage model deps objects unit-programs help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -69,7 +70,7 @@ bench-quick: ## control-plane calls a rollout; CPU of one UpdateAlias beside bar
 	@conf/deps.sh build bench
 	$(again) all bench-programs
 	@ROLLOUT_BUILD=$(BUILD) tests/bench/run quick
-bench-verdict: ## how often and when canaries are rolled back, equal ones and worse ones, beside four other judges (minutes)
+bench-verdict: ## how often and how soon canaries are rolled back, by this judge and by four others (minutes)
 	@conf/deps.sh build bench
 	$(again) all bench-programs
 	@$(BUILD)/bench/verdict $(RUNS)
