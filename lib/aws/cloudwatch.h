@@ -46,7 +46,7 @@ size_t cloudwatch_query_bytes(const struct cloudwatch_query *q);
 #define CLOUDWATCH_QUERIES_MAX (LIMIT_AWS_REQUEST_BYTES - 6 * CLOUDWATCH_TOKEN_MAX - 1024)
 
 /* The same list of MetricDataQueries by itself, for showing what is asked: its items, without the brackets. */
-void cloudwatch_print_queries(struct buf *out, const struct cloudwatch_query *queries, size_t n);
+void cloudwatch_print_queries(struct buf *b, const struct cloudwatch_query *queries, size_t n);
 
 /* Ids on the wire are "q0", "q1", … by index. Times are whole seconds. `token` NULL for the first page.
  * Returns 0, or -E2BIG beyond LIMIT_AWS_REQUEST_BYTES. Requires 1 <= n <= LIMIT_METRIC_QUERIES. */

@@ -233,8 +233,8 @@ double evidence_detectable_rate(const struct evidence_outlook *o, double canary,
 	struct evidence_outlook try = *o;
 	double need = evidence_threshold(o->false_alarm);
 
-	for (double rate = RATE_MIN; rate < RATE_STEP; rate *= RATE_STEP) {
-		try.canary_rate = fmin(rate, 1);
+	for (int i = 0; i <= RATE_STEPS; i++) {
+		try.canary_rate = fmin(RATE_MIN * pow(RATE_STEP, i), 1);
 		if (try.canary_rate > o->stable_rate && evidence_expected_log(&try, canary, stable) >= need)
 			return try.canary_rate;
 	}
