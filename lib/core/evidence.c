@@ -11,6 +11,7 @@
 #define EXACT_MAX    16	  /* the widest support that is summed: 2^11 min_effect to that power is far from overflow */
 #define RATE_MIN     1e-7
 #define RATE_STEP    1.1
+#define RATE_STEPS   170 /* from RATE_MIN past 1 */
 
 /* One period's counts, or what is expected of some: not always whole. */
 struct pair {
