@@ -229,8 +229,8 @@ static int write_log_again(sqlite3_file *log)
 /*
  * After a sync that failed, the kernel may go on showing pages that are not on the disk and that no later sync writes.
  * The process that saw it fail counts none of them as recorded. The one after it cannot tell: SQLite takes them from
- * the cache for a part of the log and copies them into the file, and when the power goes then, the file has pages from a
- * log that the disk has only the beginning of. What is written again is synced again: after this the disk has what
+ * the cache for a part of the log and copies them into the file, and when the power goes then, the file has pages from
+ * a log that the disk has only the beginning of. What is written again is synced again: after this the disk has what
  * the cache shows. What it had of these bytes before were the same ones, or such as no commit was reported for.
  * The transaction keeps off whoever else might have the file open; it changes nothing.
  */
