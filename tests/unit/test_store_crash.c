@@ -427,8 +427,7 @@ static bool meet_forgotten_log(const struct disk *template, uint64_t seed, uint6
 	disk_process_free(p);
 	check_end(&r);
 	if (r.fault)
-		print_error("seed %llu, cut at %llu: %s\n", (unsigned long long)seed, (unsigned long long)n,
-			    r.fault);
+		print_error("seed %u, cut at %u: %s\n", (unsigned)seed, (unsigned)n, r.fault);
 	assert_null(r.fault);
 	disk_free(r.d);
 	return met;
