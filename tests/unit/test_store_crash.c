@@ -412,7 +412,7 @@ static bool meet_forgotten_log(const struct disk *template, uint64_t seed, uint6
 	disk_kill(p);
 	store_close(s);
 	disk_process_free(p);
-	/* Half of those openings fail as well, as their sync does; closing the file then must not use the log either. */
+	/* Half of those openings fail, as their sync does; closing the file then must not use the log either. */
 	if (seed % 2)
 		disk_fail(r.d, DISK_LOSE_SYNC, 0, 1);
 	disk_crash_at(r.d, n);
