@@ -132,7 +132,7 @@ $(BUILD)/rolloutctl: $(call obj,$(CLI_SRC)) $(LIBSIM) $(LIBROLLOUT)
 $(BUILD)/rollout-localaws: $(call obj,$(LOCALAWS_SRC)) $(LIBSIM) $(LIBROLLOUT)
 UNIT_HELPER_OBJ := $(call obj,$(UNIT_HELPER_SRC))
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPER_OBJ) $(LIBSIM) $(LIBROLLOUT)
-$(BUILD)/tests/test_sim_disk $(BUILD)/tests/test_store_crash: $(call obj,$(SIMULATOR_LIB_SRC))
+$(addprefix $(BUILD)/tests/,test_sim_disk test_store_crash test_store_crash_schema): $(call obj,$(SIMULATOR_LIB_SRC))
 $(BENCH_BIN): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(LIBDAEMON) $(LIBROLLOUT)
 $(TOOL_BIN): $(BUILD)/tools/%: $(BUILD)/tests/tools/%.o $(LIBDAEMON) $(LIBROLLOUT)
 # Before the library, so that what it has of the same names is not taken.

@@ -151,6 +151,8 @@ static int connect_file(struct sqlite_store *s)
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	/* An opening that fails must not copy the log into the file: see settle_log(). */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	return 0;
 }
 
@@ -205,14 +207,57 @@ static int configure(struct sqlite_store *s)
 			  "PRAGMA cell_size_check = ON");
 }
 
+/* The log's bytes are written again as they are read, and synced. Nobody else may be writing to it. */
+static int write_log_again(sqlite3_file *log)
+{
+	enum { CHUNK = 65536 };
+	const sqlite3_io_methods *on = log->pMethods;
+	cleanup(mem_free_p) char *bytes = mem_alloc(CHUNK);
+	sqlite3_int64 size = 0;
+	int code = on->xFileSize(log, &size);
+	if (code != SQLITE_OK || size == 0)
+		return code;
+	for (sqlite3_int64 at = 0; at < size && code == SQLITE_OK; at += CHUNK) {
+		int len = size - at < CHUNK ? (int)(size - at) : CHUNK;
+		code = on->xRead(log, bytes, len, at);
+		if (code == SQLITE_OK)
+			code = on->xWrite(log, bytes, len, at);
+	}
+	return code == SQLITE_OK ? on->xSync(log, SQLITE_SYNC_NORMAL) : code;
+}
+
 /*
- * The log begins anew. After a sync that failed, the kernel may show pages that are not on the disk and that no later
- * sync writes. If that was the log's header, and the process before this one left it so, a power cut would take
- * everything that is written behind it. A header that is written again is synced again. Where a reader is in the way,
- * the log stays as it is: two faults and a reader are more than is provided for.
+ * After a sync that failed, the kernel may go on showing pages that are not on the disk and that no later sync writes.
+ * The process that saw it fail counts none of them as recorded. The one after it cannot tell: SQLite takes them from
+ * the cache for a part of the log and copies them into the file, and when the power goes then, the file has pages from
+ * a log that the disk has only the beginning of. What is written again is synced again: after this the disk has what
+ * the cache shows. What it had of these bytes before were the same ones, or such as no commit was reported for.
+ * The transaction keeps off whoever else might have the file open; it changes nothing.
  */
+static int settle_log(struct sqlite_store *s)
+{
+	int r = execute(s, "BEGIN IMMEDIATE");
+	if (r)
+		return r;
+	sqlite3_file *log = NULL;
+	errno = 0;
+	int code = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
+	if (code == SQLITE_OK && log && log->pMethods)
+		code = write_log_again(log);
+	if (code != SQLITE_OK)
+		r = sqlite_fail(s, code, errno);
+	if (sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK && !r)
+		r = sqlite_fail(s, SQLITE_NOMEM, 0);
+	return r;
+}
+
+/* The log begins anew, but stays as it is where a reader is in the way. */
 static int begin_log(struct sqlite_store *s)
 {
+	int r = settle_log(s);
+	if (r)
+		return r;
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return execute(s, "PRAGMA wal_checkpoint(TRUNCATE)");
 }
 

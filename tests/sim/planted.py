@@ -119,9 +119,9 @@ FAULTS = [
     # --- 6 one writer at a time ---
     Fault("no-lock", 8, "a second daemon may open the state", "lib/store/sqlite.c",
           ("\tif (s->locked)\n\t\treturn 0;\n", "\tif (s->locked || r == 1)\n\t\treturn 0;\n")),
-    Fault("no-fence", 3773, "a daemon does not see that another has taken over", "lib/store/sqlite.c",
+    Fault("no-fence", 5155, "a daemon does not see that another has taken over", "lib/store/sqlite.c",
           ("\tif (!r && epoch != store->epoch)", "\tif (!r && epoch < store->epoch)")),
-    Fault("queue-asks-nobody", 3773, "was a bug: what waits to be sent leaves though the state was taken over",
+    Fault("queue-asks-nobody", 5155, "was a bug: what waits to be sent leaves though the state was taken over",
           "lib/engine/engine.c",
           ("\tif (!e->fenced && e->owned_turn != e->stats.turns) {", "\tif (false) {")),
     Fault("start-beside", 3, "a rollout starts while another is under way on its alias", "lib/engine/engine.c",
