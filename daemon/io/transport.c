@@ -48,13 +48,14 @@ struct transfer {
 	struct transfer *prev; /* in flight */
 	transport_cb cb;
 	void *arg;
-	unsigned sent;	 /* how often the request went out */
-	bool once;	 /* it must not go out twice */
-	bool plain;	 /* http: to this machine only */
-	bool metadata;	 /* or to a metadata service */
-	bool secret;	 /* the bodies are wiped */
-	bool astray;	 /* plain http was about to leave this machine */
-	bool unsendable; /* libcurl would not take it, or there is nobody to trust */
+	unsigned sent;	     /* how often the request went out */
+	bool once;	     /* it must not go out twice */
+	bool plain;	     /* http: to this machine only */
+	bool metadata;	     /* or to a metadata service */
+	bool secret;	     /* the bodies are wiped */
+	bool astray;	     /* plain http was about to leave this machine */
+	bool unsendable;     /* libcurl would not take it, or there is nobody to trust */
+	const char *lacking; /* the option that libcurl does not have; NULL: it has all */
 	bool proxied;
 	bool too_large;
 	struct curl_slist *headers;
@@ -187,8 +188,10 @@ static int prereq_cb(void *arg, char *remote_ip, char *local_ip, int remote_port
 /* Options fail only for a libcurl that was built without the feature; then nothing may be sent at all. */
 #define SET(x, option, value)                                                                                          \
 	do {                                                                                                           \
-		if (curl_easy_setopt((x)->easy, option, value) != CURLE_OK)                                            \
+		if (curl_easy_setopt((x)->easy, option, value) != CURLE_OK) {                                          \
+			(x)->lacking = #option;                                                                        \
 			(x)->unsendable = true;                                                                        \
+		}                                                                                                      \
 	} while (0)
 
 /* libcurl is about to shake hands, with a server or with a proxy. */
@@ -410,6 +413,11 @@ static void describe_failure(const struct transfer *x, CURLcode code, char *out,
 	else if (x->astray)
 		snprintf(out, size,
 			 "plain http goes to the loopback only, and this name leads to another machine: use https");
+	else if (x->lacking)
+		snprintf(out, size,
+			 "this host's libcurl has no %s, without which nothing is sent: install one that is built with "
+			 "OpenSSL (libcurl4)",
+			 x->lacking);
 	else if (x->unsendable)
 		snprintf(out, size, "%s",
 			 x->error[0] ? x->error : "the request could not be built: too large, or libcurl refuses it");
@@ -739,7 +747,7 @@ static void submit(struct transport *t, struct transfer *x, const struct http_re
 	x->too_large = false;
 	x->response = (struct http_response){0};
 	x->arena = arena_new();
-	x->unsendable = *refusal != '\0';
+	x->unsendable |= *refusal != '\0'; /* or it has been since it was made, for want of an option */
 	(void)text_copy(x->error, sizeof(x->error), refusal); /* cut at the end at worst */
 	x->body.max = x->secret ? LIMIT_KEYS_ANSWER : LIMIT_AWS_RESPONSE_BYTES;
 	x->body.secret = x->request_body.secret = x->secret;
