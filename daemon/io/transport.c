@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <openssl/ssl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -649,6 +650,18 @@ static void configure_multi(struct transport *t)
 	require(curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK);
 }
 
+printf_like(2, 3) static void warn(const struct transport *t, const char *format, ...)
+{
+	char text[ERROR_SIZE];
+	va_list args;
+	if (!t->config.warn)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	t->config.warn(t->config.warn_arg, text);
+}
+
 static const char *no_setting(void *ctx, const char *name)
 {
 	(void)ctx;
@@ -680,6 +693,11 @@ static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config
 	t->timer.data = t->later.data = t;
 	t->open_handles = 2;
 	configure_multi(t);
+	if (trust_is_empty(t->trust))
+		warn(t,
+		     "nobody's certificate can be verified, and no call over https will succeed: there are none of %s; "
+		     "install the package ca-certificates, or name a bundle in AWS_CA_BUNDLE",
+		     trust_describe(t->trust));
 	*ret = t;
 	return 0;
 }
@@ -730,11 +748,8 @@ static void look_at_trust(struct transport *t)
 	if (now - t->looked_ms < TRUST_LOOK_MS)
 		return;
 	t->looked_ms = now;
-	if (trust_look(t->trust, text, sizeof(text)) >= 0 || !t->config.warn)
-		return;
-	size_t len = strlen(text);
-	snprintf(text + len, sizeof(text) - len, "; until then, what was read before is trusted");
-	t->config.warn(t->config.warn_arg, text);
+	if (trust_look(t->trust, text, sizeof(text)) < 0)
+		warn(t, "%s; until then, what was read before is trusted", text);
 }
 
 /* `refusal`: why there is nobody to trust; "": there is. */

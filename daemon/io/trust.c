@@ -12,10 +12,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
 
-#define BUNDLE_MAX  (16 * 1024 * 1024)
 #define FOLDERS_MAX 8 /* of SSL_CERT_DIR */
 #define PATH_SHOWN  200
 
@@ -28,14 +28,24 @@ struct stamp {
 	struct timespec changed;
 };
 
+enum outcome {
+	LOADED,
+	UNREADABLE, /* may pass by itself: no descriptor left, a fault of the disk, rights */
+	UNUSABLE,   /* until it is changed */
+};
+
 struct trust {
 	char *file;		  /* NULL: none */
 	char *dir;		  /* NULL: none; may be several, with colons between them */
 	const char *file_setting; /* NULL: the system's, which may be missing */
 	const char *dir_setting;
 	char *description;
-	struct stamp stamps[1 + FOLDERS_MAX];
+	struct stamp stamps[1 + FOLDERS_MAX]; /* of what the store was made from */
+	bool file_read;			      /* the store has the file's certificates */
+	bool folders_found;		      /* and there were some in the folders */
 	X509_STORE *store;
+	struct stamp refused[1 + FOLDERS_MAX]; /* of what could not be used, */
+	enum outcome refusal;		       /* and why; LOADED: nothing is amiss */
 	unsigned loads;
 };
 
@@ -71,6 +81,14 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
 	       a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+static bool same_stamps(const struct stamp *a, const struct stamp *b)
+{
+	for (size_t i = 0; i <= FOLDERS_MAX; i++)
+		if (!same_stamp(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
 /* --- reading --- */
 
 /* "3f2a90c1.0", as `openssl rehash` names it. */
@@ -92,21 +110,45 @@ static int look_into_folder(const char *path)
 	return found;
 }
 
-static int add_folders(const struct trust *t, X509_STORE *store, char *ret_error, size_t error_size)
+/* The same for a list: one folder that has some is enough, and one that is not there is passed over. */
+static int look_into_folders(const char *list)
 {
-	int r = t->dir_setting && !strchr(t->dir, ':') ? look_into_folder(t->dir) : 0;
+	int found = -ENOENT;
+	for (const char *at = list; *at;) {
+		cleanup(mem_free_p) char *one = mem_strndup(at, strcspn(at, ":"));
+		int r = look_into_folder(one);
+		if (r == 0)
+			return 0;
+		if (found == -ENOENT || (found > 0 && r < 0 && r != -ENOENT))
+			found = r;
+		at += strlen(one);
+		at += *at == ':';
+	}
+	return found;
+}
+
+static enum outcome add_folders(const struct trust *t, X509_STORE *store, bool *ret_found, char *ret_error,
+				size_t error_size)
+{
+	int r = look_into_folders(t->dir);
+	const char *names = t->dir_setting ? " names " : "";
+	const char *setting = t->dir_setting ? t->dir_setting : "the system's folder of certificates, ";
+	bool several = strchr(t->dir, ':');
+	*ret_found = r == 0;
+	/* The system's need not be there; but they do not go away unseen. */
+	if (r == 0 || (!t->dir_setting && !t->folders_found)) {
+		require(X509_STORE_load_path(store, t->dir) == 1); /* opens nothing yet */
+		return LOADED;
+	}
 	if (r < 0)
-		snprintf(ret_error, error_size, "%s names the folder %.*s, which cannot be read: %s", t->dir_setting,
-			 PATH_SHOWN, t->dir, strerror(-r));
-	else if (r > 0)
+		snprintf(ret_error, error_size, "%s%s%s%.*s, which cannot be read: %s", setting, names,
+			 several ? "the folders " : "the folder ", PATH_SHOWN, t->dir, strerror(-r));
+	else
 		snprintf(ret_error, error_size,
-			 "%s names the folder %.*s, in which no certificate is found by its hash: run 'openssl "
-			 "rehash' on it, or name a file",
-			 t->dir_setting, PATH_SHOWN, t->dir);
-	if (r)
-		return 1;
-	require(X509_STORE_load_path(store, t->dir) == 1); /* opens nothing yet */
-	return 0;
+			 "%s%s%s%.*s, in which no certificate is found by its hash: run 'openssl rehash' on it, or "
+			 "name a file",
+			 setting, names, several ? "the folders " : "the folder ", PATH_SHOWN, t->dir);
+	return r < 0 ? UNREADABLE : UNUSABLE;
 }
 
 /* Returns how many certificates were added; -1: what is there is broken, and part of it may have been added. */
@@ -128,45 +170,61 @@ static int add_certificates(X509_STORE *store, const char *bytes, size_t len)
 	return added;
 }
 
-static int add_file(const struct trust *t, X509_STORE *store, char *ret_error, size_t error_size)
+/* What is wrong with a file that could not be read. */
+static enum outcome refuse_file(const struct trust *t, int error, char *ret_error, size_t error_size)
+{
+	const char *setting = t->file_setting ? t->file_setting : "the system";
+	if (error == -EFBIG || error == -EINVAL) {
+		snprintf(ret_error, error_size, "%s names %.*s, which is %s", setting, PATH_SHOWN, t->file,
+			 error == -EFBIG ? "larger than 16 MiB" : "neither a file nor a folder");
+		return UNUSABLE;
+	}
+	snprintf(ret_error, error_size, "%s names %.*s, which cannot be read: %s%s", setting, PATH_SHOWN, t->file,
+		 strerror(-error), t->file_setting ? "" : "; mend that, or name another one in AWS_CA_BUNDLE");
+	return UNREADABLE;
+}
+
+static enum outcome add_file(const struct trust *t, X509_STORE *store, bool *ret_read, char *ret_error,
+			     size_t error_size)
 {
 	cleanup(mem_free_p) char *bytes = NULL;
 	size_t len = 0;
-	int r = file_read(t->file, BUNDLE_MAX, &bytes, &len);
-	if (r < 0 && !t->file_setting)
-		return 0; /* the system's need not be there */
-	const char *setting = t->file_setting ? t->file_setting : "the system";
-	if (r == -EFBIG || r == -EINVAL)
-		snprintf(ret_error, error_size, "%s names %.*s, which is %s", setting, PATH_SHOWN, t->file,
-			 r == -EFBIG ? "larger than 16 MiB" : "neither a file nor a folder");
-	else if (r < 0)
-		snprintf(ret_error, error_size, "%s names %.*s, which cannot be read: %s", setting, PATH_SHOWN, t->file,
-			 strerror(-r));
-	else if (add_certificates(store, bytes, len) <= 0)
-		snprintf(ret_error, error_size,
-			 "%s names %.*s, which has no certificates, or broken ones: it must have certificates in PEM "
-			 "(-----BEGIN CERTIFICATE-----)",
-			 setting, PATH_SHOWN, t->file);
-	else
-		return 0;
-	return 1;
+	int r = file_read(t->file, LIMIT_CA_BUNDLE_BYTES, &bytes, &len);
+	*ret_read = r == 0;
+	/* The system's need not be there. But once it was, nobody would be trusted without it. */
+	if (r == -ENOENT && !t->file_setting && !t->file_read)
+		return LOADED;
+	if (r < 0)
+		return refuse_file(t, r, ret_error, error_size);
+	if (add_certificates(store, bytes, len) > 0)
+		return LOADED;
+	snprintf(ret_error, error_size,
+		 "%s names %.*s, which has no certificates, or broken ones: it must have certificates in PEM "
+		 "(-----BEGIN CERTIFICATE-----)",
+		 t->file_setting ? t->file_setting : "the system", PATH_SHOWN, t->file);
+	return UNUSABLE;
 }
 
-static int load(struct trust *t, char *ret_error, size_t error_size)
+static enum outcome load(struct trust *t, char *ret_error, size_t error_size)
 {
+	bool file_read = false, folders_found = false;
 	X509_STORE *store = X509_STORE_new();
 	require(store); /* fails for want of memory only */
 	/* As libcurl has it: what is in the bundle is trusted, whether it signed itself or not. */
 	X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
-	if ((t->file && add_file(t, store, ret_error, error_size)) ||
-	    (t->dir && add_folders(t, store, ret_error, error_size))) {
+	enum outcome r = t->file ? add_file(t, store, &file_read, ret_error, error_size) : LOADED;
+	if (r == LOADED && t->dir)
+		r = add_folders(t, store, &folders_found, ret_error, error_size);
+	if (r != LOADED) {
 		X509_STORE_free(store);
-		return 1;
+		return r;
 	}
 	X509_STORE_free(t->store);
 	t->store = store;
+	t->file_read = file_read;
+	t->folders_found = folders_found;
 	t->loads++;
-	return 0;
+	return LOADED;
 }
 
 /* --- where from --- */
@@ -223,7 +281,7 @@ int trust_new(credentials_lookup env, void *env_ctx, const char *profile_bundle,
 	else
 		take_system(t);
 	take_stamps(t, t->stamps);
-	if (load(t, ret_error, error_size)) {
+	if (load(t, ret_error, error_size) != LOADED) {
 		trust_free(t);
 		return 1;
 	}
@@ -245,19 +303,29 @@ void trust_free(struct trust *t)
 int trust_look(struct trust *t, char *ret_error, size_t error_size)
 {
 	struct stamp now[1 + FOLDERS_MAX];
-	bool same = true;
 	take_stamps(t, now);
-	for (size_t i = 0; i < array_len(now); i++)
-		same = same && same_stamp(&now[i], &t->stamps[i]);
-	if (same)
+	if (same_stamps(now, t->stamps)) {
+		t->refusal = LOADED;
 		return 0;
-	memcpy(t->stamps, now, sizeof(now));
-	return load(t, ret_error, error_size) ? -1 : 1;
+	}
+	enum outcome before = same_stamps(now, t->refused) ? t->refusal : LOADED;
+	if (before == UNUSABLE)
+		return 0;
+	t->refusal = load(t, ret_error, error_size);
+	memcpy(t->refusal == LOADED ? t->stamps : t->refused, now, sizeof(now));
+	if (t->refusal == LOADED)
+		return 1;
+	return t->refusal == before ? 0 : -1;
 }
 
 X509_STORE *trust_store(const struct trust *t)
 {
 	return t->store;
+}
+
+bool trust_is_empty(const struct trust *t)
+{
+	return !t->file_read && !t->folders_found;
 }
 
 const char *trust_describe(const struct trust *t)

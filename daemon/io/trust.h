@@ -26,8 +26,11 @@ must_use int trust_new(credentials_lookup env, void *env_ctx, const char *profil
 void trust_free(struct trust *t); /* NULL is fine */
 
 /* Looks whether files have changed. Returns 0 (as it was), 1 (read again), or -1 with ret_error: they have, and cannot
- * be used; that is told once for each change. */
+ * be used; that is told once for each change. What cannot be read is tried again at every look, what is broken when it
+ * has changed once more. */
 int trust_look(struct trust *t, char *ret_error, size_t error_size);
-X509_STORE *trust_store(const struct trust *t);	   /* borrowed; until the next look */
+X509_STORE *trust_store(const struct trust *t); /* borrowed; until the next look */
+/* There is nobody to trust, for want of the system's certificates. They are taken when they come. */
+bool trust_is_empty(const struct trust *t);
 const char *trust_describe(const struct trust *t); /* "AWS_CA_BUNDLE (/etc/ssl/own.pem)" */
 unsigned trust_loads(const struct trust *t);	   /* how often the files were read */
