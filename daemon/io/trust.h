@@ -3,10 +3,11 @@
  * is left to load them, it does so for each connection anew as soon as a folder is among them, which costs 28 ms and
  * 880 KB a time with a system's bundle.
  *
- * They come from the first of: AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE (each a file, or a folder with names by hash, and then
- * nothing else is trusted), SSL_CERT_FILE and SSL_CERT_DIR (as OpenSSL reads them: each alone replaces its half of the
- * system's), the system. Files and folders that change are read again. What can then not be read leaves in force what
- * was there.
+ * They come from the first of: AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE (each a file, or a folder with names by hash, and
+ * then nothing else is trusted), SSL_CERT_FILE and SSL_CERT_DIR (as OpenSSL reads them: each alone replaces its half
+ * of the system's), the system. Files that change are read again, and folders in which a certificate does. What can
+ * then not be read leaves in force what was there, and is tried again; so does what vanishes. The system's may be
+ * missing from the start: then nobody is trusted.
  */
 #pragma once
 

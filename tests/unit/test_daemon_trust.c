@@ -298,8 +298,9 @@ static void test_the_file_beside_a_folder(void **state)
 	/* And where it never was, nothing is amiss. */
 	t = start("SSL_CERT_DIR", folder);
 	assert_non_null(t);
-	write_text(in_root("folder/other"), "x");
+	write_certificate(hashed("folder", one), one);
 	assert_int_equal(look(t), 1);
+	assert_true(trusts(t, one));
 	assert_true(trusts(t, two));
 	trust_free(t);
 }
@@ -316,7 +317,7 @@ static void test_a_folder_goes(void **state)
 		struct trust *t = start("SSL_CERT_DIR", several ? folders : folder);
 		assert_non_null(t);
 		assert_true(trusts(t, two));
-		write_text(in_root("folder/other"), "x");
+		write_certificate(in_root("folder/00000000.0"), one);
 		folder_fails = EMFILE;
 		assert_int_equal(look(t), -1);
 		assert_int_equal(look(t), 0);
@@ -324,12 +325,79 @@ static void test_a_folder_goes(void **state)
 		assert_int_equal(look(t), 1);
 		assert_true(trusts(t, two));
 		unlink(hashed("folder", two));
+		unlink(in_root("folder/00000000.0"));
 		assert_int_equal(look(t), -1);
 		assert_non_null(strstr(error, "openssl rehash"));
 		assert_true(trusts(t, two));
 		trust_free(t);
 		assert_null(start("SSL_CERT_DIR", several ? folders : folder));
 	}
+}
+
+/* OpenSSL keeps what it has read of a folder; what takes its place need not change the folder. */
+static void test_what_changes_in_a_folder(void **state)
+{
+	char folder[128], name[128], elsewhere[128];
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/folder", root);
+	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere.pem", root);
+	mkdir(folder, 0755);
+	snprintf(name, sizeof(name), "%s", hashed("folder", one));
+	write_certificate(name, one);
+	struct trust *t = start("AWS_CA_BUNDLE", folder);
+	assert_true(trusts(t, one));
+	assert_int_equal(look(t), 0);
+	write_certificate(name, two); /* in its place: withdrawn */
+	assert_int_equal(look(t), 1);
+	assert_false(trusts(t, one));
+
+	unlink(name);
+	write_certificate(elsewhere, one);
+	assert_int_equal(symlink(elsewhere, name), 0);
+	assert_int_equal(look(t), 1);
+	assert_true(trusts(t, one));
+	assert_int_equal(look(t), 0);
+	write_certificate(elsewhere, two); /* behind the link */
+	assert_int_equal(look(t), 1);
+	assert_false(trusts(t, one));
+	assert_int_equal(look(t), 0);
+	assert_int_equal(trust_loads(t), 4);
+	unlink(elsewhere); /* a link that leads nowhere is no certificate */
+	assert_int_equal(look(t), -1);
+	trust_free(t);
+}
+
+static void test_limits_of_folders(void **state)
+{
+	char folder[128], list[2048] = "";
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/folder", root);
+	mkdir(folder, 0755);
+	write_certificate(hashed("folder", one), one);
+	for (int i = 0; i < LIMIT_CA_FOLDERS; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ":" : "", folder);
+	struct trust *t = start("SSL_CERT_DIR", list);
+	assert_non_null(t);
+	write_certificate(hashed("folder", two), two);
+	assert_int_equal(look(t), 1);
+	trust_free(t);
+	snprintf(list + strlen(list), sizeof(list) - strlen(list), ":/nonexistent");
+	assert_null(start("SSL_CERT_DIR", list));
+	assert_string_equal(error, "SSL_CERT_DIR names more than 8 folders: name fewer, or a file");
+
+	for (int i = 0; i < LIMIT_CA_FOLDER_ENTRIES - 4; i++) { /* besides "." and ".." */
+		char name[64];
+		snprintf(name, sizeof(name), "folder/%d", i);
+		assert_int_equal(fclose(fopen(in_root(name), "w")), 0);
+	}
+	t = start("SSL_CERT_DIR", folder);
+	assert_non_null(t);
+	assert_int_equal(fclose(fopen(in_root("folder/more"), "w")), 0);
+	assert_int_equal(look(t), -1);
+	assert_non_null(strstr(error, "more than 4096 files"));
+	assert_int_equal(look(t), 0);
+	assert_true(trusts(t, one));
+	trust_free(t);
 }
 
 #define cleaned(test) cmocka_unit_test_teardown(test, clean)
@@ -343,6 +411,8 @@ int main(void)
 	    cleaned(test_the_system_has_no_file),
 	    cleaned(test_the_file_beside_a_folder),
 	    cleaned(test_a_folder_goes),
+	    cleaned(test_what_changes_in_a_folder),
+	    cleaned(test_limits_of_folders),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
