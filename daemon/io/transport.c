@@ -1,6 +1,6 @@
 /*
- * One struct transfer for each request, kept in a pool with its curl handle and its buffers. libcurl says which sockets
- * and when; the loop's polls and one timer call it back; after each such call the finished transfers are collected.
+ * One struct transfer for each request, kept in a pool with its curl handle and its buffers; multi.h has the loop's
+ * side of it, and says when one is done.
  *
  * Whether bytes of a request left is known from CURLOPT_PREREQFUNCTION, which libcurl calls when a connection (TLS
  * included) stands and the request is about to go out. libcurl repeats a request by itself when a kept connection dies
@@ -20,12 +20,14 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "credentials/place.h"
 #include "daemon/io/echo.h"
 #include "daemon/io/failure.h"
+#include "daemon/io/multi.h"
 #include "daemon/io/proxy.h"
 #include "daemon/io/trust.h"
 
@@ -35,12 +37,10 @@
 #define CONNECTION_KEPT_S 30L
 #define TRUST_LOOK_MS	  10000 /* how often the certificates' files are looked at, at most */
 #define ERROR_SIZE	  1024
-/* As many as can be in flight: with fewer, a full load would open and close a connection for each call beyond it. */
-#define CONNECTIONS_KEPT ((long)LIMIT_CALLS_IN_FLIGHT)
-#define POOL_MAX	 LIMIT_CALLS_IN_FLIGHT
-#define BUFFER_KEPT	 (64 * 1024) /* larger buffers are not kept in the pool */
-#define HEADER_VALUE_MAX 8192
-#define URL_MAX		 8192
+#define POOL_MAX	  LIMIT_CALLS_IN_FLIGHT
+#define BUFFER_KEPT	  (64 * 1024) /* larger buffers are not kept in the pool */
+#define HEADER_VALUE_MAX  8192
+#define URL_MAX		  8192
 
 struct transfer {
 	struct transport *owner;
@@ -69,55 +69,22 @@ struct transfer {
 	char error[CURL_ERROR_SIZE];
 };
 
-struct watched { /* a socket of libcurl's */
-	struct transport *owner;
-	struct watched *next;
-	struct watched *prev;
-	uv_poll_t poll;
-	curl_socket_t socket;
-	int events;
-	bool closing;
-};
-
 struct transport {
 	uv_loop_t *loop;
-	CURLM *multi;
+	struct multi *multi;
 	struct transport_config config; /* of which user_agent is owned */
 	char *bundle;			/* of a profile; NULL: what holds for all */
 	struct transport *others;	/* the same for profiles with bundles of their own */
 	struct proxy proxy;
 	struct trust *trust;
 	uint64_t looked_ms; /* when its files were, by the loop */
-	uv_timer_t timer;
-	uv_timer_t later; /* answers what could not even be started */
+	uv_timer_t later;   /* answers what could not even be started */
 	struct transfer *flying;
 	struct transfer *pool;
 	size_t n_flying;
 	size_t n_pool;
-	struct watched *sockets;
-	unsigned open_handles;
 	bool closing;
 };
-
-#define list_push(head, item)                                                                                          \
-	do {                                                                                                           \
-		(item)->prev = NULL;                                                                                   \
-		(item)->next = *(head);                                                                                \
-		if ((item)->next)                                                                                      \
-			(item)->next->prev = (item);                                                                   \
-		*(head) = (item);                                                                                      \
-	} while (0)
-
-#define list_remove(head, item)                                                                                        \
-	do {                                                                                                           \
-		if ((item)->prev)                                                                                      \
-			(item)->prev->next = (item)->next;                                                             \
-		else                                                                                                   \
-			*(head) = (item)->next;                                                                        \
-		if ((item)->next)                                                                                      \
-			(item)->next->prev = (item)->prev;                                                             \
-		(item)->next = (item)->prev = NULL;                                                                    \
-	} while (0)
 
 /* --- a transfer's life --- */
 
@@ -459,40 +426,19 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 /* Takes a transfer out of libcurl's hands, and answers it. */
 static void finish(struct transport *t, struct transfer *x, CURLcode code)
 {
-	/* Fails only for handles that are not in it. */
-	require(curl_multi_remove_handle(t->multi, x->easy) == CURLM_OK);
+	multi_remove(t->multi, x->easy);
 	if (code == CURLE_OK)
 		answer(t, x, TRANSPORT_ANSWERED, code);
 	else
 		answer(t, x, x->sent ? TRANSPORT_NO_ANSWER : TRANSPORT_NO_CONNECTION, code);
 }
 
-static void collect(struct transport *t)
+static void done_cb(void *arg, CURL *easy, CURLcode code)
 {
-	int left;
-	CURLMsg *message;
-	while ((message = curl_multi_info_read(t->multi, &left))) {
-		char *private = NULL;
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		CURLcode code = message->data.result; /* the message dies with the handle's removal */
-		require(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private) == CURLE_OK);
-		finish(t, (struct transfer *)private, code);
-	}
-}
-
-static void drive(struct transport *t, curl_socket_t socket, int events)
-{
-	int running;
-	/* Other codes than OK are programmers' errors or want of memory. */
-	CURLMcode code = curl_multi_socket_action(t->multi, socket, events, &running);
-	require(code == CURLM_OK || code == CURLM_BAD_SOCKET);
-	collect(t);
-}
-
-static void timer_cb(uv_timer_t *timer)
-{
-	drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
+	struct transport *t = arg;
+	char *private = NULL;
+	require(curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) == CURLE_OK);
+	finish(t, (struct transfer *)private, code);
 }
 
 /* Answers what libcurl would not take. */
@@ -506,93 +452,6 @@ static void later_cb(uv_timer_t *timer)
 		answer(t, x, TRANSPORT_NO_CONNECTION, CURLE_FAILED_INIT);
 		next = t->flying; /* the callback may have sent others */
 	}
-}
-
-/* --- libcurl's sockets and its timer --- */
-
-static void free_when_closed(struct transport *t)
-{
-	if (--t->open_handles == 0)
-		free(t);
-}
-
-static void watched_closed(uv_handle_t *handle)
-{
-	struct watched *w = handle->data;
-	free_when_closed(w->owner);
-	free(w);
-}
-
-static void unwatch(struct watched *w)
-{
-	w->closing = true;
-	list_remove(&w->owner->sockets, w);
-	if (w->owner->multi)
-		(void)curl_multi_assign(w->owner->multi, w->socket, NULL); /* it may have forgotten the socket */
-	uv_close((uv_handle_t *)&w->poll, watched_closed);
-}
-
-static void poll_cb(uv_poll_t *poll, int status, int events)
-{
-	struct watched *w = poll->data;
-	int what = 0;
-	if (events & UV_READABLE)
-		what |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		what |= CURL_CSELECT_OUT;
-	if (status < 0)
-		what = CURL_CSELECT_ERR;
-	drive(w->owner, w->socket, what);
-	/* uv stops a poll that reports an error. When libcurl still wants the socket, it goes on. */
-	if (status < 0 && !w->closing && uv_poll_start(&w->poll, w->events, poll_cb) < 0)
-		unwatch(w);
-}
-
-static struct watched *watch(struct transport *t, curl_socket_t socket)
-{
-	struct watched *w = mem_alloc(sizeof(*w));
-	if (uv_poll_init_socket(t->loop, &w->poll, socket) < 0) {
-		free(w);
-		return NULL;
-	}
-	w->owner = t;
-	w->socket = socket;
-	w->poll.data = w;
-	t->open_handles++;
-	list_push(&t->sockets, w);
-	return w;
-}
-
-static int socket_cb(CURL *easy, curl_socket_t socket, int what, void *arg, void *socket_arg)
-{
-	struct transport *t = arg;
-	struct watched *w = socket_arg;
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		/* libcurl also removes sockets that it never told of. */
-		if (w)
-			unwatch(w);
-		return 0;
-	}
-	if (!w)
-		w = watch(t, socket);
-	if (!w || curl_multi_assign(t->multi, socket, w) != CURLM_OK) {
-		if (w)
-			unwatch(w);
-		return -1;
-	}
-	w->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-	return uv_poll_start(&w->poll, w->events, poll_cb) < 0 ? -1 : 0;
-}
-
-static int multi_timer_cb(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct transport *t = arg;
-	(void)multi;
-	if (timeout_ms < 0)
-		return uv_timer_stop(&t->timer);
-	/* Not called at once even for 0: libcurl is not to be entered from its own callback. */
-	return uv_timer_start(&t->timer, timer_cb, (uint64_t)timeout_ms, 0) < 0 ? -1 : 0;
 }
 
 /* --- libcurl's memory --- */
@@ -640,16 +499,6 @@ void transport_tear_down(void)
 	curl_global_cleanup();
 }
 
-static void configure_multi(struct transport *t)
-{
-	require(curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, multi_timer_cb) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK);
-}
-
 printf_like(2, 3) static void warn(const struct transport *t, const char *format, ...)
 {
 	char text[ERROR_SIZE];
@@ -682,17 +531,13 @@ static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config
 		free(t);
 		return 1;
 	}
-	t->multi = curl_multi_init();
-	require(t->multi); /* fails for want of memory only */
+	t->multi = multi_new(loop, done_cb, t);
 	t->loop = loop;
 	t->bundle = mem_strdup(bundle);
 	t->config.user_agent = mem_strdup(config->user_agent);
 	t->looked_ms = uv_now(loop);
-	require(uv_timer_init(loop, &t->timer) == 0); /* cannot fail */
-	require(uv_timer_init(loop, &t->later) == 0);
-	t->timer.data = t->later.data = t;
-	t->open_handles = 2;
-	configure_multi(t);
+	require(uv_timer_init(loop, &t->later) == 0); /* cannot fail */
+	t->later.data = t;
 	if (trust_is_empty(t->trust))
 		warn(t,
 		     "nobody's certificate can be verified, and no call over https will succeed: there are none of %s; "
@@ -770,7 +615,7 @@ static void submit(struct transport *t, struct transfer *x, const struct http_re
 	set_request(x, request, timeout_ms);
 	list_push(&t->flying, x);
 	t->n_flying++;
-	if (!x->unsendable && curl_multi_add_handle(t->multi, x->easy) == CURLM_OK)
+	if (!x->unsendable && multi_add(t->multi, x->easy))
 		return;
 	x->unsendable = true;
 	require(uv_timer_start(&t->later, later_cb, 0, 0) == 0);
@@ -830,9 +675,9 @@ void transport_abort(struct transport *t)
 		abort_own(t);
 }
 
-static void handle_closed(uv_handle_t *handle)
+static void later_closed(uv_handle_t *handle)
 {
-	free_when_closed(handle->data);
+	free(handle->data);
 }
 
 void transport_close(struct transport *t)
@@ -847,15 +692,10 @@ void transport_close(struct transport *t)
 		t->pool = x->next;
 		free_transfer(x);
 	}
-	/* Closes the kept connections, and tells of their sockets for the last time. */
-	require(curl_multi_cleanup(t->multi) == CURLM_OK);
-	t->multi = NULL;
-	while (t->sockets)
-		unwatch(t->sockets);
+	multi_close(take_ptr(t->multi));
 	trust_free(t->trust);
 	proxy_deinit(&t->proxy);
 	free(t->bundle);
 	free((char *)t->config.user_agent);
-	uv_close((uv_handle_t *)&t->timer, handle_closed);
-	uv_close((uv_handle_t *)&t->later, handle_closed);
+	uv_close((uv_handle_t *)&t->later, later_closed);
 }
