@@ -69,12 +69,24 @@ struct transfer {
 	char error[CURL_ERROR_SIZE];
 };
 
+/* What a profile names. A connection that was verified by one profile's authorities is none for another profile, so
+ * each has connections of its own. */
+struct bundle {
+	struct bundle *next;
+	char *path;
+	uint64_t use;	       /* the larger, the later */
+	struct transport *via; /* NULL: it could not be used, */
+	char *refusal;	       /* and why */
+	uint64_t tried_ms;     /* by the loop */
+};
+
 struct transport {
 	uv_loop_t *loop;
 	struct multi *multi;
 	struct transport_config config; /* of which user_agent is owned */
-	char *bundle;			/* of a profile; NULL: what holds for all */
-	struct transport *others;	/* the same for profiles with bundles of their own */
+	struct bundle *bundles;		/* of profiles */
+	size_t n_bundles;
+	uint64_t bundle_uses;
 	struct proxy proxy;
 	struct trust *trust;
 	uint64_t looked_ms; /* when its files were, by the loop */
@@ -83,6 +95,7 @@ struct transport {
 	struct transfer *pool;
 	size_t n_flying;
 	size_t n_pool;
+	unsigned answering; /* in a callback of one that has been answered: not to be closed */
 	bool closing;
 };
 
@@ -401,6 +414,7 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 	long status = 0;
 	list_remove(&t->flying, x);
 	t->n_flying--;
+	t->answering++;
 	echo_mask(&(struct echo){
 	    .sent_headers = x->headers,
 	    .sent_secret = x->secret ? &x->request_body : NULL,
@@ -420,6 +434,7 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 		describe_failure(x, code, error, sizeof(error));
 		x->cb(x->arg, result, NULL, error);
 	}
+	t->answering--;
 	recycle_transfer(t, x);
 }
 
@@ -533,7 +548,6 @@ static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config
 	}
 	t->multi = multi_new(loop, done_cb, t);
 	t->loop = loop;
-	t->bundle = mem_strdup(bundle);
 	t->config.user_agent = mem_strdup(config->user_agent);
 	t->looked_ms = uv_now(loop);
 	require(uv_timer_init(loop, &t->later) == 0); /* cannot fail */
@@ -567,22 +581,76 @@ int transport_check(credentials_lookup env, void *env_ctx, char *ret_error, size
 
 /* --- whom to trust --- */
 
-/* A connection that was verified by one profile's authorities is none for another profile, so each bundle has
- * connections of its own. NULL: it cannot be used, and ret_error says why. */
-static struct transport *find_for_bundle(struct transport *t, const char *bundle, char *ret_error, size_t error_size)
+static void drop_bundle(struct transport *t, struct bundle **at)
+{
+	struct bundle *b = *at;
+	*at = b->next;
+	t->n_bundles--;
+	transport_close(b->via);
+	free(b->path);
+	free(b->refusal);
+	free(b);
+}
+
+/* Profiles may come and go with each reload. Returns whether there is room for another one's bundle. */
+static bool make_room(struct transport *t)
+{
+	struct bundle **idle = NULL;
+	if (t->n_bundles < LIMIT_CA_BUNDLES)
+		return true;
+	for (struct bundle **at = &t->bundles; *at; at = &(*at)->next) {
+		const struct transport *via = (*at)->via;
+		if ((!via || (via->n_flying == 0 && via->answering == 0)) && (!idle || (*at)->use < (*idle)->use))
+			idle = at;
+	}
+	if (!idle)
+		return false;
+	drop_bundle(t, idle);
+	return true;
+}
+
+static struct bundle *take_place(struct transport *t, const char *path)
+{
+	struct bundle *b = t->bundles;
+	while (b && strcmp(b->path, path) != 0)
+		b = b->next;
+	if (!b && make_room(t)) {
+		b = mem_alloc(sizeof(*b));
+		b->path = mem_strdup(path);
+		b->next = t->bundles;
+		t->bundles = b;
+		t->n_bundles++;
+	}
+	if (b)
+		b->use = ++t->bundle_uses;
+	return b;
+}
+
+/* NULL: the bundle cannot be used, and ret_error says why. It is not read for each call that wants it. */
+static struct transport *find_for_bundle(struct transport *t, const char *path, char *ret_error, size_t error_size)
 {
 	const char *for_all = t->config.env(t->config.env_ctx, "AWS_CA_BUNDLE");
-	if (!bundle || (for_all && *for_all))
+	uint64_t now = uv_now(t->loop);
+	if (!path || (for_all && *for_all))
 		return t;
-	for (struct transport *other = t->others; other; other = other->others)
-		if (strcmp(other->bundle, bundle) == 0)
-			return other;
-	struct transport *made;
-	if (new_for_bundle(t->loop, &t->config, bundle, &made, ret_error, error_size))
+	struct bundle *b = take_place(t, path);
+	if (!b) {
+		snprintf(ret_error, error_size,
+			 "calls by %d profiles with bundles of certificates of their own are under way, and no more at "
+			 "a time: name one bundle for several",
+			 LIMIT_CA_BUNDLES);
 		return NULL;
-	made->others = t->others;
-	t->others = made;
-	return made;
+	}
+	if (!b->via && (!b->refusal || now - b->tried_ms >= TRUST_LOOK_MS)) {
+		free(take_ptr(b->refusal));
+		b->tried_ms = now;
+		char refusal[ERROR_SIZE];
+		if (new_for_bundle(t->loop, &t->config, path, &b->via, refusal, sizeof(refusal)))
+			b->refusal = mem_strdup(refusal);
+	}
+	if (!b->via)
+		(void)text_copy(ret_error, error_size, b->refusal); /* cut at the end at worst */
+	return b->via;
 }
 
 /* Connections that are open keep what they were verified by, for as long as they live. */
@@ -650,9 +718,9 @@ void transport_send_secret(struct transport *t, const struct http_request *reque
 
 size_t transport_in_flight(const struct transport *t)
 {
-	size_t n = 0;
-	for (; t; t = t->others)
-		n += t->n_flying;
+	size_t n = t->n_flying;
+	for (const struct bundle *b = t->bundles; b; b = b->next)
+		n += b->via ? b->via->n_flying : 0;
 	return n;
 }
 
@@ -671,8 +739,13 @@ static void abort_own(struct transport *t)
 
 void transport_abort(struct transport *t)
 {
-	for (; t; t = t->others)
-		abort_own(t);
+	abort_own(t);
+	for (struct bundle *b = t->bundles; b;) {
+		bool flying = b->via && b->via->flying;
+		if (flying)
+			abort_own(b->via);
+		b = flying ? t->bundles : b->next; /* a callback may have sent others, and changed the list */
+	}
 }
 
 static void later_closed(uv_handle_t *handle)
@@ -686,7 +759,8 @@ void transport_close(struct transport *t)
 		return;
 	require(t->n_flying == 0);
 	t->closing = true;
-	transport_close(take_ptr(t->others));
+	while (t->bundles)
+		drop_bundle(t, &t->bundles);
 	while (t->pool) {
 		struct transfer *x = t->pool;
 		t->pool = x->next;
@@ -695,7 +769,6 @@ void transport_close(struct transport *t)
 	multi_close(take_ptr(t->multi));
 	trust_free(t->trust);
 	proxy_deinit(&t->proxy);
-	free(t->bundle);
 	free((char *)t->config.user_agent);
 	uv_close((uv_handle_t *)&t->later, later_closed);
 }
