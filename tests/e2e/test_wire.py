@@ -312,6 +312,15 @@ class Proxies(Case):
             text = self.ask(web, HTTPS_PROXY=f"https://{ENCODED}@proxy.localhost:{p.port}")
             self.assertEqual(bool(p.heads), believed)
             self.assertIn("does not exist" if believed else "unable to get local issuer certificate", text)
+            self.assertEqual("that is the proxy's certificate, and who signed it is not in AWS_CA_BUNDLE" in text,
+                             not believed)
+        # And when it is the server behind the proxy that is not believed, that is said.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.own.sign("outer-again", "proxy.localhost"))
+        web = self.serve(self.foreign.sign("inner-foreign", self.HOST))
+        text = self.ask(web, HTTPS_PROXY=f"https://proxy.localhost:{self.proxy(web, context=context).port}")
+        self.assertRegex(text, "who signed it is (not )?in AWS_CA_BUNDLE")
+        self.assertNotIn("the proxy's certificate", text)
 
     def test_socks(self):
         """The proxy looks the name up, or the daemon does."""
