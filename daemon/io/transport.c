@@ -564,7 +564,11 @@ static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config
 int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret, char *ret_error,
 		  size_t error_size)
 {
-	return new_for_bundle(loop, config, NULL, ret, ret_error, error_size);
+	char advice[ERROR_SIZE];
+	int r = new_for_bundle(loop, config, NULL, ret, ret_error, error_size);
+	if (r == 0 && proxy_advise(&(*ret)->proxy, advice, sizeof(advice)))
+		warn(*ret, "%s", advice);
+	return r;
 }
 
 int transport_check(credentials_lookup env, void *env_ctx, char *ret_error, size_t error_size)
