@@ -22,14 +22,6 @@ static const struct {
 
 /* --- reading --- */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What is percent-encoded in a name or a password. NULL: it is not well formed, or has control characters. */
 static char *decode(const char *s, size_t len)
 {
@@ -38,16 +30,10 @@ static char *decode(const char *s, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		int c = (unsigned char)s[i];
 		if (c == '%') {
-			int high = len - i > 2 ? hex_value(s[i + 1]) : -1;
-			int low = len - i > 2 ? hex_value(s[i + 2]) : -1;
-			if (high < 0 || low < 0) {
-				secret_free(out);
-				return NULL;
-			}
-			c = high * 16 + low;
+			c = text_percent_byte(s + i, len - i);
 			i += 2;
 		}
-		if (c < ' ' || c == 0x7f) {
+		if (c < ' ' || c == 0x7f) { /* -1: what should be encoded is not */
 			secret_free(out);
 			return NULL;
 		}

@@ -148,7 +148,7 @@ static size_t header_cb(char *line, size_t size, size_t n, void *arg)
 
 static bool is_loopback(const char *ip)
 {
-	return text_starts_with(ip, "127.") || strcmp(ip, "::1") == 0;
+	return text_is_loopback(ip, strlen(ip)) || strcmp(ip, "::1") == 0;
 }
 
 /* Plans and configuration may name http for this machine alone. Names are looked up here, so here is where that is
