@@ -55,6 +55,12 @@
 #define LIMIT_CALLS_QUEUED     65536
 #define LIMIT_CALLS_IN_FLIGHT  64
 
+/* certificates of authorities */
+#define LIMIT_CA_BUNDLES	64		   /* of profiles, that are kept with their connections */
+#define LIMIT_CA_BUNDLE_BYTES	(16 * 1024 * 1024) /* of a file */
+#define LIMIT_CA_FOLDERS	8		   /* of SSL_CERT_DIR */
+#define LIMIT_CA_FOLDER_ENTRIES 4096		   /* of each: they are looked at in the loop */
+
 /* control socket */
 #define LIMIT_CONTROL_REQUEST_BYTES	  (64 * 1024)
 #define LIMIT_CONTROL_CONNECTIONS	  32
