@@ -468,13 +468,13 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 }
 
 /*
- * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its token nor one of
+ * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its tokens nor one of
  * its tries. The pauses grow with the time that it has waited, so that those who have only just come do not wait long.
  */
 static void wait_for_keys(struct dispatch *d, struct call *c)
 {
 	int64_t now_ms = now_of(d).boot_ms;
-	bucket_give_back(&c->lane->bucket);
+	lane_give_back(c->lane, c->what.priority, now_ms);
 	if (c->keyless_since_ms == 0)
 		c->keyless_since_ms = now_ms;
 	int64_t waited_ms = now_ms - c->keyless_since_ms;

@@ -174,6 +174,13 @@ bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms)
 	return !slow || bucket_take(&lane->slow, now_ms);
 }
 
+void lane_give_back(struct lane *lane, enum dispatch_priority p, int64_t now_ms)
+{
+	bucket_give_back(&lane->bucket);
+	if (!keeps_pace(p) && is_slowed(lane, now_ms))
+		bucket_give_back(&lane->slow);
+}
+
 int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms)
 {
 	int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms), slow_ms = 0;

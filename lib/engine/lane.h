@@ -100,6 +100,8 @@ void lanes_release(struct lanes *l, struct lane *lane, int64_t now_ms);
 
 /* A call of that priority may leave now; if so it has taken its tokens. */
 bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms);
+/* It has taken them for nothing, at this very time. */
+void lane_give_back(struct lane *lane, enum dispatch_priority p, int64_t now_ms);
 int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms); /* until it may; 0: now */
 const char *lane_name(enum lane_kind kind); /* "Lambda's control plane", …: the calls of such a lane, for people */
 enum lane_pace { LANE_AS_BEFORE, LANE_SLOWED, LANE_RECOVERED };

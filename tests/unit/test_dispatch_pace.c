@@ -55,6 +55,33 @@ static void a_storm_slows_down_all_but_rollbacks(void **state)
 	dispatch_rig_free(w);
 }
 
+/* Calls that look whether their keys are there take nothing from a lane that is slowed down: when the keys come, what
+ * goes first goes at once. */
+static void waiting_for_keys_costs_a_slowed_lane_nothing(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	struct probe p[12] = {0}, c = {0};
+	for (int i = 0; i < 10; i++)
+		dispatch_rig_submit(w, &p[i], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	for (size_t i = 0; i < 10; i++) /* down to half a call a second */
+		dispatch_rig_answer_status(w, i, 429, NULL, NULL);
+	for (int i = 0; i < 10; i++)
+		(void)dispatch_cancel(w->d, p[i].ticket);
+	w->credentials_fail = 2;
+	dispatch_rig_submit(w, &c, 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	/* As often as a call may ask, without waiting for a token in between. */
+	dispatch_rig_run_until(w, w->now.boot_ms + 2500);
+	assert_true(w->keys_asked > 15);
+	w->credentials_fail = 0;
+	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
+	assert_int_equal(w->sent[10].path[1], 'c');
+	dispatch_rig_answer_all_from(w, 10);
+	dispatch_run(w->d);
+	dispatch_rig_free(w);
+}
+
 #define HALF_AN_HOUR_LATER "Sun, 22 Nov 2026 22:40:05 GMT"
 
 #define ON_TIME "Sun, 22 Nov 2026 22:10:05 GMT"
@@ -170,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_storm_slows_down_all_but_rollbacks),
+	    cmocka_unit_test(waiting_for_keys_costs_a_slowed_lane_nothing),
 	    cmocka_unit_test(a_wrong_clock_costs_one_refusal),
 	    cmocka_unit_test(known_time_is_counted_by_boot_time),
 	    cmocka_unit_test(rollbacks_do_not_wait_for_the_time),
