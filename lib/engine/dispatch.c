@@ -38,7 +38,11 @@
 #define KEYS_PENDING	     2 /* of ports.credentials */
 #define KEYLESS_PAUSE_MIN_MS 20
 #define KEYLESS_PAUSE_MAX_MS MS_PER_SECOND
-#define KEYLESS_MAX_MS	     (90 * MS_PER_SECOND) /* more than any source may take */
+#define KEYLESS_TOLD_MS	     MS_PER_SECOND /* a rollback says that it waits */
+#define KEYLESS_TOLD_AGAIN   (30 * MS_PER_SECOND)
+/* More than any source takes: a credential_process has a minute, and each of eight roles three times ten seconds and
+ * the pauses between. */
+#define KEYLESS_MAX_MS (6 * MS_PER_MINUTE)
 
 static const struct {
 	enum aws_service service;
@@ -467,6 +471,24 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
 }
 
+/* Whoever waits for a rollback sees what it waits for, now and then. */
+static void tell_keyless(struct dispatch *d, struct call *c, int64_t now_ms)
+{
+	struct keys_told keys = {.source = "", .error = ""};
+	struct aws_error e;
+	char text[LIMIT_REASON];
+
+	if (!c->what.exempt || !c->what.delayed || now_ms < c->tell_keyless_ms)
+		return;
+	c->tell_keyless_ms = now_ms + KEYLESS_TOLD_AGAIN;
+	if (d->ports.describe_keys)
+		d->ports.describe_keys(d->ports.ctx, c->lane->account, &keys);
+	snprintf(text, sizeof(text), "the keys of account %.60s are still being fetched%s%.200s; it is sent with them",
+		 c->lane->account, *keys.source ? " from " : "", keys.source);
+	aws_error_transport(AWS_CREDENTIALS, text, &e);
+	c->what.delayed(c->what.arg, &e);
+}
+
 /*
  * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its tokens nor one of
  * its tries. The pauses grow with the time that it has waited, so that those who have only just come do not wait long.
@@ -475,13 +497,16 @@ static void wait_for_keys(struct dispatch *d, struct call *c)
 {
 	int64_t now_ms = now_of(d).boot_ms;
 	lane_give_back(c->lane, c->what.priority, now_ms);
-	if (c->keyless_since_ms == 0)
+	if (c->keyless_since_ms == 0) {
 		c->keyless_since_ms = now_ms;
+		c->tell_keyless_ms = now_ms + KEYLESS_TOLD_MS;
+	}
 	int64_t waited_ms = now_ms - c->keyless_since_ms;
 	if (waited_ms >= KEYLESS_MAX_MS) {
-		end_call(d, c, AWS_CREDENTIALS, "Credentials", "its AWS keys were not there after a minute and a half");
+		end_call(d, c, AWS_CREDENTIALS, "Credentials", "its AWS keys were not there after six minutes");
 		return;
 	}
+	tell_keyless(d, c, now_ms);
 	int64_t pause_ms = waited_ms < KEYLESS_PAUSE_MIN_MS ? KEYLESS_PAUSE_MIN_MS : waited_ms;
 	back_off(d, c, now_ms + (pause_ms < KEYLESS_PAUSE_MAX_MS ? pause_ms : KEYLESS_PAUSE_MAX_MS));
 }

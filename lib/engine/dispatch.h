@@ -7,6 +7,7 @@
  *    well (PRIORITY_PATIENT): a thousand of them would hold up every step for minutes.
  *  - A call is built anew for each try, then signed with the keys and the time of that moment.
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
+ *  - While its keys are being fetched a call waits, for at most six minutes; that costs no token and no try.
  *  - Signatures go by AWS's clock, as answers tell it (aws/clock.h); until the first one, by this host's. What is
  *    refused because of that is signed again, once. Until AWS has answered one call goes alone, rollbacks apart, so
  *    that a wrong clock costs one refusal.
@@ -42,8 +43,9 @@ struct dispatch_call {
 	int (*build)(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret);
 	/* Exactly once, never before dispatch_submit returns: a 2xx response, or an error (the other one is NULL). */
 	void (*done)(void *arg, const struct http_response *response, const struct aws_error *error);
-	/* NULL, or told of each failed try of an exempt call that is made again: whoever waits for a rollback must see
-	 * why it has not landed yet. It must not submit or cancel. */
+	/* NULL, or told of each failed try of an exempt call that is made again, and, after a second and then twice a
+	 * minute, of one that waits for keys: whoever waits for a rollback must see why it has not landed yet. It must
+	 * not submit or cancel. */
 	void (*delayed)(void *arg, const struct aws_error *error);
 	void *arg;
 };

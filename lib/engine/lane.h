@@ -45,6 +45,7 @@ struct call {
 	int64_t due_ms;		  /* backing off until then */
 	size_t heap_slot;	  /* there */
 	int64_t keyless_since_ms; /* it has waited for keys since then; 0: it has not */
+	int64_t tell_keyless_ms;  /* then somebody should hear of that (again) */
 	struct retry_state retry;
 	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */
