@@ -348,6 +348,12 @@ static void advise(struct aws_error *e)
 		snprintf(e->message + len, sizeof(e->message) - len, "%s%s", len > 0 ? "; " : "", advice);
 }
 
+/* Whoever asked wants to be told by then, whatever there is to tell. */
+static bool is_out_of_patience(const struct call *c, int64_t boot_ms)
+{
+	return c->what.patience_ms > 0 && boot_ms >= c->since_boot_ms + c->what.patience_ms;
+}
+
 static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
 {
 	if (e->class == AWS_THROTTLED)
@@ -360,6 +366,8 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 	else if (!d->closing)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
 					d->ports.entropy(d->ports.ctx));
+	if (is_out_of_patience(c, now_of(d).boot_ms + wait_ms))
+		wait_ms = -1;
 	if (e->class == AWS_DENIED)
 		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
 	advise(e);
@@ -504,6 +512,10 @@ static void wait_for_keys(struct dispatch *d, struct call *c)
 	int64_t waited_ms = now_ms - c->keyless_since_ms;
 	if (waited_ms >= KEYLESS_MAX_MS) {
 		end_call(d, c, AWS_CREDENTIALS, "Credentials", "its AWS keys were not there after six minutes");
+		return;
+	}
+	if (is_out_of_patience(c, now_ms)) {
+		end_call(d, c, AWS_CREDENTIALS, DISPATCH_KEYS_PENDING, "its AWS keys are still being fetched");
 		return;
 	}
 	tell_keyless(d, c, now_ms);
@@ -734,7 +746,8 @@ uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call)
 	struct call *c = mem_alloc(sizeof(*c));
 	c->owner = d;
 	c->what = *call;
-	c->lane = lanes_get(&d->lanes, kind, call->account, call->region, d->rates[kind], now_of(d).boot_ms);
+	c->since_boot_ms = now_of(d).boot_ms;
+	c->lane = lanes_get(&d->lanes, kind, call->account, call->region, d->rates[kind], c->since_boot_ms);
 	c->what.account = c->lane->account;
 	c->what.region = c->lane->region;
 	lanes_hold(&d->lanes, c->lane);

@@ -30,6 +30,8 @@ enum dispatch_priority {
 	PRIORITY_COUNT,
 };
 
+#define DISPATCH_KEYS_PENDING "KeysPending"
+
 struct dispatch_call {
 	enum engine_operation operation;
 	const char *account; /* copied */
@@ -38,7 +40,10 @@ struct dispatch_call {
 	bool http_api;	    /* API Gateway's calls: about an HTTP API, which the SDKs know as another service */
 	bool safe;	    /* a repeat cannot apply anything twice */
 	int64_t timeout_ms; /* of one try; 0: the configuration's */
-	bool exempt;	    /* from the retry budget and the limit on attempts: a rollback's write */
+	/* Since it was submitted: after that it is not tried again, and waits for keys no longer: that is
+	 * AWS_CREDENTIALS, DISPATCH_KEYS_PENDING. 0: as long as the rules above say. */
+	int64_t patience_ms;
+	bool exempt; /* from the retry budget and the limit on attempts: a rollback's write */
 	/* Fills an unsigned request in the arena; called before each try. Returns 0 or a negative errno. */
 	int (*build)(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret);
 	/* Exactly once, never before dispatch_submit returns: a 2xx response, or an error (the other one is NULL). */

@@ -4,6 +4,7 @@
  * not need STS, so that it cannot be asked is a warning only.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "aws/identity.h"
 #include "base/mem.h"
@@ -11,9 +12,11 @@
 #include "engine/calls.h"
 #include "engine/inspect.h"
 
-#define TIMEOUT_MS (3 * MS_PER_SECOND) /* of a try; where STS cannot be reached the rest shall still be told */
-#define KEYS_SIZE  640
-#define CURE_KEYS  "mend that source, then `rolloutctl reload`; the AWS CLI as rolloutd's user must find keys there"
+#define TIMEOUT_MS   (3 * MS_PER_SECOND)  /* of a try; where STS cannot be reached the rest shall still be told */
+#define PATIENCE_MS  (20 * MS_PER_SECOND) /* for keys and further tries: one slow source shall not hide all the others */
+#define KEYS_SIZE    640
+#define CURE_PENDING "ask again in a minute; if it is so again, see why that source is slow"
+#define CURE_KEYS    "mend that source, then `rolloutctl reload`; the AWS CLI as rolloutd's user must find keys there"
 
 /* One account's call and what came of it, in the inspection's arena. */
 struct question {
@@ -58,7 +61,10 @@ static bool judge_error(struct inspect *n, const struct keys_told *k, const stru
 
 	format_keys(k, keys);
 	aws_error_format(e, "GetCallerIdentity", text, sizeof(text));
-	if (e->class == AWS_CREDENTIALS && unsent)
+	if (strcmp(e->code, DISPATCH_KEYS_PENDING) == 0)
+		inspect_find(n, FINDING_PROBLEM, subject, CURE_PENDING, "its keys are still being fetched from %.500s",
+			     *k->source ? k->source : "a source that is not known");
+	else if (e->class == AWS_CREDENTIALS && unsent)
 		inspect_find(n, FINDING_PROBLEM, subject, CURE_KEYS, "it has no keys: %s",
 			     *k->error ? k->error : e->message);
 	else if (e->class == AWS_CREDENTIALS)
@@ -144,6 +150,7 @@ void identify_accounts(struct inspect *n)
 		    .priority = PRIORITY_NORMAL,
 		    .safe = true,
 		    .timeout_ms = TIMEOUT_MS,
+		    .patience_ms = PATIENCE_MS,
 		    .build = build,
 		    .done = answered,
 		    .arg = &all[i],

@@ -42,6 +42,7 @@ struct call {
 	enum call_place place;
 	struct call *prev; /* in a queue or the list of ended ones */
 	struct call *next;
+	int64_t since_boot_ms;	  /* it was submitted */
 	int64_t due_ms;		  /* backing off until then */
 	size_t heap_slot;	  /* there */
 	int64_t keyless_since_ms; /* it has waited for keys since then; 0: it has not */
