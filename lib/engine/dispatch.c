@@ -398,7 +398,8 @@ static void count_wire(struct dispatch *d, const struct call *c, bool sent)
 	}
 }
 
-/* An operator wants to know why everything takes longer, once for each time. */
+/* An operator wants to know why everything takes longer, once; with ten minutes before it is over, also of a trouble
+ * that comes and goes. */
 static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
 {
 	enum lane_pace pace = lane_answered(lane, throttled, now_of(d).boot_ms);
@@ -412,7 +413,9 @@ static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
 		    "AWS asks to slow down: %s of account %s in %s are sent more slowly for now; rollbacks are not",
 		    lane_name(lane->kind), lane->account, lane->region);
 	else
-		snprintf(text, sizeof(text), "%s of account %s in %s are sent at their usual rate again",
+		snprintf(text, sizeof(text),
+			 "AWS has not asked to slow down for 10 minutes: %s of account %s in %s are sent at their "
+			 "usual rate again",
 			 lane_name(lane->kind), lane->account, lane->region);
 	d->ports.log(d->ports.ctx, pace == LANE_SLOWED ? LOG_WARNING : LOG_INFO, text);
 }
@@ -504,7 +507,7 @@ static void tell_keyless(struct dispatch *d, struct call *c, int64_t now_ms)
 static void wait_for_keys(struct dispatch *d, struct call *c)
 {
 	int64_t now_ms = now_of(d).boot_ms;
-	lane_give_back(c->lane, c->what.priority, now_ms);
+	lane_give_back(c->lane, c->what.priority);
 	if (c->keyless_since_ms == 0) {
 		c->keyless_since_ms = now_ms;
 		c->tell_keyless_ms = now_ms + KEYLESS_TOLD_MS;
