@@ -9,8 +9,8 @@
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
  *  - While its keys are being fetched a call waits, for at most six minutes; that costs no token and no try.
  *  - Signatures go by AWS's clock, as answers tell it (aws/clock.h); until the first one, by this host's. What is
- *    refused because of that is signed again, once. Until AWS has answered one call goes alone, rollbacks apart, so
- *    that a wrong clock costs one refusal.
+ *    refused because of that is signed again, once. Until AWS has answered one call goes alone, rollbacks and
+ *    their look-ups apart, so that a wrong clock costs one refusal.
  *  - An answer that says "throttled" empties the bucket, as others use the quota too, and slows the bucket down: see
  *    aws/adaptive.h. PRIORITY_HOME and PRIORITY_LOOKUP are not slowed down.
  *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; Invoke; CloudWatch GetMetricData;
