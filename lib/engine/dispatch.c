@@ -420,6 +420,17 @@ static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
 	d->ports.log(d->ports.ctx, pace == LANE_SLOWED ? LOG_WARNING : LOG_INFO, text);
 }
 
+/* A proxy and a captive portal answer as well, and their time is nobody's. */
+static bool is_from_aws(const struct http_response *r, const struct aws_error *e)
+{
+	static const char *const ids[] = {"x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id"};
+	bool found = *e->code != '\0';
+
+	for (size_t i = 0; i < array_len(ids); i++)
+		found |= http_header_find(r->headers, r->n_headers, ids[i]) != NULL;
+	return found;
+}
+
 static void take_answer(void *arg, enum transport_result result, const struct http_response *response,
 			const char *error)
 {
@@ -438,7 +449,8 @@ static void take_answer(void *arg, enum transport_result result, const struct ht
 		}
 		aws_error_parse(response, &e);
 		note_pace(d, c->lane, e.class == AWS_THROTTLED);
-		d->clock_checked = true;
+		if (is_from_aws(response, &e))
+			note_clock(d, c, e.date_unix_ms, true);
 		break;
 	case TRANSPORT_NO_CONNECTION:
 		aws_error_transport(AWS_NO_CONNECTION, error, &e);

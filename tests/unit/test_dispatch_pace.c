@@ -158,6 +158,8 @@ static void waiting_for_keys_costs_a_slowed_lane_nothing(void **state)
 
 #define HALF_AN_HOUR_LATER "Sun, 22 Nov 2026 22:40:05 GMT"
 
+#define MINUTES_LATER "Sun, 22 Nov 2026 22:13:05 GMT"
+
 #define ON_TIME "Sun, 22 Nov 2026 22:10:05 GMT"
 
 /* A host that is half an hour behind: one call asks for the time, is refused, and is signed again by AWS's clock, as is
@@ -222,6 +224,28 @@ static void known_time_is_counted_by_boot_time(void **state)
 	dispatch_rig_free(w);
 }
 
+/* Whoever answers on the way to AWS, a captive portal say, neither is AWS nor has its time; a refusal of AWS's has. */
+static void only_aws_tells_the_time(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new_unchecked(10);
+	struct probe p[4] = {0};
+	for (size_t i = 0; i < array_len(p); i++)
+		dispatch_rig_submit(w, &p[i], 'n', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+	dispatch_run(w->d);
+	dispatch_rig_answer_status(w, 0, 302, NULL, MINUTES_LATER);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 2); /* still one at a time */
+	assert_string_equal(w->sent[1].amz_date, "20261122T221005Z");
+	dispatch_rig_answer_status(w, 1, 404, "ResourceNotFoundException", MINUTES_LATER);
+	dispatch_run(w->d);
+	assert_int_equal(w->n_sent, 4);
+	assert_string_equal(w->sent[2].amz_date, "20261122T221305Z");
+	assert_non_null(strstr(w->logged, "this host's clock is 3m behind AWS's"));
+	dispatch_rig_answer_all_from(w, 2);
+	dispatch_rig_free(w);
+}
+
 static void rollbacks_do_not_wait_for_the_time(void **state)
 {
 	(void)state;
@@ -278,6 +302,7 @@ int main(void)
 	    cmocka_unit_test(waiting_for_keys_costs_a_slowed_lane_nothing),
 	    cmocka_unit_test(a_wrong_clock_costs_one_refusal),
 	    cmocka_unit_test(known_time_is_counted_by_boot_time),
+	    cmocka_unit_test(only_aws_tells_the_time),
 	    cmocka_unit_test(rollbacks_do_not_wait_for_the_time),
 	    cmocka_unit_test(a_refusal_by_the_right_time_is_told),
 	};
