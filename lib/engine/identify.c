@@ -53,6 +53,14 @@ static void format_keys(const struct keys_told *k, char out[static KEYS_SIZE])
 		       until, k->extended ? " as AWS has extended them" : "");
 }
 
+/* Of an STS that does not tell. */
+static const char *cure_of(const struct aws_error *e)
+{
+	bool deaf = e->class == AWS_NO_CONNECTION || e->class == AWS_NO_ANSWER || e->class == AWS_TRANSIENT;
+
+	return deaf ? "let this host reach STS, or see AWS_ENDPOINT_URL_STS" : doctor_cure(e);
+}
+
 /* False: nothing else can be asked with these keys either. */
 static bool judge_error(struct inspect *n, const struct keys_told *k, const struct aws_error *e, const char *subject)
 {
@@ -72,7 +80,7 @@ static bool judge_error(struct inspect *n, const struct keys_told *k, const stru
 	else if (e->class == AWS_INVALID && unsent)
 		inspect_find(n, FINDING_PROBLEM, subject, "mend the setting that it names", "%s", e->message);
 	else
-		inspect_find(n, FINDING_WARNING, subject, "let this host reach STS, or see AWS_ENDPOINT_URL_STS",
+		inspect_find(n, FINDING_WARNING, subject, cure_of(e),
 			     "it has %s; STS could not be asked whose they are: %s", keys, text);
 	return e->class != AWS_CREDENTIALS && !(e->class == AWS_INVALID && unsent);
 }

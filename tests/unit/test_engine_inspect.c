@@ -14,6 +14,7 @@ struct told {
 	bool failed;
 	size_t n_accounts;
 	char accounts[2048]; /* "name|arn|number|source|expires", one a line */
+	char cure[512];	     /* of the first */
 	char findings[4096]; /* "level subject: text", one a line */
 };
 
@@ -35,6 +36,8 @@ static void told(void *arg, const struct inspection *i)
 	for (size_t n = 0; n < i->n_findings; n++)
 		len += (size_t)snprintf(t->findings + len, sizeof(t->findings) - len, "%d %s: %s\n",
 					i->findings[n].level, i->findings[n].subject, i->findings[n].text);
+	if (i->n_findings > 0)
+		(void)snprintf(t->cure, sizeof(t->cure), "%s", i->findings[0].cure);
 }
 
 static void ask(struct bench *b, struct told *t)
@@ -176,6 +179,33 @@ static void a_deaf_sts_is_a_warning(void **state)
 	bench_free(b);
 }
 
+/* An STS that answers is not one that cannot be reached. */
+static void the_cure_is_of_what_sts_says(void **state)
+{
+	static const struct {
+		const char *fault, *cure;
+	} cases[] = {
+	    {"throttle", "ask again in a minute"},
+	    {"access_denied", "allow this operation"},
+	    {"html", "somebody else than AWS has answered"},
+	    {"error503", "let this host reach STS"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct bench *b = bench_new();
+		struct told t;
+		char fault[128];
+
+		(void)snprintf(fault, sizeof(fault), "[{\"fault\": \"%s\", \"op\": \"GetCallerIdentity\"}]",
+			       cases[i].fault);
+		bench_admin(b, "PUT", "/_localaws/faults", fault);
+		ask(b, &t);
+		assert_ptr_equal(strstr(t.cure, cases[i].cure), t.cure);
+		bench_free(b);
+	}
+}
+
 static void what_is_no_answer_of_sts(void **state)
 {
 	struct bench *b = bench_new();
@@ -239,6 +269,7 @@ int main(void)
 	    cmocka_unit_test(one_slow_source_hides_nobody),
 	    cmocka_unit_test(nobody_is_asked_without_end),
 	    cmocka_unit_test(a_deaf_sts_is_a_warning),
+	    cmocka_unit_test(the_cure_is_of_what_sts_says),
 	    cmocka_unit_test(what_is_no_answer_of_sts),
 	    cmocka_unit_test(the_engine_ends_while_one_looks),
 	    cmocka_unit_test(the_engine_ends_while_the_doctor_tries),
