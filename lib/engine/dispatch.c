@@ -592,7 +592,8 @@ static bool may_leave(struct dispatch *d, const struct call *c)
 }
 
 /* Until AWS has told the time one call goes ahead of all others, so that a wrong clock makes for one refusal and not
- * for as many as there are calls. It may get lost: the others wait for it a moment, and what a rollback consists of not at all. */
+ * for as many as there are calls. It may get lost: the others wait for it a moment, and what a rollback consists of
+ * not at all. */
 static bool is_checking_clock(const struct dispatch *d, enum dispatch_priority p)
 {
 	return !d->clock_checked && p > PRIORITY_LOOKUP && d->n_wire > 0 &&

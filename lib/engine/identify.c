@@ -13,7 +13,7 @@
 #include "engine/inspect.h"
 
 #define TIMEOUT_MS   (3 * MS_PER_SECOND)  /* of a try; where STS cannot be reached the rest shall still be told */
-#define PATIENCE_MS  (20 * MS_PER_SECOND) /* for keys and further tries: one slow source shall not hide all the others */
+#define PATIENCE_MS  (20 * MS_PER_SECOND) /* for keys and further tries: no slow source shall hide others */
 #define KEYS_SIZE    640
 #define CURE_PENDING "ask again in a minute; if it is so again, see why that source is slow"
 #define CURE_KEYS    "mend that source, then `rolloutctl reload`; the AWS CLI as rolloutd's user must find keys there"

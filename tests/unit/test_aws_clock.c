@@ -71,7 +71,8 @@ static void a_measured_time_does_not_shake(void **state)
 	assert_in_range(aws_clock_unix_ms(&c, host_at(MS_PER_HOUR, 20000)), NOW_MS + 40000, NOW_MS + 41000);
 }
 
-/* An answer that was long on its way fits nearly any clock: what was measured stands, and the host's is not believed. */
+/* An answer that was long on its way fits nearly any clock: what was measured stands, and the host's is no
+ * better. */
 static void a_slow_answer_changes_nothing(void **state)
 {
 	(void)state;

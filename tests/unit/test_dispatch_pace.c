@@ -5,8 +5,8 @@
 #include "dispatch_rig.h"
 
 /* A storm of 429: others are slowed down to the floor and no further, the rollback and its look-up not at all; and when
- * it is over, the old rate is back within seconds. The operator is told of it once, and once that it has been over for ten
- * minutes. */
+ * it is over, the old rate is back within seconds. The operator is told of it once, and once that it has been
+ * over for ten minutes. */
 static void a_storm_slows_down_all_but_rollbacks(void **state)
 {
 	(void)state;
