@@ -314,3 +314,15 @@ const char *endpoint_region(const struct endpoint_settings *settings)
 		region = from_env(settings, "AWS_DEFAULT_REGION");
 	return region ? region : from_profile(settings, "region");
 }
+
+bool endpoint_is_here(const struct aws_endpoint *e)
+{
+	char host[sizeof(e->host)];
+	char *port;
+
+	text_copy(host, sizeof(host), e->host);
+	port = strrchr(host, ':');
+	if (port && !strchr(port, ']'))
+		*port = '\0';
+	return is_loopback(host);
+}

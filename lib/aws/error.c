@@ -5,6 +5,7 @@
  */
 #include "aws/error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -226,16 +227,26 @@ static void read_xml_error(const char *body, struct aws_error *e)
 	xml_decode(e->message);
 }
 
+/* A whole number up to `max`, which what is larger counts as. Returns 0, or -EINVAL: it is no number. */
+static int read_wish(const char *text, uint64_t max, uint64_t *ret)
+{
+	int r = text_parse_u64(text, max, ret);
+
+	if (r == -ERANGE)
+		*ret = max;
+	return r == -ERANGE ? 0 : r;
+}
+
 /* A wish in milliseconds (x-amz-retry-after) goes before one in seconds (Retry-After, whose date form is not taken). */
 static int64_t read_retry_after(const struct http_response *r, bool *ret_firm)
 {
 	*ret_firm = false;
 	uint64_t v;
 	const char *ms = http_header_find(r->headers, r->n_headers, "x-amz-retry-after");
-	if (ms && text_parse_u64(ms, RETRY_AFTER_MAX_MS, &v) == 0)
+	if (ms && read_wish(ms, RETRY_AFTER_MAX_MS, &v) == 0)
 		return (int64_t)v;
 	const char *seconds = http_header_find(r->headers, r->n_headers, "retry-after");
-	if (!seconds || text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) != 0)
+	if (!seconds || read_wish(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) != 0)
 		return 0;
 	*ret_firm = true;
 	return (int64_t)v * MS_PER_SECOND;

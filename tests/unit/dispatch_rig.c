@@ -48,6 +48,13 @@ static int fake_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
+static void fake_describe_keys(void *ctx, const char *account, struct keys_told *ret)
+{
+	(void)ctx;
+	(void)account;
+	*ret = (struct keys_told){.source = "a slow program", .error = ""};
+}
+
 static int fake_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
 			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
@@ -81,6 +88,7 @@ struct dispatch_rig *dispatch_rig_new_unchecked(double lambda_rps)
 	    .entropy = fake_entropy,
 	    .send = fake_send,
 	    .credentials = fake_credentials,
+	    .describe_keys = fake_describe_keys,
 	    .endpoint = fake_endpoint,
 	    .log = fake_log,
 	};

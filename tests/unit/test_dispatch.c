@@ -467,7 +467,7 @@ static void calls_do_not_wait_for_keys_without_end(void **state)
 	struct probe p = {0};
 	w->credentials_fail = 2;
 	dispatch_rig_submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	for (int s = 0; s < 89; s++) {
+	for (int s = 0; s < 359; s++) {
 		dispatch_run(w->d);
 		dispatch_rig_advance(w, 1000);
 	}
@@ -478,7 +478,7 @@ static void calls_do_not_wait_for_keys_without_end(void **state)
 	}
 	assert_int_equal(p.done, 1);
 	assert_int_equal(p.error.class, AWS_CREDENTIALS);
-	assert_non_null(strstr(p.error.message, "were not there after a minute and a half"));
+	assert_non_null(strstr(p.error.message, "were not there after six minutes"));
 	/* One that is taken back while it waits. */
 	struct probe q = {0};
 	dispatch_rig_submit(w, &q, 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
@@ -487,6 +487,34 @@ static void calls_do_not_wait_for_keys_without_end(void **state)
 	dispatch_run(w->d);
 	assert_int_equal(q.done, 1);
 	assert_true(dispatch_idle(w->d));
+	dispatch_rig_free(w);
+}
+
+/* A rollback that has to wait for keys says so, and from where they are to come; not at every look. */
+static void a_rollback_that_waits_for_keys_says_so(void **state)
+{
+	(void)state;
+	struct dispatch_rig *w = dispatch_rig_new(10);
+	struct probe home = {0}, other = {0};
+	w->credentials_fail = 2;
+	dispatch_rig_submit(w, &home, 'h', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
+	dispatch_rig_submit(w, &other, 'o', OPERATION_GET_ALIAS, PRIORITY_LOOKUP);
+	dispatch_rig_run_until(w, w->now.boot_ms + 900);
+	assert_int_equal(home.delays, 0);
+	dispatch_rig_run_until(w, w->now.boot_ms + 1100);
+	assert_int_equal(home.delays, 1);
+	assert_int_equal(home.error.class, AWS_CREDENTIALS);
+	assert_string_equal(home.error.message, "the keys of account default are still being fetched from a slow "
+						"program; it is sent with them");
+	dispatch_rig_run_until(w, w->now.boot_ms + 28000);
+	assert_int_equal(home.delays, 1);
+	dispatch_rig_run_until(w, w->now.boot_ms + 33000);
+	assert_int_equal(home.delays, 3); /* twice a minute */
+	assert_int_equal(other.delays, 0);
+	w->credentials_fail = 0;
+	dispatch_rig_run_until(w, w->now.boot_ms + 1000);
+	dispatch_rig_answer_all_from(w, 0);
+	assert_int_equal(home.status, 200);
 	dispatch_rig_free(w);
 }
 
@@ -846,6 +874,7 @@ int main(void)
 	    cmocka_unit_test(keys_and_endpoints_that_fail_end_the_call_unsent),
 	    cmocka_unit_test(calls_wait_for_keys_that_are_being_fetched),
 	    cmocka_unit_test(calls_do_not_wait_for_keys_without_end),
+	    cmocka_unit_test(a_rollback_that_waits_for_keys_says_so),
 	    cmocka_unit_test(a_call_on_the_wire_that_is_called_back_is_not_tried_again),
 	    cmocka_unit_test(waiting_calls_can_be_cancelled),
 	    cmocka_unit_test(a_drain_leaves_changes_that_wait),
