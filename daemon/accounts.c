@@ -14,13 +14,20 @@
 #define DEFAULT_REGION "us-east-1"
 #define ERROR_SIZE     1024
 
+/* What one reading of environment and files has given: keys and settings belong together. With the keys of one and the
+ * endpoints of another, what is signed for a private endpoint would go to the public one. */
+struct identity {
+	const struct account *account;
+	struct profiles *profiles;
+	struct provider *provider;
+};
+
 struct account {
 	struct config_account what; /* all borrowed */
 	const struct accounts *owner;
-	struct profiles *profiles; /* NULL: nothing was read yet, or it could not be */
-	struct provider *provider; /* NULL: nothing was resolved yet */
-	char error[ERROR_SIZE];	   /* why nothing could be resolved; "" */
-	int64_t until_boot_ms;	   /* what is known is believed until then */
+	struct identity *now;	/* NULL: nothing could be made of environment and files yet */
+	char error[ERROR_SIZE]; /* why what was read last is not in use; "" */
+	int64_t until_boot_ms;	/* what is known is believed until then */
 };
 
 struct accounts {
@@ -55,10 +62,18 @@ void accounts_connect(struct accounts *a, const struct provider_ports *ports, vo
 	a->settled_arg = arg;
 }
 
+static void identity_free(struct identity *i)
+{
+	if (!i)
+		return;
+	provider_free(i->provider);
+	profiles_free(i->profiles);
+	free(i);
+}
+
 static void forget(struct account *account)
 {
-	provider_free(take_ptr(account->provider));
-	profiles_free(take_ptr(account->profiles));
+	identity_free(take_ptr(account->now));
 	account->error[0] = '\0';
 	account->until_boot_ms = 0;
 }
@@ -102,12 +117,12 @@ static const char *look_up(void *ctx, const char *name)
 	return getenv(name);
 }
 
-static struct source_request request_of(const struct account *account)
+static struct source_request request_of(const struct account *account, const struct profiles *profiles)
 {
 	const struct config_account *c = &account->what;
 	return (struct source_request){
 	    .lookup = look_up,
-	    .profiles = account->profiles,
+	    .profiles = profiles,
 	    .profile = c->profile,
 	    .region = c->region ? c->region : account->owner->region,
 	    .role_arn = c->role_arn,
@@ -120,33 +135,33 @@ static struct source_request request_of(const struct account *account)
 
 static const char *get_setting(void *ctx, const char *key)
 {
-	const struct account *account = ctx;
-	const struct source_request request = request_of(account);
-	return profiles_get(account->profiles, source_profile(&request), key);
+	const struct identity *i = ctx;
+	const struct source_request request = request_of(i->account, i->profiles);
+	return profiles_get(i->profiles, source_profile(&request), key);
 }
 
 static const char *get_service(void *ctx, const char *service_id, const char *key)
 {
-	const struct account *account = ctx;
-	const struct source_request request = request_of(account);
-	return profiles_get_service(account->profiles, source_profile(&request), service_id, key);
+	const struct identity *i = ctx;
+	const struct source_request request = request_of(i->account, i->profiles);
+	return profiles_get_service(i->profiles, source_profile(&request), service_id, key);
 }
 
 static bool has_services(void *ctx, const char *name)
 {
-	const struct account *account = ctx;
-	return profiles_has_services(account->profiles, name);
+	const struct identity *i = ctx;
+	return profiles_has_services(i->profiles, name);
 }
 
-static struct endpoint_settings settings_of(struct account *account)
+static struct endpoint_settings settings_of(struct identity *i)
 {
-	struct endpoint_settings settings = {.env = look_up, .ctx = account};
-	if (account->profiles) {
-		settings.profile_get = get_setting;
-		settings.service_get = get_service;
-		settings.has_services = has_services;
-	}
-	return settings;
+	return (struct endpoint_settings){
+	    .env = look_up,
+	    .profile_get = get_setting,
+	    .service_get = get_service,
+	    .has_services = has_services,
+	    .ctx = i,
+	};
 }
 
 static int find_endpoint(void *ctx, enum aws_service service, const char *region, struct aws_endpoint *ret,
@@ -156,35 +171,65 @@ static int find_endpoint(void *ctx, enum aws_service service, const char *region
 	return endpoint_resolve(&settings, service, region, ret, ret_error, error_size);
 }
 
-/* --- its source of keys --- */
+/* --- what the files say --- */
 
-/* Reads environment and files. What they cannot say any more does not take away what was known: a rollback may need it,
- * and whoever wants it gone reloads. */
-static void resolve(struct accounts *a, struct account *account)
+/* Whether the profiles name an endpoint wherever those in use do. What is wrong with both, a variable of the
+ * environment say, is no reason to keep the old ones: each call tells of that. */
+static bool check_endpoints(struct account *account, struct profiles *profiles)
 {
-	struct source_request request = request_of(account);
-	struct profiles *profiles = NULL;
-	struct source *source = NULL;
-	int r = source_load_profiles(&request, a->ports.read_file, a->ports.ctx, &profiles, account->error,
-				     sizeof(account->error));
-	if (r == 0) {
-		profiles_free(account->profiles);
-		request.profiles = account->profiles = profiles;
-		r = source_resolve(&request, &source, account->error, sizeof(account->error));
+	struct identity read = {.account = account, .profiles = profiles};
+	for (enum aws_service s = 0; account->now && s < AWS_N_SERVICES; s++) {
+		struct aws_endpoint e;
+		char why[ERROR_SIZE], before[ERROR_SIZE];
+		if (find_endpoint(&read, s, DEFAULT_REGION, &e, why, sizeof(why)) == 0 ||
+		    find_endpoint(account->now, s, DEFAULT_REGION, &e, before, sizeof(before)) != 0)
+			continue;
+		(void)text_copy(account->error, sizeof(account->error), why); /* of the same size */
+		return false;
 	}
-	account->until_boot_ms = a->ports.now(a->ports.ctx).boot_ms + (r ? ERROR_KEPT_MS : KEPT_MS);
-	if (r)
-		return;
+	return true;
+}
+
+/* Takes both. */
+static void take_over(struct accounts *a, struct account *account, struct profiles *profiles, struct source *source)
+{
+	struct identity *i = account->now;
 	account->error[0] = '\0';
-	if (account->provider && source_equal(source, provider_source(account->provider))) {
+	if (i && source_equal(source, provider_source(i->provider))) {
 		source_free(source);
+		profiles_free(i->profiles);
+		i->profiles = profiles;
 		return;
 	}
-	provider_free(account->provider);
+	identity_free(i);
+	account->now = i = mem_alloc(sizeof(*i));
+	i->account = account;
+	i->profiles = profiles;
 	struct provider_ports ports = a->ports;
 	ports.endpoint = find_endpoint;
-	ports.endpoint_ctx = account;
-	account->provider = provider_new(source, &ports, a->settled, a->settled_arg);
+	ports.endpoint_ctx = i;
+	i->provider = provider_new(source, &ports, a->settled, a->settled_arg);
+}
+
+/* Reads environment and files. Whoever writes them may be at it just now: what they cannot say any more does not take
+ * away what was known, neither keys nor settings, as a rollback may need it. */
+static void resolve(struct accounts *a, struct account *account)
+{
+	struct source_request request = request_of(account, NULL);
+	struct profiles *profiles = NULL;
+	struct source *source = NULL;
+	bool good = source_load_profiles(&request, a->ports.read_file, a->ports.ctx, &profiles, account->error,
+					 sizeof(account->error)) == 0;
+	request.profiles = profiles;
+	good = good && source_resolve(&request, &source, account->error, sizeof(account->error)) == 0 &&
+	       check_endpoints(account, profiles);
+	account->until_boot_ms = a->ports.now(a->ports.ctx).boot_ms + (good ? KEPT_MS : ERROR_KEPT_MS);
+	if (good) {
+		take_over(a, account, profiles, source);
+		return;
+	}
+	source_free(source);
+	profiles_free(profiles);
 }
 
 /* NULL: there is no such account. */
@@ -202,24 +247,30 @@ static int no_such_account(const char *name, char *ret_error, size_t error_size)
 	return PROVIDER_BROKEN;
 }
 
+static int not_resolved(const struct account *account, char *ret_error, size_t error_size)
+{
+	(void)text_copy(ret_error, error_size, account->error); /* cut at the end at worst */
+	return PROVIDER_BROKEN;
+}
+
 int accounts_credentials(struct accounts *a, const char *name, struct aws_credentials *ret, char *ret_error,
 			 size_t error_size)
 {
 	struct account *account = find_fresh(a, name);
 	if (!account)
 		return no_such_account(name, ret_error, error_size);
-	if (account->provider)
-		return provider_get(account->provider, ret, ret_error, error_size);
-	(void)text_copy(ret_error, error_size, account->error); /* cut at the end at worst */
-	return PROVIDER_BROKEN;
+	return account->now ? provider_get(account->now->provider, ret, ret_error, error_size)
+			    : not_resolved(account, ret_error, error_size);
 }
 
 int accounts_endpoint(struct accounts *a, const char *name, enum aws_service service, const char *region,
 		      struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
 	struct account *account = find_fresh(a, name);
-	return account ? find_endpoint(account, service, region, ret, ret_error, error_size)
-		       : no_such_account(name, ret_error, error_size);
+	if (!account)
+		return no_such_account(name, ret_error, error_size);
+	return account->now ? find_endpoint(account->now, service, region, ret, ret_error, error_size)
+			    : not_resolved(account, ret_error, error_size);
 }
 
 /* NULL: nothing names one for all accounts. */
@@ -239,15 +290,18 @@ const char *accounts_region(struct accounts *a, const char *name)
 	const struct account *account = find(a, name);
 	if (!account || account->what.region || common_region(a))
 		return account ? account->what.region : NULL;
-	const struct endpoint_settings settings = settings_of(find_fresh(a, name));
+	account = find_fresh(a, name);
+	if (!account->now)
+		return NULL;
+	const struct endpoint_settings settings = settings_of(account->now);
 	return endpoint_region(&settings);
 }
 
 void accounts_look(struct accounts *a)
 {
 	for (size_t i = 0; i < a->n; i++)
-		if (a->items[i].provider)
-			provider_look(a->items[i].provider);
+		if (a->items[i].now)
+			provider_look(a->items[i].now->provider);
 }
 
 bool accounts_describe(struct accounts *a, const char *name, struct provider_status *ret)
@@ -256,8 +310,8 @@ bool accounts_describe(struct accounts *a, const char *name, struct provider_sta
 	if (!account)
 		return false;
 	*ret = (struct provider_status){.source = "", .error = account->error};
-	if (account->provider)
-		provider_describe(account->provider, ret);
+	if (account->now)
+		provider_describe(account->now->provider, ret);
 	if (*account->error)
 		ret->error = account->error;
 	return true;

@@ -1,7 +1,8 @@
 /*
  * The AWS identities that plans may name, and their keys: a provider (credentials/provider.h) for each, made when it is
  * first asked for. The AWS files are read again once a minute, so that what somebody changes in them is picked up; what
- * they say is compared, and a provider whose source is the same stays as it is.
+ * they say is compared, and a provider whose source is the same stays as it is. Keys and settings are those of one
+ * reading: what cannot be read, or names no keys or no endpoint any more, takes neither away.
  */
 #pragma once
 

@@ -94,6 +94,7 @@ static const char *const class_names[] = {
     [AWS_SKEW] = "skew",
     [AWS_INVALID] = "invalid",
     [AWS_MALFORMED] = "malformed",
+    [AWS_SETTINGS] = "settings",
     [AWS_NO_CONNECTION] = "no-connection",
     [AWS_NO_ANSWER] = "no-answer",
 };
@@ -422,6 +423,7 @@ enum call_outcome aws_error_outcome(const struct aws_error *e)
 	case AWS_NO_CONNECTION:
 	case AWS_DENIED:
 	case AWS_CREDENTIALS:
+	case AWS_SETTINGS: /* of this host, which may be right again at the next look: AWS was never asked */
 	case AWS_SKEW:
 	case AWS_CONFLICT: /* another update of the function is in progress */
 		return CALL_UNAVAILABLE;

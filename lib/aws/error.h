@@ -21,6 +21,7 @@ enum aws_error_class {
 	AWS_SKEW,	   /* the host's clock is off */
 	AWS_INVALID,	   /* 400 …: AWS will say no again */
 	AWS_MALFORMED,	   /* an answer that is not what the protocol allows: outcome unknown */
+	AWS_SETTINGS,	   /* this host's settings name no usable endpoint: not sent (made by the dispatcher) */
 	AWS_NO_CONNECTION, /* never reached the service: not applied (made by the transport) */
 	AWS_NO_ANSWER,	   /* sent, and no complete answer: outcome unknown (made by the transport) */
 };

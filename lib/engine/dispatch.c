@@ -498,11 +498,6 @@ static void send_call(struct dispatch *d, struct call *c)
 	struct aws_endpoint endpoint;
 	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
 	char problem[LIMIT_REASON] = "";
-	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
-			      sizeof(problem))) {
-		end_call(d, c, AWS_INVALID, "Endpoint", problem);
-		return;
-	}
 	int result = d->ports.credentials(d->ports.ctx, c->lane->account, &keys, problem, sizeof(problem));
 	if (result == KEYS_PENDING) {
 		wait_for_keys(d, c);
@@ -511,6 +506,11 @@ static void send_call(struct dispatch *d, struct call *c)
 	c->keyless_since_ms = 0;
 	if (result) {
 		end_call(d, c, AWS_CREDENTIALS, "Credentials", problem);
+		return;
+	}
+	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
+			      sizeof(problem))) {
+		end_call(d, c, AWS_SETTINGS, "Endpoint", problem);
 		return;
 	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();

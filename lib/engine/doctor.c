@@ -582,6 +582,7 @@ void doctor_tell_error(struct inspect *n, const struct aws_error *error, const c
 	static const char *const cures[] = {
 	    [AWS_DENIED] = "allow this operation to the identity of the account",
 	    [AWS_CREDENTIALS] = "give the account's source keys that work, then `rolloutctl reload`",
+	    [AWS_SETTINGS] = "mend the setting that it names, then `rolloutctl reload`",
 	    [AWS_SKEW] = "set this host's clock",
 	    [AWS_NO_CONNECTION] = "check the network and the endpoint from this host",
 	    [AWS_NO_ANSWER] = "check the network and the endpoint from this host",

@@ -417,7 +417,7 @@ static void keys_and_endpoints_that_fail_end_the_call_unsent(void **state)
 	assert_int_equal(w->n_sent, 0);
 	assert_int_equal(p[0].error.class, AWS_CREDENTIALS);
 	assert_string_equal(p[0].error.message, "no keys for default");
-	assert_int_equal(p[1].error.class, AWS_INVALID);
+	assert_int_equal(p[1].error.class, AWS_SETTINGS);
 	assert_string_equal(p[1].error.message, "bad endpoint");
 	assert_int_equal(p[2].error.class, AWS_INVALID);
 	assert_non_null(strstr(p[2].error.message, "larger than"));

@@ -1,0 +1,258 @@
+/* What becomes of an account's keys and settings when its files change, break and come back, in virtual time. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The daemon is a program and no library: its parts are compiled into the test. */
+#include "daemon/accounts.c"
+
+#define START	INT64_C(1795385405000) /* 2026-11-22T22:10:05Z */
+#define SECRET	"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+#define SECONDS (INT64_C(1000))
+#define MINUTES (60 * SECONDS)
+#define LOCAL                                                                                                          \
+	"[profile ops]\nregion = eu-west-3\nservices = local\n[services local]\nlambda =\n  endpoint_url = "           \
+	"http://127.0.0.1:9\n"
+#define LOCAL_BUT_NO_SECTION "[profile ops]\nregion = eu-west-3\nservices = local\n"
+#define KEYS		     "[ops]\naws_access_key_id = AKIDOPS\naws_secret_access_key = " SECRET "\n"
+
+struct rig {
+	struct instant now;
+	const char *config; /* the files; NULL: not there */
+	const char *credentials;
+	int config_error; /* in place of the file: a negative errno */
+	unsigned reads;
+	unsigned settled;
+	char ran[128]; /* the last program; "": none */
+	provider_ran_cb ran_cb;
+	void *ran_arg;
+	struct accounts *accounts;
+};
+
+const struct config_account *config_find_account(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_accounts; i++)
+		if (strcmp(c->accounts[i].name, name) == 0)
+			return &c->accounts[i];
+	return NULL;
+}
+
+static struct instant fake_now(void *ctx)
+{
+	return ((struct rig *)ctx)->now;
+}
+
+static uint64_t fake_entropy(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static int fake_read(void *ctx, const char *path, size_t max, char **ret, size_t *ret_len)
+{
+	struct rig *w = ctx;
+	bool config = strstr(path, "config") != NULL;
+	const char *text = config ? w->config : w->credentials;
+	(void)max;
+	w->reads++;
+	if (config && w->config_error)
+		return w->config_error;
+	if (!text)
+		return -ENOENT;
+	*ret = mem_strdup(text);
+	*ret_len = strlen(text);
+	return 0;
+}
+
+static void fake_run(void *ctx, char *const *words, int64_t timeout_ms, provider_ran_cb cb, void *arg)
+{
+	struct rig *w = ctx;
+	(void)timeout_ms;
+	assert_null(w->ran_cb);
+	snprintf(w->ran, sizeof(w->ran), "%s", words[0]);
+	w->ran_cb = cb;
+	w->ran_arg = arg;
+}
+
+static void fake_settled(void *arg)
+{
+	((struct rig *)arg)->settled++;
+}
+
+static void rig_init(struct rig *w, const char *config, const char *credentials)
+{
+	static struct config_account ops = {.name = (char *)"ops", .profile = (char *)"ops"};
+	static const struct config named = {.accounts = &ops, .n_accounts = 1};
+	*w = (struct rig){
+	    .now = {.unix_ms = START, .boot_ms = 5 * MINUTES}, .config = config, .credentials = credentials};
+	clearenv();
+	setenv("AWS_CONFIG_FILE", "/h/config", 1);
+	setenv("AWS_SHARED_CREDENTIALS_FILE", "/h/credentials", 1);
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+	const struct provider_ports ports = {
+	    .ctx = w,
+	    .now = fake_now,
+	    .entropy = fake_entropy,
+	    .run = fake_run,
+	    .read_file = fake_read,
+	};
+	w->accounts = accounts_new(&named);
+	accounts_connect(w->accounts, &ports, fake_settled, w);
+}
+
+static void rig_deinit(struct rig *w)
+{
+	accounts_free(w->accounts);
+}
+
+static void pass(struct rig *w, int64_t ms)
+{
+	w->now.unix_ms += ms;
+	w->now.boot_ms += ms;
+}
+
+static void expect_keys(struct rig *w, const char *name, const char *id)
+{
+	struct aws_credentials keys = {0};
+	char error[ERROR_SIZE] = "";
+	int r = accounts_credentials(w->accounts, name, &keys, error, sizeof(error));
+	if (r != PROVIDER_FOUND)
+		fail_msg("%s: %d %s", id, r, error);
+	assert_string_equal(keys.access_key_id, id);
+	aws_credentials_deinit(&keys);
+}
+
+static void expect_no_keys(struct rig *w, const char *name, const char *needle)
+{
+	struct aws_credentials keys;
+	char error[ERROR_SIZE] = "";
+	assert_int_equal(accounts_credentials(w->accounts, name, &keys, error, sizeof(error)), PROVIDER_BROKEN);
+	if (!strstr(error, needle))
+		fail_msg("%s: %s", needle, error);
+	assert_null(strstr(error, SECRET));
+}
+
+static void expect_host(struct rig *w, const char *name, const char *host)
+{
+	struct aws_endpoint e = {0};
+	char error[ERROR_SIZE] = "";
+	if (accounts_endpoint(w->accounts, name, AWS_LAMBDA, "eu-west-3", &e, error, sizeof(error)))
+		fail_msg("%s: %s", host, error);
+	assert_string_equal(e.host, host);
+}
+
+static void expect_no_host(struct rig *w, const char *name, const char *needle)
+{
+	struct aws_endpoint e;
+	char error[ERROR_SIZE] = "";
+	assert_int_equal(accounts_endpoint(w->accounts, name, AWS_LAMBDA, "eu-west-3", &e, error, sizeof(error)), 1);
+	if (!strstr(error, needle))
+		fail_msg("%s: %s", needle, error);
+}
+
+static void expect_trouble(struct rig *w, const char *name, const char *needle)
+{
+	struct provider_status status;
+	assert_true(accounts_describe(w->accounts, name, &status));
+	if (*needle ? !strstr(status.error, needle) : *status.error)
+		fail_msg("%s: %s", needle, status.error);
+}
+
+/* --- keys and settings are of one reading --- */
+
+/* Editors and the CLI write in place: at any moment some of the file may be missing. */
+static void a_file_that_is_half_there_changes_nothing(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *config;
+		int config_error;
+		const char *trouble;
+	} halves[] = {
+	    {LOCAL_BUT_NO_SECTION, 0, "local"},
+	    {"[profile ops]\nservices = local\n[services local]\nlambda =\n  endpoint_url = ftp://x\n", 0, "unusable"},
+	    {"[profile ops]\nservices = lo\n[serv", 0, "/h/config: line 3"},
+	    {"[profile ops]\nrole_arn = arn:aws:iam::123456789012:role/x\n", 0, "source_profile"},
+	    {NULL, -EACCES, "/h/config may not be read"},
+	};
+	for (size_t i = 0; i < array_len(halves); i++) {
+		struct rig w cleanup(rig_deinit);
+		rig_init(&w, LOCAL, KEYS);
+		expect_host(&w, "ops", "127.0.0.1:9");
+		expect_keys(&w, "ops", "AKIDOPS");
+		w.config = halves[i].config;
+		w.config_error = halves[i].config_error;
+		pass(&w, 61 * SECONDS);
+		for (int minute = 0; minute < 3; minute++) {
+			expect_host(&w, "ops", "127.0.0.1:9");
+			expect_keys(&w, "ops", "AKIDOPS");
+			expect_trouble(&w, "ops", halves[i].trouble);
+			pass(&w, MINUTES);
+		}
+		/* Whole again, and another one. */
+		w.config = "[profile ops]\nendpoint_url = http://127.0.0.1:10\n";
+		w.config_error = 0;
+		pass(&w, 6 * SECONDS);
+		expect_host(&w, "ops", "127.0.0.1:10");
+		expect_keys(&w, "ops", "AKIDOPS");
+		expect_trouble(&w, "ops", "");
+	}
+}
+
+/* Without the profile's settings AWS's public endpoint would be asked. */
+static void nothing_is_sent_anywhere_before_the_files_could_be_read(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, NULL, KEYS);
+	w.config_error = -EACCES;
+	expect_no_host(&w, "ops", "/h/config may not be read");
+	expect_no_keys(&w, "ops", "/h/config may not be read");
+	w.config_error = 0;
+	w.config = LOCAL;
+	expect_no_host(&w, "ops", "/h/config may not be read"); /* not read at each call */
+	pass(&w, 6 * SECONDS);
+	expect_host(&w, "ops", "127.0.0.1:9");
+	expect_keys(&w, "ops", "AKIDOPS");
+}
+
+/* The first reading finds a setting that is wrong: each call says so, until it is mended. */
+static void a_setting_that_was_always_wrong_is_told(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, LOCAL_BUT_NO_SECTION, KEYS);
+	expect_no_host(&w, "ops", "local");
+	w.config = LOCAL;
+	pass(&w, 61 * SECONDS);
+	expect_host(&w, "ops", "127.0.0.1:9");
+}
+
+static void an_account_that_nobody_named(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, LOCAL, KEYS);
+	expect_no_keys(&w, "other", "rolloutd.yaml has no account 'other'");
+	expect_no_host(&w, "other", "rolloutd.yaml has no account 'other'");
+	assert_false(accounts_known(w.accounts, "other"));
+	assert_true(accounts_known(w.accounts, "default"));
+	assert_string_equal(accounts_name(w.accounts, 0), "ops");
+	assert_null(accounts_name(w.accounts, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_file_that_is_half_there_changes_nothing),
+	    cmocka_unit_test(nothing_is_sent_anywhere_before_the_files_could_be_read),
+	    cmocka_unit_test(a_setting_that_was_always_wrong_is_told),
+	    cmocka_unit_test(an_account_that_nobody_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
