@@ -218,8 +218,8 @@ static void resolve(struct accounts *a, struct account *account)
 	struct source_request request = request_of(account, NULL);
 	struct profiles *profiles = NULL;
 	struct source *source = NULL;
-	bool good = source_load_profiles(&request, a->ports.read_file, a->ports.ctx, &profiles, account->error,
-					 sizeof(account->error)) == 0;
+	bool good = profiles_load(look_up, NULL, a->ports.read_file, a->ports.ctx, &profiles, account->error,
+				  sizeof(account->error)) == 0;
 	request.profiles = profiles;
 	good = good && source_resolve(&request, &source, account->error, sizeof(account->error)) == 0 &&
 	       check_endpoints(account, profiles);

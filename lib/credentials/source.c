@@ -574,26 +574,6 @@ int source_resolve(const struct source_request *request, struct source **ret, ch
 	return 0;
 }
 
-static bool needs_no_file(const struct source_request *q)
-{
-	const char *id = q->profile ? NULL : q->lookup(q->lookup_ctx, "AWS_ACCESS_KEY_ID");
-	return id && *id;
-}
-
-int source_load_profiles(const struct source_request *request, profiles_read read, void *read_ctx,
-			 struct profiles **ret, char *ret_error, size_t error_size)
-{
-	static const struct profiles_text none[PROFILES_N_FILES] = {
-	    [PROFILES_CREDENTIALS] = {.path = "the credentials file", .absent = "cannot be read"},
-	    [PROFILES_CONFIG] = {.path = "the config file", .absent = "cannot be read"},
-	};
-	const struct source_request *q = request;
-	int r = profiles_load(q->lookup, q->lookup_ctx, read, read_ctx, ret, ret_error, error_size);
-	if (r && needs_no_file(q))
-		r = profiles_parse(none, ret, ret_error, error_size);
-	return r;
-}
-
 void source_free(struct source *s)
 {
 	if (!s)

@@ -233,6 +233,53 @@ static void a_setting_that_was_always_wrong_is_told(void **state)
 	expect_host(&w, "ops", "127.0.0.1:9");
 }
 
+/* As for the SDKs: the file may say where AWS is. */
+static void keys_in_the_environment_do_not_excuse_a_broken_file(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *config;
+		int config_error;
+		const char *trouble;
+	} broken[] = {
+	    {"[default]\nendpoint_url\n", 0, "/h/config: line 2"},
+	    {NULL, -EACCES, "/h/config may not be read by this user"},
+	    {NULL, -EIO, "/h/config"},
+	};
+	for (size_t i = 0; i < array_len(broken); i++) {
+		struct rig w cleanup(rig_deinit);
+		rig_init(&w, broken[i].config, NULL);
+		w.config_error = broken[i].config_error;
+		setenv("AWS_ACCESS_KEY_ID", "AKIDENV", 1);
+		setenv("AWS_SECRET_ACCESS_KEY", SECRET, 1);
+		expect_no_keys(&w, "default", broken[i].trouble);
+		expect_no_host(&w, "default", broken[i].trouble);
+		w.config = "[default]\nendpoint_url = http://127.0.0.1:9\n";
+		w.config_error = 0;
+		pass(&w, 6 * SECONDS);
+		expect_keys(&w, "default", "AKIDENV");
+		expect_host(&w, "default", "127.0.0.1:9");
+		w.config = broken[i].config;
+		w.config_error = broken[i].config_error;
+		pass(&w, 61 * SECONDS);
+		expect_keys(&w, "default", "AKIDENV");
+		expect_host(&w, "default", "127.0.0.1:9");
+		expect_trouble(&w, "default", broken[i].trouble);
+	}
+}
+
+/* It says nothing, which is as good as a file that is empty. */
+static void keys_in_the_environment_need_no_file(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, NULL, NULL);
+	setenv("AWS_ACCESS_KEY_ID", "AKIDENV", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", SECRET, 1);
+	expect_keys(&w, "default", "AKIDENV");
+	expect_host(&w, "default", "lambda.eu-west-3.amazonaws.com");
+}
+
 static void an_account_that_nobody_named(void **state)
 {
 	(void)state;
@@ -252,6 +299,8 @@ int main(void)
 	    cmocka_unit_test(a_file_that_is_half_there_changes_nothing),
 	    cmocka_unit_test(nothing_is_sent_anywhere_before_the_files_could_be_read),
 	    cmocka_unit_test(a_setting_that_was_always_wrong_is_told),
+	    cmocka_unit_test(keys_in_the_environment_do_not_excuse_a_broken_file),
+	    cmocka_unit_test(keys_in_the_environment_need_no_file),
 	    cmocka_unit_test(an_account_that_nobody_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
