@@ -285,16 +285,21 @@ const char *accounts_default_region(const struct accounts *a)
 	return region ? region : DEFAULT_REGION;
 }
 
-const char *accounts_region(struct accounts *a, const char *name)
+int accounts_region(struct accounts *a, const char *name, const char **ret, char *ret_error, size_t error_size)
 {
 	const struct account *account = find(a, name);
-	if (!account || account->what.region || common_region(a))
-		return account ? account->what.region : NULL;
+	if (!account)
+		return no_such_account(name, ret_error, error_size);
+	if (account->what.region || common_region(a)) {
+		*ret = account->what.region;
+		return 0;
+	}
 	account = find_fresh(a, name);
 	if (!account->now)
-		return NULL;
+		return not_resolved(account, ret_error, error_size);
 	const struct endpoint_settings settings = settings_of(account->now);
-	return endpoint_region(&settings);
+	*ret = endpoint_region(&settings);
+	return 0;
 }
 
 void accounts_look(struct accounts *a)

@@ -22,9 +22,11 @@ void accounts_connect(struct accounts *a, const struct provider_ports *ports, vo
 /* In the configuration's order; "default" where it names none. NULL: there are no more. */
 const char *accounts_name(const struct accounts *a, size_t index);
 bool accounts_known(const struct accounts *a, const char *name);
-/* What rolloutd.yaml says of it; where nothing else names a region, that of its profile. NULL: none of its own. Good
- * until the accounts are next used. */
-const char *accounts_region(struct accounts *a, const char *name);
+/* What rolloutd.yaml says of it; where nothing else names a region, that of its profile; NULL: none of its own. Good
+ * until the accounts are next used. Returns 0; or 1 with a sentence where the profile decides and no file could be read
+ * yet, so that nobody takes another region for good. */
+must_use int accounts_region(struct accounts *a, const char *name, const char **ret, char *ret_error,
+			     size_t error_size);
 /* Where nothing else names a region: the configuration's, the environment's, us-east-1. */
 const char *accounts_default_region(const struct accounts *a);
 /* As in engine/ports.h: the environment, and the account's profile. */

@@ -428,9 +428,9 @@ static int start_transport(struct daemon *d)
 	return r == 0 ? 0 : fail(d, "not started: %s", error);
 }
 
-static const char *account_region_cb(void *ctx, const char *name)
+static int account_region_cb(void *ctx, const char *name, const char **ret, char *ret_error, size_t error_size)
 {
-	return accounts_region(ctx, name);
+	return accounts_region(ctx, name, ret, ret_error, error_size);
 }
 
 static bool account_known_cb(void *ctx, const char *name)

@@ -280,6 +280,48 @@ static void keys_in_the_environment_need_no_file(void **state)
 	expect_host(&w, "default", "lambda.eu-west-3.amazonaws.com");
 }
 
+/* A region is recorded with a plan for good: none is better than a wrong one. */
+static void a_region_that_cannot_be_told(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	const char *region = "none";
+	char error[ERROR_SIZE] = "";
+	rig_init(&w, LOCAL, KEYS);
+	w.config_error = -EACCES;
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 1);
+	assert_non_null(strstr(error, "/h/config may not be read"));
+	assert_string_equal(region, "none");
+	w.config_error = 0;
+	pass(&w, 6 * SECONDS);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 0);
+	assert_string_equal(region, "eu-west-3");
+	w.config_error = -EACCES;
+	pass(&w, 61 * SECONDS);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 0);
+	assert_string_equal(region, "eu-west-3");
+	assert_int_equal(accounts_region(w.accounts, "other", &region, error, sizeof(error)), 1);
+}
+
+static void an_account_without_a_region_of_its_own(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	const char *region = "none";
+	char error[ERROR_SIZE] = "";
+	rig_init(&w, "[profile ops]\nservices = x\n[services x]\n", KEYS);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 0);
+	assert_null(region);
+	assert_string_equal(accounts_default_region(w.accounts), "us-east-1");
+	/* With one for all accounts the files do not matter. */
+	setenv("AWS_REGION", "eu-central-1", 1);
+	w.config_error = -EACCES;
+	pass(&w, 61 * SECONDS);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 0);
+	assert_null(region);
+	assert_string_equal(accounts_default_region(w.accounts), "eu-central-1");
+}
+
 static void an_account_that_nobody_named(void **state)
 {
 	(void)state;
@@ -301,6 +343,8 @@ int main(void)
 	    cmocka_unit_test(a_setting_that_was_always_wrong_is_told),
 	    cmocka_unit_test(keys_in_the_environment_do_not_excuse_a_broken_file),
 	    cmocka_unit_test(keys_in_the_environment_need_no_file),
+	    cmocka_unit_test(a_region_that_cannot_be_told),
+	    cmocka_unit_test(an_account_without_a_region_of_its_own),
 	    cmocka_unit_test(an_account_that_nobody_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
