@@ -18,6 +18,8 @@
 
 #define COMPLAINT_MAX 200
 #define MASKED_MIN    16
+#define HUMP_MIN      2 /* small letters behind each capital of a word */
+#define NUMBER_MAX    2 /* digits behind a word */
 
 enum stream { STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };
 
@@ -42,6 +44,7 @@ struct program {
 	int status;
 	struct buf output;
 	struct buf complaint; /* its end */
+	bool complaint_cut;   /* what came before that is not kept */
 	char block[4096];
 };
 
@@ -53,19 +56,55 @@ struct programs {
 
 /* --- the end --- */
 
-void program_mask(char *text)
+static size_t span(const char *text, size_t len, int (*is)(int c))
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-";
-	while (*text) {
-		size_t len = strspn(text, alphabet);
-		bool digit = false, capital = false;
-		for (size_t i = 0; i < len; i++) {
-			digit |= isdigit((unsigned char)text[i]) != 0;
-			capital |= isupper((unsigned char)text[i]) != 0;
-		}
-		if (len >= MASKED_MIN && digit && capital)
+	size_t n = 0;
+	while (n < len && is((unsigned char)text[n]))
+		n++;
+	return n;
+}
+
+/* "python3", "Denied", "ExpiredTokenException", "11"; or "AWS", where such are meant. */
+static bool is_word(const char *text, size_t len, bool capitals)
+{
+	size_t at = span(text, len, islower);
+	bool good = at < MASKED_MIN;
+	if (capitals && span(text, len, isupper) == len)
+		return len < MASKED_MIN;
+	while (good && at < len && isupper((unsigned char)text[at])) {
+		size_t small = span(text + at + 1, len - at - 1, islower);
+		good = small >= HUMP_MIN && small < MASKED_MIN;
+		at += 1 + small;
+	}
+	return good && len - at <= NUMBER_MAX && span(text + at, len - at, isdigit) == len - at;
+}
+
+/* Of words, most of it letters: a path, an option, the name of an error or a variable. No token is, be it base64, hex
+ * or a UUID. */
+static bool is_plain(const char *text, size_t len)
+{
+	bool capitals = memchr(text, '_', len) != NULL;
+	size_t letters = 0;
+	for (size_t i = 0; i < len; i++)
+		letters += isalpha((unsigned char)text[i]) != 0;
+	for (size_t from = 0, to; from < len; from = to + 1) {
+		to = from + span(text + from, len - from, isalnum);
+		if (!is_word(text + from, to - from, capitals))
+			return false;
+	}
+	return 2 * letters >= len;
+}
+
+void program_mask(char *text, bool cut)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=._~%-";
+	size_t len = strspn(text, alphabet);
+	if (cut) /* the end of what may have been longer */
+		memset(text, '*', len);
+	for (; *text; text += len ? len : 1) {
+		len = strspn(text, alphabet);
+		if (len >= MASKED_MIN && !is_plain(text, len))
 			memset(text, '*', len);
-		text += len ? len : 1;
 	}
 }
 
@@ -76,12 +115,13 @@ static void format_complaint(struct program *g, char out[static COMPLAINT_MAX + 
 	size_t len = g->complaint.len < sizeof(g->block) ? g->complaint.len : sizeof(g->block);
 	memcpy(line, buf_text(&g->complaint) + g->complaint.len - len, len);
 	line[len] = '\0';
+	bool cut = g->complaint_cut || len < g->complaint.len;
 	for (size_t i = 0; i < len; i++)
 		if (strchr("\n\r\t", line[i])) /* finds the NUL as well */
 			line[i] = ' ';
 	while (len > 0 && line[len - 1] == ' ')
 		line[--len] = '\0';
-	program_mask(line);
+	program_mask(line, cut);
 	size_t from = len > COMPLAINT_MAX ? len - COMPLAINT_MAX : 0;
 	while (line[from] == ' ' || ((unsigned char)line[from] & 0xc0) == 0x80)
 		from++;
@@ -191,8 +231,10 @@ static void alloc_cb(uv_handle_t *handle, size_t wish, uv_buf_t *ret)
 /* Keeps the last block's worth. */
 static void keep_complaint(struct program *g, const char *bytes, size_t len)
 {
-	if (g->complaint.len + len > g->complaint.max)
+	if (g->complaint.len + len > g->complaint.max) {
 		buf_reset(&g->complaint);
+		g->complaint_cut = true;
+	}
 	buf_add(&g->complaint, bytes, len);
 }
 

@@ -149,19 +149,58 @@ static void a_stop_answers_everybody(void **state)
 static void what_could_be_a_key_is_masked(void **state)
 {
 	(void)state;
+#define STARS_40 "****************************************"
 	static const char *const cases[][2] = {
+	    /* Letters alone, hex, UUIDs, other alphabets: the reasons of somebody else's secrets are not known. */
+	    {"secret wJalrXUtnFEMIKbMDENGbPxRfiCYEXAMPLEKEYab", "secret " STARS_40},
+	    {"wjalrxutnfemikbmdengbpxrficyexamplekeyab", STARS_40},
+	    {"WJALRXUTNFEMIKBMDENGBPXRFICYEXAMPLEKEYAB", STARS_40},
+	    {"token=da39a3ee5e6b4b0d3255bfef95601890afd80709", STARS_40 "******"},
+	    {"(123e4567-e89b-12d3-a456-426614174000)", "(************************************)"},
+	    {"wJal/rXUt/nFEM/IKbM+DENG=", "*************************"},
+	    {"eyJhbGciOi.eyJzdWIi~x%2F", "************************"},
+	    {"1234-5678-9012-3456", "*******************"},
+	    {"ABCD-EFGH-IJKL-MNOP", "*******************"},
+	    /* What people need to see. */
+	    {"/usr/lib/python3.11/site-packages/keys.py: no such file",
+	     "/usr/lib/python3.11/site-packages/keys.py: no such file"},
+	    {"ExpiredTokenException for arn:aws:iam::123456789012:role/ops",
+	     "ExpiredTokenException for arn:aws:iam::123456789012:role/ops"},
+	    {"--no-such-option AWS_ACCESS_KEY_ID", "--no-such-option AWS_ACCESS_KEY_ID"},
 	    {"key wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY!", "key ****************************************!"},
 	    {"AKIAIOSFODNN7EXAMPLE and", "******************** and"},
 	    {"an-ordinary-sentence-of-words 12345678901234567890",
-	     "an-ordinary-sentence-of-words 12345678901234567890"},
+	     "an-ordinary-sentence-of-words ********************"},
 	    {"", ""},
 	    {"Short1", "Short1"},
 	};
 	for (size_t i = 0; i < array_len(cases); i++) {
 		char *text = mem_strdup(cases[i][0]);
-		program_mask(text);
+		program_mask(text, false);
 		assert_string_equal(text, cases[i][1]);
 		free(text);
+	}
+	char end[] = "EYab and more";
+	program_mask(end, true);
+	assert_string_equal(end, "**** and more");
+}
+
+/* What is kept begins in the middle of a secret, at whatever place the windows cut it. */
+static void the_end_of_what_was_cut_is_masked(void **state)
+{
+	struct rig *r = *state;
+	static const char secret[] = "wJalrXUtnFEMIKbMDENGbPxRfiCYEXAMPLEKEYab";
+	char line[256];
+	/* In one piece, so that it is read in blocks of 4096. */
+	for (int before = 2 * 4096 - 38; before < 2 * 4096; before += 6) {
+		snprintf(line, sizeof(line),
+			 "{ head -c %d /dev/zero | tr '\\0' ' '; printf '%s end'; } | "
+			 "dd bs=64k iflag=fullblock status=none >&2; exit 1",
+			 before, secret);
+		sh(r, 10000, line);
+		assert_int_equal(r->o.status, 1);
+		for (const char *at = r->o.complaint; *at; at++)
+			assert_true(strchr("* end", *at));
 	}
 }
 
@@ -173,6 +212,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(programs_that_do_too_much, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(a_stop_answers_everybody, rig_setup, rig_teardown),
 	    cmocka_unit_test(what_could_be_a_key_is_masked),
+	    cmocka_unit_test_setup_teardown(the_end_of_what_was_cut_is_masked, rig_setup, rig_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
