@@ -273,6 +273,17 @@ int accounts_endpoint(struct accounts *a, const char *name, enum aws_service ser
 			    : not_resolved(account, ret_error, error_size);
 }
 
+void accounts_refused(struct accounts *a, const char *name, const char *access_key_id)
+{
+	struct account *account = find(a, name);
+	if (!account || !account->now || !provider_refused(account->now->provider, access_key_id))
+		return;
+	/* They may be keys that stand in a file. */
+	int64_t soon_ms = a->ports.now(a->ports.ctx).boot_ms + ERROR_KEPT_MS;
+	if (account->until_boot_ms > soon_ms)
+		account->until_boot_ms = soon_ms;
+}
+
 /* NULL: nothing names one for all accounts. */
 static const char *common_region(const struct accounts *a)
 {

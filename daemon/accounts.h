@@ -36,6 +36,8 @@ must_use int accounts_endpoint(struct accounts *a, const char *name, enum aws_se
  * the source. */
 must_use int accounts_credentials(struct accounts *a, const char *name, struct aws_credentials *ret, char *ret_error,
 				  size_t error_size);
+/* AWS has refused the account's keys with this id: the source is asked for others, and the files are read again. */
+void accounts_refused(struct accounts *a, const char *name, const char *access_key_id);
 void accounts_look(struct accounts *a);	  /* from time to time: keys that end soon are fetched anew */
 void accounts_forget(struct accounts *a); /* the next use reads and fetches all keys anew */
 

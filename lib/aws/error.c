@@ -63,6 +63,7 @@ static const struct {
     {"MissingAuthenticationTokenException", AWS_CREDENTIALS},
     {"SignatureDoesNotMatch", AWS_CREDENTIALS},
     {"TokenRefreshRequired", AWS_CREDENTIALS},
+    {"UnrecognizedClient", AWS_CREDENTIALS},
     {"UnrecognizedClientException", AWS_CREDENTIALS},
 
     {"AccessDenied", AWS_DENIED},
@@ -412,6 +413,18 @@ int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms)
 		 "this host's clock is %s %s the service's, so AWS refused the signature: set the clock", span,
 		 offset < 0 ? "ahead of" : "behind");
 	return offset;
+}
+
+bool aws_error_refuses_keys(const struct aws_error *e)
+{
+	static const char *const codes[] = {
+	    "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+	    "InvalidToken", "TokenRefreshRequired",  "UnrecognizedClient", "UnrecognizedClientException",
+	};
+	for (size_t i = 0; i < array_len(codes); i++)
+		if (strcmp(e->code, codes[i]) == 0)
+			return true;
+	return false;
 }
 
 enum call_outcome aws_error_outcome(const struct aws_error *e)

@@ -54,6 +54,9 @@ void aws_error_transport(enum aws_error_class class, const char *message, struct
  */
 int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms);
 
+/* Whether AWS does not take these keys, or not any more: others of the same source may be good. */
+bool aws_error_refuses_keys(const struct aws_error *e);
+
 /* What a write's error means to the state machine: see enum call_outcome. */
 enum call_outcome aws_error_outcome(const struct aws_error *e);
 const char *aws_error_class_name(enum aws_error_class c);

@@ -53,6 +53,7 @@
 #define IMDS_TOKEN_PATH	 "/latest/api/token"
 #define IMDS_ROLE_PATH	 "/latest/meta-data/iam/security-credentials/"
 #define ERROR_SIZE	 768
+#define KEY_ID_SIZE	 132
 
 enum step {
 	STEP_SOURCE, /* the keys that a role is assumed with, and then the role */
@@ -74,6 +75,7 @@ struct fetch {
 	bool renewed;	  /* the instance's token, or the clock, was corrected: not a second time */
 	int64_t sent_boot_ms;
 	int64_t sent_unix_ms; /* what the time was taken for then */
+	char signed_with[KEY_ID_SIZE];
 };
 
 struct provider {
@@ -88,6 +90,7 @@ struct provider {
 	struct aws_credentials keys;
 	bool has_keys;
 	bool extended;
+	bool doubted;		 /* AWS has refused them */
 	int64_t expires_unix_ms; /* with the extension */
 	int64_t refresh_unix_ms;
 	int64_t mandatory_unix_ms;
@@ -145,22 +148,26 @@ static void settle(struct provider *p)
 		p->settled(p->settled_arg);
 }
 
-__attribute__((format(printf, 2, 3))) static void fail(struct provider *p, const char *fmt, ...)
+/* No fetch for a while, the longer the more came to nothing. */
+static void pause_fetching(struct provider *p, struct instant now)
 {
-	struct instant now = now_of(p);
-	char text[ERROR_SIZE];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	text_copy_printable(p->error, sizeof(p->error), text);
-
 	bool urgent = usable(p, now.unix_ms) && now.unix_ms >= p->mandatory_unix_ms;
 	int64_t cap = urgent ? PAUSE_MANDATORY_MS : PAUSE_MAX_MS;
 	int64_t pause = p->failures < 16 ? PAUSE_FIRST_MS << p->failures : cap;
 	pause = pause < cap ? pause : cap;
 	p->failures++;
 	p->retry_boot_ms = now.boot_ms + pause / 2 + (int64_t)chance(p, pause / 2 + 1);
+}
+
+__attribute__((format(printf, 2, 3))) static void fail(struct provider *p, const char *fmt, ...)
+{
+	char text[ERROR_SIZE];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	text_copy_printable(p->error, sizeof(p->error), text);
+	pause_fetching(p, now_of(p));
 	settle(p);
 }
 
@@ -178,10 +185,18 @@ static void plan_refresh(struct provider *p, int64_t now_ms)
 	p->mandatory_unix_ms = p->expires_unix_ms - mandatory;
 }
 
+static bool take_flag(bool *flag)
+{
+	bool was = *flag;
+	*flag = false;
+	return was;
+}
+
 /* Takes the keys. */
 static void succeed(struct provider *p, struct aws_credentials *keys)
 {
-	int64_t now_ms = now_of(p).unix_ms;
+	struct instant now = now_of(p);
+	int64_t now_ms = now.unix_ms;
 	int64_t expires = keys->expires_unix_ms;
 	bool over = expires != INT64_MAX && expires - MARGIN_MS <= now_ms;
 	bool extend = over && p->source->kind == SOURCE_INSTANCE;
@@ -199,8 +214,12 @@ static void succeed(struct provider *p, struct aws_credentials *keys)
 		p->expires_unix_ms = now_ms + EXTENSION_MS + EXTENSION_JITTER_MIN +
 				     (int64_t)chance(p, EXTENSION_JITTER_MAX - EXTENSION_JITTER_MIN);
 	plan_refresh(p, now_ms);
-	p->failures = 0;
 	p->retry_boot_ms = 0;
+	/* In place of keys that AWS has refused it may refuse these as well: a source must not be asked at each refusal. */
+	if (take_flag(&p->doubted))
+		pause_fetching(p, now);
+	else
+		p->failures = 0;
 	p->error[0] = '\0';
 	settle(p);
 }
@@ -307,6 +326,8 @@ static void take_sts_failure(struct provider *p, struct aws_error *e)
 		return;
 	if (passing && try_again(p, STS_TRIES, STS_PAUSE_MS + (int64_t)chance(p, STS_PAUSE_MS << p->fetch->tries)))
 		return;
+	if (p->child && aws_error_refuses_keys(e))
+		(void)provider_refused(p->child, p->fetch->signed_with); /* others may have come meanwhile */
 	aws_error_format(e, p->source->kind == SOURCE_ASSUME_ROLE ? "AssumeRole" : "AssumeRoleWithWebIdentity", text,
 			 sizeof(text));
 	fail(p, "%s: %s", p->source->text, text);
@@ -360,6 +381,7 @@ static void assume_role(struct provider *p, const struct aws_credentials *keys)
 	sts_build_assume_role(p->source, arena, &e, &r);
 	if (!p->signer)
 		p->signer = sigv4_signer_new();
+	(void)text_copy(p->fetch->signed_with, sizeof(p->fetch->signed_with), keys->access_key_id); /* 128 at most */
 	if (sigv4_sign(p->signer, keys, &scope, &r, arena) == 0)
 		send_sts(p, &r);
 	else
@@ -374,7 +396,7 @@ static void take_source(struct provider *p)
 	int r = provider_get(p->child, &keys, why, sizeof(why));
 	if (r == PROVIDER_BROKEN)
 		fail(p, "role %s cannot be assumed: %s", p->source->role_arn, why);
-	else if (r == PROVIDER_FOUND)
+	else if (r == PROVIDER_FOUND && !(p->child->doubted && p->child->fetch)) /* others are on their way */
 		assume_role(p, &keys);
 }
 
@@ -749,7 +771,7 @@ static void drive(struct provider *p)
 	struct fetch *f = p->fetch;
 	if (p->source->kind == SOURCE_STATIC || p->driven)
 		return;
-	bool due = !usable(p, now.unix_ms) || now.unix_ms >= p->refresh_unix_ms;
+	bool due = !usable(p, now.unix_ms) || now.unix_ms >= p->refresh_unix_ms || p->doubted;
 	p->driven = true;
 	if (f && !f->out && (now.boot_ms >= f->again_ms || waits_for_source(f)))
 		take_step(p);
@@ -827,6 +849,13 @@ int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_erro
 	else
 		(void)text_copy(ret_error, error_size, p->error); /* cut at the end at worst */
 	return PROVIDER_BROKEN;
+}
+
+bool provider_refused(struct provider *p, const char *access_key_id)
+{
+	bool present = p->has_keys && strcmp(p->keys.access_key_id, access_key_id) == 0;
+	p->doubted |= present && p->source->kind != SOURCE_STATIC;
+	return present;
 }
 
 void provider_look(struct provider *p)

@@ -5,6 +5,8 @@
  *  - Fetched anew ahead of the keys' end: from 15 minutes before it, or half of their life when that is shorter. The
  *    old ones are given out meanwhile, for as long as they are good, whatever becomes of the attempts; those are made
  *    with growing pauses, which stay short in the last 10 minutes.
+ *  - Fetched anew as well when AWS has refused them, whatever end they have, and when somebody asks for that; the old
+ *    ones are given out until there are others.
  *  - Keys that have ended are never given out, but for an instance's: where the metadata service itself still gives
  *    keys whose time is over, AWS has extended them.
  *  - Keys end, and requests are signed, by AWS's clock (aws/clock.h): STS's answers tell it, too, and what was refused
@@ -77,6 +79,9 @@ define_cleanup(struct provider *, provider_free);
 
 /* PROVIDER_FOUND gives a copy for the caller to deinit. */
 must_use int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size);
+/* AWS has refused the keys with this id. True: they are the present ones, and new ones are due. The pauses hold, as
+ * the source may give what is refused again. */
+bool provider_refused(struct provider *p, const char *access_key_id);
 /* From time to time: goes on after a pause, and fetches what ends soon. Nothing before the first provider_get(). */
 void provider_look(struct provider *p);
 /* Without any secret; the strings are good until the provider is next used. */

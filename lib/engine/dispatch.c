@@ -263,6 +263,7 @@ static void answer(struct dispatch *d, struct call *c, const struct http_respons
 	lanes_release(&d->lanes, c->lane, now_of(d).boot_ms);
 	d->n_calls--;
 	free(c->path);
+	free(c->key_id);
 	free(c);
 	done(arg, response, error);
 }
@@ -356,6 +357,8 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 	else if (!d->closing)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
 					d->ports.entropy(d->ports.ctx));
+	if (aws_error_refuses_keys(e) && c->key_id && d->ports.keys_refused)
+		d->ports.keys_refused(d->ports.ctx, c->lane->account, c->key_id);
 	if (e->class == AWS_DENIED)
 		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
 	advise(e);
@@ -517,6 +520,8 @@ static void send_call(struct dispatch *d, struct call *c)
 	struct http_request request;
 	int r = build_signed(d, c, &endpoint, &keys, arena, &request);
 	if (r == 0) {
+		free(c->key_id);
+		c->key_id = mem_strdup(keys.access_key_id);
 		send_signed(d, c, &request);
 		sigv4_forget(&request); /* the transport has copied it */
 		return;

@@ -48,6 +48,12 @@ static int fake_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
+static void fake_keys_refused(void *ctx, const char *account, const char *access_key_id)
+{
+	struct dispatch_rig *w = ctx;
+	snprintf(w->refused, sizeof(w->refused), "%s %s", account, access_key_id);
+}
+
 static int fake_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
 			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
@@ -81,6 +87,7 @@ struct dispatch_rig *dispatch_rig_new_unchecked(double lambda_rps)
 	    .entropy = fake_entropy,
 	    .send = fake_send,
 	    .credentials = fake_credentials,
+	    .keys_refused = fake_keys_refused,
 	    .endpoint = fake_endpoint,
 	    .log = fake_log,
 	};

@@ -467,6 +467,89 @@ static void what_sts_tells_of_the_time(void **state)
 	assert_in_range(aws_clock_unix_ms(&w.clock, w.now), START + HOURS - SECONDS, START + HOURS + SECONDS);
 }
 
+#define PROCESS_KEYS(id)                                                                                               \
+	"{\"Version\":1,\"AccessKeyId\":\"" id "\",\"SecretAccessKey\":\"" SECRET "\",\"SessionToken\":\"T\"}"
+
+static void ran_well(struct rig *w, const char *text)
+{
+	ran(w, &(struct provider_output){.text = text, .len = strlen(text), .complaint = ""});
+	w->ran[0] = '\0';
+}
+
+/* A session without an end that anybody told: AWS tells it, by refusing. */
+static void keys_that_aws_refuses_are_fetched_anew(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, "", "[default]\ncredential_process = keys\n");
+	expect_pending(&w);
+	ran_well(&w, PROCESS_KEYS("ONE"));
+	expect_keys(&w, "ONE");
+	assert_false(provider_refused(w.p, "ELSE")); /* of those before, say */
+	expect_keys(&w, "ONE");
+	assert_string_equal(w.ran, "");
+	assert_true(provider_refused(w.p, "ONE"));
+	expect_keys(&w, "ONE"); /* until there are others */
+	assert_string_equal(w.ran, "<keys>");
+	assert_true(provider_refused(w.p, "ONE"));
+	expect_keys(&w, "ONE");
+	ran(&w, &(struct provider_output){.status = 1, .complaint = "not now"});
+	expect_keys(&w, "ONE");
+	assert_null(w.ran_cb);
+	pass(&w, SECONDS);
+	expect_keys(&w, "ONE");
+	ran_well(&w, PROCESS_KEYS("TWO"));
+	expect_keys(&w, "TWO");
+	/* These are refused as well, at once and on and on: the program is not run each time. */
+	unsigned runs = 0;
+	for (int i = 0; i < 600; i++) {
+		assert_true(provider_refused(w.p, "TWO"));
+		expect_keys(&w, "TWO");
+		if (w.ran_cb) {
+			ran_well(&w, PROCESS_KEYS("TWO"));
+			runs++;
+		}
+		pass(&w, SECONDS);
+	}
+	assert_in_range(runs, 10, 30);
+	pass(&w, MINUTES);
+	expect_keys(&w, "TWO"); /* the last refusal */
+	ran_well(&w, PROCESS_KEYS("TWO"));
+	pass(&w, 1000 * HOURS);
+	expect_keys(&w, "TWO");
+	assert_null(w.ran_cb);
+}
+
+/* It is the keys that a role is assumed with that STS refuses: those of the program, not the role's. */
+static void a_refusal_goes_down_the_chain(void **state)
+{
+	(void)state;
+	static const char *const refusal =
+	    "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>old</Message></Error>"
+	    "</ErrorResponse>";
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, "",
+		 "[default]\nrole_arn = " ROLE "\nsource_profile = p\n[profile p]\ncredential_process = keys\n");
+	expect_pending(&w);
+	ran_well(&w, PROCESS_KEYS("ONE"));
+	answer(&w, 200, sts_keys(&w, "ROLE1", HOURS));
+	expect_keys(&w, "ROLE1");
+	assert_true(provider_refused(w.p, "ROLE1"));
+	expect_keys(&w, "ROLE1");
+	assert_string_equal(w.ran, "");
+	assert_non_null(strstr(w.sent[0].token, "Credential=ONE/"));
+	answer(&w, 403, refusal);
+	pass(&w, SECONDS);
+	expect_keys(&w, "ROLE1");
+	assert_string_equal(w.ran, "<keys>");
+	assert_int_equal(w.n_sent, 0); /* it waits for those */
+	ran_well(&w, PROCESS_KEYS("TWO"));
+	assert_int_equal(w.n_sent, 1);
+	assert_non_null(strstr(w.sent[0].token, "Credential=TWO/"));
+	answer(&w, 200, sts_keys(&w, "ROLE2", HOURS));
+	expect_keys(&w, "ROLE2");
+}
+
 static void a_chain_of_roles(void **state)
 {
 	(void)state;
@@ -866,6 +949,8 @@ int main(void)
 	    cmocka_unit_test(a_wrong_clock_does_not_keep_a_role_from_being_assumed),
 	    cmocka_unit_test(a_clock_that_others_have_told_counts),
 	    cmocka_unit_test(what_sts_tells_of_the_time),
+	    cmocka_unit_test(keys_that_aws_refuses_are_fetched_anew),
+	    cmocka_unit_test(a_refusal_goes_down_the_chain),
 	    cmocka_unit_test(a_chain_of_roles),
 	    cmocka_unit_test(a_web_identity_whose_file_changes),
 	    cmocka_unit_test(sso_from_its_cached_token),

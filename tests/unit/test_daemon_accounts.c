@@ -322,6 +322,29 @@ static void an_account_without_a_region_of_its_own(void **state)
 	assert_string_equal(accounts_default_region(w.accounts), "eu-central-1");
 }
 
+/* Keys of a file that somebody has made anew: the file is read again long before its minute is over. */
+static void keys_that_aws_refuses_are_looked_for(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, LOCAL, KEYS);
+	expect_keys(&w, "ops", "AKIDOPS");
+	w.credentials = "[ops]\naws_access_key_id = AKIDNEW\naws_secret_access_key = " SECRET "\n";
+	pass(&w, 6 * SECONDS);
+	accounts_refused(w.accounts, "ops", "AKIDELSE");
+	accounts_refused(w.accounts, "default", "AKIDOPS");
+	accounts_refused(w.accounts, "nobody", "AKIDOPS");
+	pass(&w, 6 * SECONDS);
+	expect_keys(&w, "ops", "AKIDOPS");
+	unsigned reads = w.reads;
+	accounts_refused(w.accounts, "ops", "AKIDOPS");
+	expect_keys(&w, "ops", "AKIDOPS");
+	assert_int_equal(w.reads, reads); /* not at each refusal */
+	pass(&w, 6 * SECONDS);
+	expect_keys(&w, "ops", "AKIDNEW");
+	assert_int_equal(w.reads, reads + 2);
+}
+
 static void an_account_that_nobody_named(void **state)
 {
 	(void)state;
@@ -345,6 +368,7 @@ int main(void)
 	    cmocka_unit_test(keys_in_the_environment_need_no_file),
 	    cmocka_unit_test(a_region_that_cannot_be_told),
 	    cmocka_unit_test(an_account_without_a_region_of_its_own),
+	    cmocka_unit_test(keys_that_aws_refuses_are_looked_for),
 	    cmocka_unit_test(an_account_that_nobody_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
