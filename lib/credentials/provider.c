@@ -151,8 +151,8 @@ static void settle(struct provider *p)
 /* No fetch for a while, the longer the more came to nothing. */
 static void pause_fetching(struct provider *p, struct instant now)
 {
-	bool urgent = usable(p, now.unix_ms) && now.unix_ms >= p->mandatory_unix_ms;
-	int64_t cap = urgent ? PAUSE_MANDATORY_MS : PAUSE_MAX_MS;
+	bool serve = usable(p, now.unix_ms) && now.unix_ms < p->mandatory_unix_ms && !p->doubted;
+	int64_t cap = serve ? PAUSE_MAX_MS : PAUSE_MANDATORY_MS;
 	int64_t pause = p->failures < 16 ? PAUSE_FIRST_MS << p->failures : cap;
 	pause = pause < cap ? pause : cap;
 	p->failures++;

@@ -4,7 +4,8 @@
  *  - Asked once for however many want keys at the same time. What was fetched is kept.
  *  - Fetched anew ahead of the keys' end: from 15 minutes before it, or half of their life when that is shorter. The
  *    old ones are given out meanwhile, for as long as they are good, whatever becomes of the attempts; those are made
- *    with growing pauses, which stay short in the last 10 minutes.
+ *    with growing pauses, which stay short in the last 10 minutes
+ *    and where there are none that AWS takes.
  *  - Fetched anew as well when AWS has refused them, whatever end they have, and when somebody asks for that; the old
  *    ones are given out until there are others.
  *  - Keys that have ended are never given out, but for an instance's: where the metadata service itself still gives

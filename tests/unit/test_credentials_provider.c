@@ -382,6 +382,26 @@ static void old_keys_serve_while_the_source_is_down(void **state)
 	expect_keys(&w, "NEW");
 }
 
+/* With dead keys nothing can be done, a rollback least of all: that is when the source is asked most often. */
+static void dead_keys_are_asked_for_most_often(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	unsigned runs = 0;
+	rig_init(&w, "", "[default]\ncredential_process = keys\n");
+	for (int s = 0; s < 20 * 60; s++) {
+		struct aws_credentials keys;
+		char error[1024];
+		assert_int_not_equal(provider_get(w.p, &keys, error, sizeof(error)), PROVIDER_FOUND);
+		if (w.ran_cb) {
+			ran(&w, &(struct provider_output){.status = 1, .complaint = ""});
+			runs++;
+		}
+		pass(&w, SECONDS);
+	}
+	assert_in_range(runs, 20 * 60 / 11, 20 * 60 / 5);
+}
+
 static void a_role_that_may_not_be_assumed(void **state)
 {
 	(void)state;
@@ -945,6 +965,7 @@ int main(void)
 	    cmocka_unit_test(a_role_is_assumed),
 	    cmocka_unit_test(keys_are_renewed_under_load),
 	    cmocka_unit_test(old_keys_serve_while_the_source_is_down),
+	    cmocka_unit_test(dead_keys_are_asked_for_most_often),
 	    cmocka_unit_test(a_role_that_may_not_be_assumed),
 	    cmocka_unit_test(a_wrong_clock_does_not_keep_a_role_from_being_assumed),
 	    cmocka_unit_test(a_clock_that_others_have_told_counts),
