@@ -26,6 +26,7 @@ struct account {
 	struct config_account what; /* all borrowed */
 	const struct accounts *owner;
 	struct identity *now;	/* NULL: nothing could be made of environment and files yet */
+	struct identity *next;	/* is to take over; NULL: none */
 	char error[ERROR_SIZE]; /* why what was read last is not in use; "" */
 	int64_t until_boot_ms;	/* what is known is believed until then */
 };
@@ -71,26 +72,23 @@ static void identity_free(struct identity *i)
 	free(i);
 }
 
-static void forget(struct account *account)
-{
-	identity_free(take_ptr(account->now));
-	account->error[0] = '\0';
-	account->until_boot_ms = 0;
-}
-
-void accounts_forget(struct accounts *a)
-{
-	for (size_t i = 0; i < a->n; i++)
-		forget(&a->items[i]);
-}
-
 void accounts_free(struct accounts *a)
 {
 	if (!a)
 		return;
-	accounts_forget(a);
+	for (size_t i = 0; i < a->n; i++) {
+		identity_free(a->items[i].next);
+		identity_free(a->items[i].now);
+	}
 	free(a->items);
 	free(a);
+}
+
+static bool has_keys(const struct identity *i)
+{
+	struct provider_status status;
+	provider_describe(i->provider, &status);
+	return status.has_keys;
 }
 
 static struct account *find(const struct accounts *a, const char *name)
@@ -190,25 +188,56 @@ static bool check_endpoints(struct account *account, struct profiles *profiles)
 	return true;
 }
 
-/* Takes both. */
-static void take_over(struct accounts *a, struct account *account, struct profiles *profiles, struct source *source)
+static void set_profiles(struct identity *i, struct profiles *profiles)
 {
-	struct identity *i = account->now;
-	account->error[0] = '\0';
-	if (i && source_equal(source, provider_source(i->provider))) {
-		source_free(source);
-		profiles_free(i->profiles);
-		i->profiles = profiles;
-		return;
-	}
-	identity_free(i);
-	account->now = i = mem_alloc(sizeof(*i));
+	profiles_free(i->profiles);
+	i->profiles = profiles;
+}
+
+static struct identity *new_identity(const struct accounts *a, const struct account *account, struct profiles *profiles,
+				     struct source *source)
+{
+	struct identity *i = mem_alloc(sizeof(*i));
+	struct provider_ports ports = a->ports;
 	i->account = account;
 	i->profiles = profiles;
-	struct provider_ports ports = a->ports;
 	ports.endpoint = find_endpoint;
 	ports.endpoint_ctx = i;
 	i->provider = provider_new(source, &ports, a->settled, a->settled_arg);
+	return i;
+}
+
+/* Takes both. */
+static void take_reading(const struct accounts *a, struct account *account, struct profiles *profiles,
+			 struct source *source)
+{
+	struct identity *known[] = {account->next, account->now};
+	account->error[0] = '\0';
+	for (size_t i = 0; i < array_len(known); i++) {
+		if (!known[i] || !source_equal(source, provider_source(known[i]->provider)))
+			continue;
+		source_free(source);
+		set_profiles(known[i], profiles);
+		if (known[i] == account->now) /* as it was before */
+			identity_free(take_ptr(account->next));
+		return;
+	}
+	identity_free(account->next);
+	account->next = new_identity(a, account, profiles, source);
+}
+
+static void take_over(struct account *account)
+{
+	identity_free(account->now);
+	account->now = take_ptr(account->next);
+}
+
+/* A new source does when it has given keys, or when those of the old one have ended: a change must not take away what a
+ * rollback can be signed with. */
+static void take_turns(struct account *account)
+{
+	if (account->next && (!account->now || provider_ask(account->next->provider) || !has_keys(account->now)))
+		take_over(account);
 }
 
 /* Reads environment and files. Whoever writes them may be at it just now: what they cannot say any more does not take
@@ -225,7 +254,7 @@ static void resolve(struct accounts *a, struct account *account)
 	       check_endpoints(account, profiles);
 	account->until_boot_ms = a->ports.now(a->ports.ctx).boot_ms + (good ? KEPT_MS : ERROR_KEPT_MS);
 	if (good) {
-		take_over(a, account, profiles, source);
+		take_reading(a, account, profiles, source);
 		return;
 	}
 	source_free(source);
@@ -238,6 +267,8 @@ static struct account *find_fresh(struct accounts *a, const char *name)
 	struct account *account = find(a, name);
 	if (account && a->ports.now(a->ports.ctx).boot_ms >= account->until_boot_ms)
 		resolve(a, account);
+	if (account)
+		take_turns(account);
 	return account;
 }
 
@@ -259,8 +290,12 @@ int accounts_credentials(struct accounts *a, const char *name, struct aws_creden
 	struct account *account = find_fresh(a, name);
 	if (!account)
 		return no_such_account(name, ret_error, error_size);
-	return account->now ? provider_get(account->now->provider, ret, ret_error, error_size)
-			    : not_resolved(account, ret_error, error_size);
+	if (!account->now)
+		return not_resolved(account, ret_error, error_size);
+	if (!account->next)
+		return provider_get(account->now->provider, ret, ret_error, error_size);
+	/* The old source is not asked any more. Its keys end just now, or they are there: see take_turns(). */
+	return provider_peek(account->now->provider, ret) == PROVIDER_FOUND ? PROVIDER_FOUND : PROVIDER_PENDING;
 }
 
 int accounts_endpoint(struct accounts *a, const char *name, enum aws_service service, const char *region,
@@ -278,6 +313,8 @@ void accounts_refused(struct accounts *a, const char *name, const char *access_k
 	struct account *account = find(a, name);
 	if (!account || !account->now || !provider_refused(account->now->provider, access_key_id))
 		return;
+	if (account->next)
+		take_over(account); /* what AWS refuses is no help while others are awaited */
 	/* They may be keys that stand in a file. */
 	int64_t soon_ms = a->ports.now(a->ports.ctx).boot_ms + ERROR_KEPT_MS;
 	if (account->until_boot_ms > soon_ms)
@@ -308,26 +345,47 @@ int accounts_region(struct accounts *a, const char *name, const char **ret, char
 	account = find_fresh(a, name);
 	if (!account->now)
 		return not_resolved(account, ret_error, error_size);
-	const struct endpoint_settings settings = settings_of(account->now);
+	/* It is recorded for good: the newest counts. */
+	const struct endpoint_settings settings = settings_of(account->next ? account->next : account->now);
 	*ret = endpoint_region(&settings);
 	return 0;
 }
 
 void accounts_look(struct accounts *a)
 {
-	for (size_t i = 0; i < a->n; i++)
-		if (a->items[i].now)
-			provider_look(a->items[i].now->provider);
+	for (size_t i = 0; i < a->n; i++) {
+		struct account *account = &a->items[i];
+		take_turns(account);
+		if (account->now && !account->next)
+			provider_look(account->now->provider);
+	}
+}
+
+void accounts_renew(struct accounts *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		struct account *account = &a->items[i];
+		account->until_boot_ms = 0;
+		if (account->now)
+			provider_renew(account->now->provider);
+		if (account->next)
+			provider_renew(account->next->provider);
+	}
 }
 
 bool accounts_describe(struct accounts *a, const char *name, struct provider_status *ret)
 {
-	struct account *account = find(a, name);
+	const struct account *account = find(a, name);
+	struct provider_status next = {.error = ""};
 	if (!account)
 		return false;
 	*ret = (struct provider_status){.source = "", .error = account->error};
 	if (account->now)
 		provider_describe(account->now->provider, ret);
+	if (account->next)
+		provider_describe(account->next->provider, &next);
+	if (*next.error)
+		ret->error = next.error;
 	if (*account->error)
 		ret->error = account->error;
 	return true;

@@ -2,7 +2,9 @@
  * The AWS identities that plans may name, and their keys: a provider (credentials/provider.h) for each, made when it is
  * first asked for. The AWS files are read again once a minute, so that what somebody changes in them is picked up; what
  * they say is compared, and a provider whose source is the same stays as it is. Keys and settings are those of one
- * reading: what cannot be read, or names no keys or no endpoint any more, takes neither away.
+ * reading: what cannot be read, or names no keys or no endpoint any more, takes neither away. Where another source is
+ * named, the keys of the one before are given out, with the settings that belong to them, until it has given some, or
+ * they end, or AWS refuses them.
  */
 #pragma once
 
@@ -38,8 +40,8 @@ must_use int accounts_credentials(struct accounts *a, const char *name, struct a
 				  size_t error_size);
 /* AWS has refused the account's keys with this id: the source is asked for others, and the files are read again. */
 void accounts_refused(struct accounts *a, const char *name, const char *access_key_id);
-void accounts_look(struct accounts *a);	  /* from time to time: keys that end soon are fetched anew */
-void accounts_forget(struct accounts *a); /* the next use reads and fetches all keys anew */
+void accounts_look(struct accounts *a);	 /* from time to time: keys that end soon are fetched anew */
+void accounts_renew(struct accounts *a); /* the next use reads and fetches all anew; until then what is there holds */
 
 /* Without any secret: where the keys are from, until when they are good, what went wrong last. False: there is no such
  * account. The strings are good until the account is next used. */

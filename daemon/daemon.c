@@ -315,7 +315,7 @@ static void reload_cb(void *ctx, char *ret_message, size_t size)
 	if (!d->reloading)
 		check_notified(d, notify_reloading());
 	d->reloading = true;
-	accounts_forget(d->accounts);
+	accounts_renew(d->accounts);
 	dropin_rescan(d->dropin);
 	engine_check_services(d->engine, NULL);
 }

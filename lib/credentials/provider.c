@@ -90,7 +90,7 @@ struct provider {
 	struct aws_credentials keys;
 	bool has_keys;
 	bool extended;
-	bool doubted;		 /* AWS has refused them */
+	bool doubted;		 /* AWS has refused them, or somebody wants others */
 	int64_t expires_unix_ms; /* with the extension */
 	int64_t refresh_unix_ms;
 	int64_t mandatory_unix_ms;
@@ -832,14 +832,37 @@ void provider_free(struct provider *p)
 	free(p);
 }
 
-int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size)
+bool provider_ask(struct provider *p)
 {
 	p->used = true;
 	drive(p);
-	if (usable(p, now_of(p).unix_ms)) {
-		aws_credentials_copy(ret, &p->keys);
-		return PROVIDER_FOUND;
-	}
+	return usable(p, now_of(p).unix_ms);
+}
+
+int provider_peek(const struct provider *p, struct aws_credentials *ret)
+{
+	if (!usable(p, now_of(p).unix_ms))
+		return PROVIDER_BROKEN;
+	aws_credentials_copy(ret, &p->keys);
+	return PROVIDER_FOUND;
+}
+
+void provider_renew(struct provider *p)
+{
+	if (p->source->kind == SOURCE_STATIC)
+		return;
+	drop_fetch(p);
+	p->doubted = p->has_keys;
+	p->failures = 0;
+	p->retry_boot_ms = 0;
+	if (p->child)
+		provider_renew(p->child);
+}
+
+int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size)
+{
+	if (provider_ask(p))
+		return provider_peek(p, ret);
 	if (p->fetch)
 		return PROVIDER_PENDING;
 	if (p->source->kind == SOURCE_STATIC)

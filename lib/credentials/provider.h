@@ -80,6 +80,12 @@ define_cleanup(struct provider *, provider_free);
 
 /* PROVIDER_FOUND gives a copy for the caller to deinit. */
 must_use int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size);
+/* As provider_get(), but for the keys themselves: whether there are some to sign with. */
+bool provider_ask(struct provider *p);
+/* PROVIDER_FOUND gives a copy of what is there; PROVIDER_BROKEN: nothing is. Nothing is fetched. */
+must_use int provider_peek(const struct provider *p, struct aws_credentials *ret);
+/* Somebody wants other keys, from all sources of a chain: what is under way begins anew, and no pause holds. */
+void provider_renew(struct provider *p);
 /* AWS has refused the keys with this id. True: they are the present ones, and new ones are due. The pauses hold, as
  * the source may give what is refused again. */
 bool provider_refused(struct provider *p, const char *access_key_id);

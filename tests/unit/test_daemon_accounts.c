@@ -345,6 +345,140 @@ static void keys_that_aws_refuses_are_looked_for(void **state)
 	assert_int_equal(w.reads, reads + 2);
 }
 
+/* --- sources that change --- */
+
+#define BY_PROGRAM(name, port)                                                                                         \
+	"[profile ops]\ncredential_process = " name "\nendpoint_url = http://127.0.0.1:" port "\n"
+#define PROCESS_KEYS(id) "{\"Version\":1,\"AccessKeyId\":\"" id "\",\"SecretAccessKey\":\"" SECRET "\"}"
+#define ENDING_KEYS(id)                                                                                                \
+	"{\"Version\":1,\"AccessKeyId\":\"" id "\",\"SecretAccessKey\":\"" SECRET                                      \
+	"\",\"Expiration\":\"2026-11-22T23:10:05Z\"}" /* an hour */
+
+static void expect_pending(struct rig *w, const char *name)
+{
+	struct aws_credentials keys;
+	char error[ERROR_SIZE] = "";
+	assert_int_equal(accounts_credentials(w->accounts, name, &keys, error, sizeof(error)), PROVIDER_PENDING);
+}
+
+static void ran(struct rig *w, const char *name, int status, const char *text)
+{
+	const struct provider_output o = {.status = status, .text = text, .len = strlen(text), .complaint = ""};
+	assert_string_equal(w->ran, name);
+	w->ran[0] = '\0';
+	take_ptr(w->ran_cb)(w->ran_arg, &o);
+}
+
+static void begin_with_program(struct rig *w, const char *keys)
+{
+	rig_init(w, BY_PROGRAM("one", "1"), NULL);
+	expect_pending(w, "ops");
+	ran(w, "one", 0, keys);
+	assert_int_equal(w->settled, 1);
+	expect_keys(w, "ops", "AKIDONE");
+	w->config = BY_PROGRAM("two", "2");
+	pass(w, 61 * SECONDS);
+}
+
+static void another_source_takes_over_when_it_has_keys(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	begin_with_program(&w, PROCESS_KEYS("AKIDONE"));
+	expect_keys(&w, "ops", "AKIDONE");
+	expect_host(&w, "ops", "127.0.0.1:1");
+	ran(&w, "two", 1, "");
+	expect_keys(&w, "ops", "AKIDONE");
+	expect_host(&w, "ops", "127.0.0.1:1");
+	expect_trouble(&w, "ops", "two ended with status 1");
+	pass(&w, 11 * SECONDS);
+	accounts_look(w.accounts);
+	ran(&w, "two", 0, PROCESS_KEYS("AKIDTWO"));
+	expect_host(&w, "ops", "127.0.0.1:2");
+	expect_keys(&w, "ops", "AKIDTWO");
+	expect_trouble(&w, "ops", "");
+}
+
+/* The change is taken back before the other source has given anything. */
+static void a_source_that_comes_back_is_the_one_that_was(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	begin_with_program(&w, PROCESS_KEYS("AKIDONE"));
+	expect_keys(&w, "ops", "AKIDONE");
+	w.config = BY_PROGRAM("one", "3");
+	pass(&w, 61 * SECONDS);
+	expect_keys(&w, "ops", "AKIDONE");
+	expect_host(&w, "ops", "127.0.0.1:3");
+	ran(&w, "two", 0, PROCESS_KEYS("AKIDTWO")); /* nobody wants them any more */
+	expect_keys(&w, "ops", "AKIDONE");
+}
+
+static void old_keys_serve_until_they_end(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	begin_with_program(&w, ENDING_KEYS("AKIDONE"));
+	for (int s = 60; s < 3590; s += 10) {
+		expect_keys(&w, "ops", "AKIDONE");
+		if (w.ran_cb)
+			ran(&w, "two", 1, "");
+		pass(&w, 10 * SECONDS);
+	}
+	pass(&w, 10 * SECONDS);
+	expect_host(&w, "ops", "127.0.0.1:2");
+	expect_pending(&w, "ops");
+	ran(&w, "two", 1, "");
+	expect_no_keys(&w, "ops", "two ended with status 1");
+}
+
+static void old_keys_that_aws_refuses_serve_no_longer(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	begin_with_program(&w, PROCESS_KEYS("AKIDONE"));
+	expect_keys(&w, "ops", "AKIDONE");
+	accounts_refused(w.accounts, "ops", "AKIDONE");
+	expect_host(&w, "ops", "127.0.0.1:2");
+	expect_pending(&w, "ops");
+	ran(&w, "two", 0, PROCESS_KEYS("AKIDTWO"));
+	expect_keys(&w, "ops", "AKIDTWO");
+}
+
+/* Files and keys are asked for anew, whatever pause there was; what is there is used meanwhile. */
+static void a_reload_keeps_what_is_there(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	begin_with_program(&w, PROCESS_KEYS("AKIDONE"));
+	w.config = BY_PROGRAM("one", "1");
+	expect_keys(&w, "ops", "AKIDONE");
+	assert_string_equal(w.ran, "");
+	accounts_renew(w.accounts);
+	w.config_error = -EACCES;
+	expect_keys(&w, "ops", "AKIDONE");
+	expect_trouble(&w, "ops", "/h/config may not be read");
+	ran(&w, "one", 1, "");
+	expect_keys(&w, "ops", "AKIDONE");
+	w.config_error = 0;
+	accounts_renew(w.accounts);
+	expect_keys(&w, "ops", "AKIDONE");
+	expect_trouble(&w, "ops", "one ended with status 1");
+	ran(&w, "one", 0, PROCESS_KEYS("AKIDNEW"));
+	expect_keys(&w, "ops", "AKIDNEW");
+	expect_trouble(&w, "ops", "");
+	accounts_renew(w.accounts);
+	expect_keys(&w, "ops", "AKIDNEW");
+	provider_ran_cb first = take_ptr(w.ran_cb); /* it hangs, is mended, and is run anew */
+	void *first_arg = w.ran_arg;
+	accounts_renew(w.accounts);
+	expect_keys(&w, "ops", "AKIDNEW");
+	ran(&w, "one", 0, PROCESS_KEYS("AKIDLAST"));
+	expect_keys(&w, "ops", "AKIDLAST");
+	first(first_arg, &(struct provider_output){.status = 1, .text = "", .complaint = ""});
+	expect_keys(&w, "ops", "AKIDLAST");
+}
+
 static void an_account_that_nobody_named(void **state)
 {
 	(void)state;
@@ -369,6 +503,11 @@ int main(void)
 	    cmocka_unit_test(a_region_that_cannot_be_told),
 	    cmocka_unit_test(an_account_without_a_region_of_its_own),
 	    cmocka_unit_test(keys_that_aws_refuses_are_looked_for),
+	    cmocka_unit_test(another_source_takes_over_when_it_has_keys),
+	    cmocka_unit_test(a_source_that_comes_back_is_the_one_that_was),
+	    cmocka_unit_test(old_keys_serve_until_they_end),
+	    cmocka_unit_test(old_keys_that_aws_refuses_serve_no_longer),
+	    cmocka_unit_test(a_reload_keeps_what_is_there),
 	    cmocka_unit_test(an_account_that_nobody_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
