@@ -13,6 +13,7 @@
 #define DEFAULT_NAME   "default"
 #define DEFAULT_REGION "us-east-1"
 #define ERROR_SIZE     1024
+#define TOLD_AGAIN_MS  (5 * MS_PER_MINUTE) /* trouble whose words change is not told at each change */
 
 /* What one reading of environment and files has given: keys and settings belong together. With the keys of one and the
  * endpoints of another, what is signed for a private endpoint would go to the public one. */
@@ -24,11 +25,14 @@ struct identity {
 
 struct account {
 	struct config_account what; /* all borrowed */
-	const struct accounts *owner;
+	struct accounts *owner;
+	bool used;
 	struct identity *now;	/* NULL: nothing could be made of environment and files yet */
 	struct identity *next;	/* is to take over; NULL: none */
 	char error[ERROR_SIZE]; /* why what was read last is not in use; "" */
-	int64_t until_boot_ms;	/* what is known is believed until then */
+	char told[ERROR_SIZE];	/* the trouble that was told; "": none, or it is over */
+	int64_t told_boot_ms;
+	int64_t until_boot_ms; /* what is known is believed until then */
 };
 
 struct accounts {
@@ -38,7 +42,8 @@ struct accounts {
 	const char *region; /* the configuration's; NULL: none */
 	struct provider_ports ports;
 	void (*settled)(void *arg);
-	void *settled_arg;
+	void (*tell)(void *arg, bool trouble, const char *text);
+	void *arg; /* of both */
 };
 
 struct accounts *accounts_new(const struct config *config)
@@ -56,11 +61,13 @@ struct accounts *accounts_new(const struct config *config)
 	return a;
 }
 
-void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg), void *arg)
+void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg),
+		      void (*tell)(void *arg, bool trouble, const char *text), void *arg)
 {
 	a->ports = *ports;
 	a->settled = settled;
-	a->settled_arg = arg;
+	a->tell = tell;
+	a->arg = arg;
 }
 
 static void identity_free(struct identity *i)
@@ -169,6 +176,53 @@ static int find_endpoint(void *ctx, enum aws_service service, const char *region
 	return endpoint_resolve(&settings, service, region, ret, ret_error, error_size);
 }
 
+/* --- trouble --- */
+
+static void describe(const struct account *account, struct provider_status *ret)
+{
+	struct provider_status next = {.error = ""};
+	*ret = (struct provider_status){.source = "", .error = account->error};
+	if (account->now)
+		provider_describe(account->now->provider, ret);
+	if (account->next)
+		provider_describe(account->next->provider, &next);
+	if (*next.error)
+		ret->error = next.error;
+	if (*account->error)
+		ret->error = account->error;
+}
+
+static void tell(struct account *account)
+{
+	const struct accounts *a = account->owner;
+	int64_t now_ms = a->ports.now(a->ports.ctx).boot_ms;
+	struct provider_status status;
+	char text[ERROR_SIZE + LIMIT_NAME + 128];
+	describe(account, &status);
+	bool trouble = *status.error, known = *account->told;
+	if (!a->tell || !account->used || strcmp(status.error, account->told) == 0 ||
+	    (trouble && known && now_ms < account->told_boot_ms + TOLD_AGAIN_MS))
+		return;
+	if (trouble)
+		snprintf(text, sizeof(text), "account %s: %s: %s", account->what.name,
+			 status.has_keys ? "what was known goes on being used, but there is trouble"
+					 : "nothing can be signed",
+			 status.error);
+	else
+		snprintf(text, sizeof(text), "account %s: its AWS keys and settings are good again",
+			 account->what.name);
+	(void)text_copy(account->told, sizeof(account->told), status.error); /* neither is longer */
+	account->told_boot_ms = now_ms;
+	a->tell(a->arg, trouble, text);
+}
+
+static void settled(void *arg)
+{
+	struct account *account = arg;
+	tell(account);
+	account->owner->settled(account->owner->arg);
+}
+
 /* --- what the files say --- */
 
 /* Whether the profiles name an endpoint wherever those in use do. What is wrong with both, a variable of the
@@ -194,22 +248,20 @@ static void set_profiles(struct identity *i, struct profiles *profiles)
 	i->profiles = profiles;
 }
 
-static struct identity *new_identity(const struct accounts *a, const struct account *account, struct profiles *profiles,
-				     struct source *source)
+static struct identity *new_identity(struct account *account, struct profiles *profiles, struct source *source)
 {
 	struct identity *i = mem_alloc(sizeof(*i));
-	struct provider_ports ports = a->ports;
+	struct provider_ports ports = account->owner->ports;
 	i->account = account;
 	i->profiles = profiles;
 	ports.endpoint = find_endpoint;
 	ports.endpoint_ctx = i;
-	i->provider = provider_new(source, &ports, a->settled, a->settled_arg);
+	i->provider = provider_new(source, &ports, settled, account);
 	return i;
 }
 
 /* Takes both. */
-static void take_reading(const struct accounts *a, struct account *account, struct profiles *profiles,
-			 struct source *source)
+static void take_reading(struct account *account, struct profiles *profiles, struct source *source)
 {
 	struct identity *known[] = {account->next, account->now};
 	account->error[0] = '\0';
@@ -223,7 +275,7 @@ static void take_reading(const struct accounts *a, struct account *account, stru
 		return;
 	}
 	identity_free(account->next);
-	account->next = new_identity(a, account, profiles, source);
+	account->next = new_identity(account, profiles, source);
 }
 
 static void take_over(struct account *account)
@@ -254,21 +306,29 @@ static void resolve(struct accounts *a, struct account *account)
 	       check_endpoints(account, profiles);
 	account->until_boot_ms = a->ports.now(a->ports.ctx).boot_ms + (good ? KEPT_MS : ERROR_KEPT_MS);
 	if (good) {
-		take_reading(a, account, profiles, source);
+		take_reading(account, profiles, source);
 		return;
 	}
 	source_free(source);
 	profiles_free(profiles);
 }
 
+static void refresh(struct accounts *a, struct account *account)
+{
+	if (a->ports.now(a->ports.ctx).boot_ms >= account->until_boot_ms)
+		resolve(a, account);
+	take_turns(account);
+	tell(account);
+}
+
 /* NULL: there is no such account. */
 static struct account *find_fresh(struct accounts *a, const char *name)
 {
 	struct account *account = find(a, name);
-	if (account && a->ports.now(a->ports.ctx).boot_ms >= account->until_boot_ms)
-		resolve(a, account);
-	if (account)
-		take_turns(account);
+	if (!account)
+		return NULL;
+	account->used = true;
+	refresh(a, account);
 	return account;
 }
 
@@ -355,7 +415,9 @@ void accounts_look(struct accounts *a)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		struct account *account = &a->items[i];
-		take_turns(account);
+		if (!account->used)
+			continue;
+		refresh(a, account);
 		if (account->now && !account->next)
 			provider_look(account->now->provider);
 	}
@@ -376,17 +438,19 @@ void accounts_renew(struct accounts *a)
 bool accounts_describe(struct accounts *a, const char *name, struct provider_status *ret)
 {
 	const struct account *account = find(a, name);
-	struct provider_status next = {.error = ""};
-	if (!account)
+	if (account)
+		describe(account, ret);
+	return account != NULL;
+}
+
+bool accounts_next_used(struct accounts *a, size_t *at, const char **ret_name, struct provider_status *ret)
+{
+	while (*at < a->n && !a->items[*at].used)
+		++*at;
+	if (*at == a->n)
 		return false;
-	*ret = (struct provider_status){.source = "", .error = account->error};
-	if (account->now)
-		provider_describe(account->now->provider, ret);
-	if (account->next)
-		provider_describe(account->next->provider, &next);
-	if (*next.error)
-		ret->error = next.error;
-	if (*account->error)
-		ret->error = account->error;
+	const struct account *account = &a->items[(*at)++];
+	*ret_name = account->what.name;
+	describe(account, ret);
 	return true;
 }

@@ -17,9 +17,11 @@ struct accounts;
 /* Borrows the configuration. */
 struct accounts *accounts_new(const struct config *config);
 void accounts_free(struct accounts *a); /* wipes; NULL is fine */
-/* Before anything is asked for. `settled`: see provider_new(). The endpoint port is not used: that is the accounts' own
- * matter. */
-void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg), void *arg);
+/* Before anything is asked for. `settled`: see provider_new(). `tell` (NULL: nobody listens) hears in a sentence, once,
+ * when an account that is in use has trouble with its files or its source of keys, when that is of another kind, and
+ * when it is over. The endpoint port is not used: that is the accounts' own matter. */
+void accounts_connect(struct accounts *a, const struct provider_ports *ports, void (*settled)(void *arg),
+		      void (*tell)(void *arg, bool trouble, const char *text), void *arg);
 
 /* In the configuration's order; "default" where it names none. NULL: there are no more. */
 const char *accounts_name(const struct accounts *a, size_t index);
@@ -40,9 +42,12 @@ must_use int accounts_credentials(struct accounts *a, const char *name, struct a
 				  size_t error_size);
 /* AWS has refused the account's keys with this id: the source is asked for others, and the files are read again. */
 void accounts_refused(struct accounts *a, const char *name, const char *access_key_id);
-void accounts_look(struct accounts *a);	 /* from time to time: keys that end soon are fetched anew */
+/* From time to time: files are read again, and keys that end soon are fetched anew. */
+void accounts_look(struct accounts *a);
 void accounts_renew(struct accounts *a); /* the next use reads and fetches all anew; until then what is there holds */
 
 /* Without any secret: where the keys are from, until when they are good, what went wrong last. False: there is no such
  * account. The strings are good until the account is next used. */
 bool accounts_describe(struct accounts *a, const char *name, struct provider_status *ret);
+/* The same for each that is in use, whoever named it: begin with *at = 0. False: there are no more. */
+bool accounts_next_used(struct accounts *a, size_t *at, const char **ret_name, struct provider_status *ret);

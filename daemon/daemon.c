@@ -559,6 +559,7 @@ static int start_server(struct daemon *d)
 	    .dropin = d->dropin,
 	    .turn = d->ports.turn,
 	    .log = d->log,
+	    .accounts = d->accounts,
 	    .started_unix_ms = ports_now().unix_ms,
 	    .ctx = d,
 	    .now = now_cb,

@@ -240,6 +240,13 @@ static void keys_settled(void *arg)
 	turn_want(p->turn);
 }
 
+static void keys_told(void *arg, bool trouble, const char *text)
+{
+	struct daemon_ports *p = arg;
+	if (p->log)
+		log_write(p->log, trouble ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, text, NULL, 0);
+}
+
 void ports_connect_accounts(struct daemon_ports *p)
 {
 	const struct provider_ports ports = {
@@ -251,5 +258,5 @@ void ports_connect_accounts(struct daemon_ports *p)
 	    .run = port_run_program,
 	    .read_file = port_read_file,
 	};
-	accounts_connect(p->accounts, &ports, keys_settled, p);
+	accounts_connect(p->accounts, &ports, keys_settled, keys_told, p);
 }

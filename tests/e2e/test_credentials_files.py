@@ -5,6 +5,7 @@ whoever stands in for it, is asked nothing at any other place."""
 # runner: timeout 300
 
 import os
+import re
 import tempfile
 import unittest
 
@@ -60,6 +61,15 @@ class Files(RolloutCase):
         self.ctl.phase("p", "rolled-back")
         self.assertEqual(self.world.holds("f-0"), "1")
         self.assertIn("[services local]", wait_long("the finding", self.finding))
+        self.assertEqual(self.metrics(), {"keys": 1, "failing": 1})
+        self.write("config", PROFILE + SECTION.format(self.world.url))
+        wait_long("the trouble to be over", lambda: "its AWS keys and settings are good again" in self.d.log())
+        self.assertEqual(self.metrics(), {"keys": 1, "failing": 0})
+        self.assertEqual(self.d.log().count("account default: what was known goes on being used"), 1)
+
+    def metrics(self):
+        return {k: int(v) for k, v in re.findall(r'^rolloutd_account_(\w+){account="default"} (\d)$',
+                                                 self.ctl.get("/metrics")[1], re.M)}
 
     def finding(self):
         return " ".join(f["text"] for f in self.ctl.get("/v1/accounts")[1]["findings"] if f["level"] != "ok")

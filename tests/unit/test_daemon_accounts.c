@@ -28,7 +28,10 @@ struct rig {
 	int config_error; /* in place of the file: a negative errno */
 	unsigned reads;
 	unsigned settled;
-	char ran[128]; /* the last program; "": none */
+	unsigned told;	 /* how often */
+	bool trouble;	 /* the last that was told */
+	char words[512]; /* and how */
+	char ran[128];	 /* the last program; "": none */
 	provider_ran_cb ran_cb;
 	void *ran_arg;
 	struct accounts *accounts;
@@ -84,6 +87,15 @@ static void fake_settled(void *arg)
 	((struct rig *)arg)->settled++;
 }
 
+static void fake_tell(void *arg, bool trouble, const char *text)
+{
+	struct rig *w = arg;
+	w->told++;
+	w->trouble = trouble;
+	snprintf(w->words, sizeof(w->words), "%s", text);
+	assert_null(strstr(text, SECRET));
+}
+
 static void rig_init(struct rig *w, const char *config, const char *credentials)
 {
 	static struct config_account ops = {.name = (char *)"ops", .profile = (char *)"ops"};
@@ -102,7 +114,7 @@ static void rig_init(struct rig *w, const char *config, const char *credentials)
 	    .read_file = fake_read,
 	};
 	w->accounts = accounts_new(&named);
-	accounts_connect(w->accounts, &ports, fake_settled, w);
+	accounts_connect(w->accounts, &ports, fake_settled, fake_tell, w);
 }
 
 static void rig_deinit(struct rig *w)
@@ -479,6 +491,80 @@ static void a_reload_keeps_what_is_there(void **state)
 	expect_keys(&w, "ops", "AKIDLAST");
 }
 
+/* --- trouble that is told --- */
+
+static void trouble_is_told_once_and_when_it_is_over(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, LOCAL, KEYS);
+	w.config_error = -EACCES;
+	accounts_look(w.accounts); /* nobody uses it: nobody has to hear of it */
+	assert_int_equal(w.reads, 0);
+	expect_no_keys(&w, "ops", "/h/config");
+	assert_int_equal(w.told, 1);
+	assert_true(w.trouble);
+	assert_non_null(strstr(w.words, "account ops: nothing can be signed: /h/config may not be read by this user"));
+	for (int i = 0; i < 100; i++) {
+		pass(&w, 5 * SECONDS);
+		accounts_look(w.accounts);
+	}
+	assert_int_equal(w.told, 1);
+	w.config_error = 0;
+	pass(&w, 5 * SECONDS);
+	accounts_look(w.accounts);
+	assert_int_equal(w.told, 2);
+	assert_false(w.trouble);
+	assert_string_equal(w.words, "account ops: its AWS keys and settings are good again");
+	/* Without any call that would notice. */
+	w.config = LOCAL_BUT_NO_SECTION;
+	for (int i = 0; i < 13; i++) {
+		pass(&w, 5 * SECONDS);
+		accounts_look(w.accounts);
+	}
+	assert_int_equal(w.told, 3);
+	assert_non_null(strstr(w.words,
+			       "account ops: what was known goes on being used, but there is trouble: the profile "
+			       "names [services local]"));
+	/* Other words: not at once. */
+	w.config_error = -EACCES;
+	for (int i = 0; i < 70; i++) {
+		pass(&w, 5 * SECONDS);
+		accounts_look(w.accounts);
+		if (i == 50)
+			assert_int_equal(w.told, 3);
+	}
+	assert_int_equal(w.told, 4);
+	assert_non_null(strstr(w.words, "may not be read"));
+}
+
+static void a_source_that_fails_is_told(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	struct provider_status status;
+	const char *name;
+	size_t at = 0;
+	rig_init(&w, BY_PROGRAM("one", "1"), NULL);
+	assert_false(accounts_next_used(w.accounts, &at, &name, &status));
+	expect_pending(&w, "ops");
+	assert_int_equal(w.told, 0);
+	ran(&w, "one", 1, "");
+	assert_int_equal(w.told, 1);
+	assert_non_null(strstr(w.words, "account ops: nothing can be signed: credential_process of profile ops"));
+	pass(&w, 5 * SECONDS);
+	accounts_look(w.accounts);
+	ran(&w, "one", 0, ENDING_KEYS("AKIDONE"));
+	assert_int_equal(w.told, 2);
+	assert_false(w.trouble);
+	at = 0;
+	assert_true(accounts_next_used(w.accounts, &at, &name, &status));
+	assert_string_equal(name, "ops");
+	assert_true(status.has_keys);
+	assert_int_equal(status.expires_unix_ms, START + 60 * MINUTES);
+	assert_false(accounts_next_used(w.accounts, &at, &name, &status));
+}
+
 static void an_account_that_nobody_named(void **state)
 {
 	(void)state;
@@ -508,6 +594,8 @@ int main(void)
 	    cmocka_unit_test(old_keys_serve_until_they_end),
 	    cmocka_unit_test(old_keys_that_aws_refuses_serve_no_longer),
 	    cmocka_unit_test(a_reload_keeps_what_is_there),
+	    cmocka_unit_test(trouble_is_told_once_and_when_it_is_over),
+	    cmocka_unit_test(a_source_that_fails_is_told),
 	    cmocka_unit_test(an_account_that_nobody_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
