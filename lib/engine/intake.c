@@ -163,8 +163,8 @@ static size_t count_services(const struct engine *e)
 	return n;
 }
 
-/* What forbids the plan whatever its content is; NULL: nothing, and *ret_region is the caller's to free. `text` may hold
- * the sentence. */
+/* What forbids the plan whatever its content is; NULL: nothing, and *ret_region is the caller's to free. `text` may
+ * hold the sentence. */
 static const char *unusable(struct engine *e, const struct plan *plan, char **ret_region,
 			    char text[static LIMIT_REASON])
 {
