@@ -19,6 +19,6 @@ void programs_run(struct programs *s, char *const *words, int64_t timeout_ms, pr
 void programs_close(struct programs *s);
 
 /* Stars in place of each run of 16 or more characters that keys, tokens and ids are made of, unless it consists of
- * short words as paths and the names of errors do. `cut`: the text's beginning is missing, so that its first run may be the
- * end of a longer one. */
+ * short words as paths and the names of errors do. `cut`: the text's beginning is missing, so that its first run may be
+ * the end of a longer one. */
 void program_mask(char *text, bool cut);

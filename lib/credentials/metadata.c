@@ -86,8 +86,10 @@ __attribute__((format(printf, 2, 3))) static void fail_instance(struct provider 
 	va_start(args, fmt);
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	provider_fail(p, "%s%sthe instance's metadata service at %s gives no keys: %s",
-		      p->source->tried ? p->source->tried : "", p->source->tried ? ", and " : "", p->source->url, why);
+	/* The list comes last: whoever shows the sentence may have to cut it. */
+	provider_fail(p, "%sthe instance's metadata service at %s gives no keys: %s%s%s",
+		      p->source->tried ? "no AWS keys were found: " : "", p->source->url, why,
+		      p->source->tried ? "; looked at before: " : "", p->source->tried ? p->source->tried : "");
 }
 
 static void ask_instance(struct provider *p, enum step step, const char *path, transport_cb cb)

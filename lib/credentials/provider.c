@@ -351,6 +351,13 @@ static void assume_by_web_identity(struct provider *p)
 
 /* --- SSO --- */
 
+/* Cause and cure come first: whoever shows the sentence may have to cut it. */
+static void want_login(struct provider *p, const char *why)
+{
+	provider_fail(p, "%s: run \"aws sso login --profile %s\": %s, whose token is in %s", why, p->source->profile,
+		      p->source->text, p->source->token_file);
+}
+
 static void take_sso(void *arg, enum transport_result result, const struct http_response *response, const char *error)
 {
 	struct provider *p = provider_take_back(arg);
@@ -375,8 +382,7 @@ static void take_sso(void *arg, enum transport_result result, const struct http_
 		return;
 	aws_error_format(&e, "GetRoleCredentials", why, sizeof(why));
 	if (result == TRANSPORT_ANSWERED && response->status == 401)
-		provider_fail(p, "%s: %s: run \"aws sso login --profile %s\"", p->source->text, why,
-			      p->source->profile);
+		want_login(p, why);
 	else
 		provider_fail(p, "%s: %s", p->source->text, why);
 }
@@ -394,17 +400,18 @@ static void ask_sso(struct provider *p)
 	size_t len = 0;
 	int error = p->ports.read_file(p->ports.ctx, s->token_file, LIMIT_KEYS_ANSWER, &text, &len);
 	if (error) {
-		provider_fail(p, "%s: its token %s cannot be read (%s): run \"aws sso login --profile %s\"", s->text,
-			      s->token_file, strerror(-error), s->profile);
+		snprintf(why, sizeof(why), "its token cannot be read (%s)", strerror(-error));
+		want_login(p, why);
 		return;
 	}
 	if (keys_sso_token(text, len, &token, &expires, why, sizeof(why))) {
-		provider_fail(p, "%s: its token %s %s: run \"aws sso login --profile %s\"", s->text, s->token_file, why,
-			      s->profile);
+		char what[sizeof(why) + 16];
+		snprintf(what, sizeof(what), "its token %s", why);
+		want_login(p, what);
 		return;
 	}
 	if (expires <= provider_now(p).unix_ms) {
-		provider_fail(p, "%s: its token has expired: run \"aws sso login --profile %s\"", s->text, s->profile);
+		want_login(p, "its token has expired");
 		return;
 	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();

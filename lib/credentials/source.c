@@ -482,8 +482,7 @@ static void add_file(const struct resolver *r, enum profiles_file file, const ch
 static char *describe_tried(const struct resolver *r, const char *profile)
 {
 	struct buf out = BUF_INIT(4096);
-	buf_addf(&out, "no AWS keys were found: %s",
-		 r->request->profile ? "the environment is left out" : "AWS_ACCESS_KEY_ID is not set");
+	buf_add_text(&out, r->request->profile ? "the environment is left out" : "AWS_ACCESS_KEY_ID is not set");
 	add_file(r, PROFILES_CREDENTIALS, profile, &out);
 	add_file(r, PROFILES_CONFIG, profile, &out);
 	return buf_take(&out);
@@ -510,7 +509,10 @@ static int from_chain(struct resolver *r, const char *profile, bool named, struc
 	cleanup(mem_free_p) char *tried = describe_tried(r, profile);
 	result = from_instance(r, profile, ret);
 	if (result == NONE)
-		return broken(r, "%s, and AWS_EC2_METADATA_DISABLED keeps the instance from being asked", tried);
+		return broken(r,
+			      "no AWS keys were found: give a profile some, or let the instance be asked, which "
+			      "AWS_EC2_METADATA_DISABLED forbids; looked at: %s",
+			      tried);
 	if (result == FOUND)
 		(*ret)->tried = take_ptr(tried);
 	return result;

@@ -51,7 +51,7 @@ struct source {
 	char *url;	     /* CONTAINER: whole; INSTANCE: without a final slash */
 	char *authorization; /* CONTAINER: when there is no token_file */
 	bool v1_refused;     /* INSTANCE: no request without a session token */
-	char *tried;	     /* INSTANCE when nothing else was configured: a sentence on what was looked at */
+	char *tried;	     /* INSTANCE when nothing else was configured: what was looked at before */
 	int64_t timeout_ms;  /* INSTANCE: of one try */
 	unsigned tries;	     /* INSTANCE */
 };

@@ -350,6 +350,24 @@ static void a_web_identity_whose_file_changes(void **state)
 	expect_error(&w, "is no text");
 }
 
+/* Whoever shows the sentence has room for LIMIT_REASON of it. */
+static void cause_and_cure_are_never_cut_off(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	struct aws_credentials keys;
+	char error[LIMIT_REASON], folder[200], env[300];
+	memset(folder, 'x', sizeof(folder));
+	snprintf(env, sizeof(env), "AWS_PROFILE=a-profile-for-production\nHOME=/%.199s\n", folder);
+	rig_init(&w, env,
+		 "[profile a-profile-for-production]\nsso_start_url = https://s\nsso_region = eu-west-1\n"
+		 "sso_account_id = 123456789012\nsso_role_name = AWSAdministratorAccessForProduction\n");
+	assert_int_equal(provider_get(w.p, &keys, error, sizeof(error)), PROVIDER_BROKEN);
+	assert_non_null(strstr(error,
+			       "its token cannot be read (No such file or directory): run \"aws sso login --profile "
+			       "a-profile-for-production\""));
+}
+
 static void sso_from_its_cached_token(void **state)
 {
 	(void)state;
@@ -521,6 +539,7 @@ int main(void)
 	    cmocka_unit_test(a_refusal_goes_down_the_chain),
 	    cmocka_unit_test(a_chain_of_roles),
 	    cmocka_unit_test(a_web_identity_whose_file_changes),
+	    cmocka_unit_test(cause_and_cure_are_never_cut_off),
 	    cmocka_unit_test(sso_from_its_cached_token),
 	    cmocka_unit_test(a_program),
 	    cmocka_unit_test(a_provider_that_goes_while_it_waits),
