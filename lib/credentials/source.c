@@ -291,12 +291,15 @@ static const char *setting(const struct resolver *r, const char *profile, const 
 	return value ? value : get(r, profile, key);
 }
 
-static uint64_t number_setting(const struct resolver *r, const char *profile, const char *variable, const char *key,
-			       uint64_t max)
+/* 1 where nothing is set. */
+static int number_setting(const struct resolver *r, const char *profile, const char *variable, const char *key,
+			  unsigned max, uint64_t *ret)
 {
 	const char *value = setting(r, profile, variable, key);
-	uint64_t v;
-	return value && text_parse_u64(value, max, &v) == 0 && v > 0 ? v : 1;
+	*ret = 1;
+	if (!value || (text_parse_u64(value, max, ret) == 0 && *ret > 0))
+		return FOUND;
+	return broken(r, "%s (%s) is no whole number from 1 to %u", variable, key, max);
 }
 
 static int from_instance(const struct resolver *r, const char *profile, struct source **ret)
@@ -319,13 +322,17 @@ static int from_instance(const struct resolver *r, const char *profile, struct s
 		return broken(r, "AWS_EC2_METADATA_SERVICE_ENDPOINT (ec2_metadata_service_endpoint) is unusable: it %s",
 			      problem);
 	size_t len = strlen(url);
+	uint64_t timeout_s, tries;
+	if (number_setting(r, profile, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", TIMEOUT_MAX_S,
+			   &timeout_s) ||
+	    number_setting(r, profile, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", TRIES_MAX,
+			   &tries))
+		return BROKEN;
 	*ret = new_source(SOURCE_INSTANCE);
 	(*ret)->url = mem_strndup(url, url[len - 1] == '/' ? len - 1 : len);
 	(*ret)->v1_refused = is_true(setting(r, profile, "AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled"));
-	(*ret)->timeout_ms = MS_PER_SECOND * (int64_t)number_setting(r, profile, "AWS_METADATA_SERVICE_TIMEOUT",
-								     "metadata_service_timeout", TIMEOUT_MAX_S);
-	(*ret)->tries = (unsigned)number_setting(r, profile, "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
-						 "metadata_service_num_attempts", TRIES_MAX);
+	(*ret)->timeout_ms = MS_PER_SECOND * (int64_t)timeout_s;
+	(*ret)->tries = (unsigned)tries;
 	(*ret)->text = mem_strdup("instance role");
 	return FOUND;
 }
