@@ -18,8 +18,9 @@
 
 #define COMPLAINT_MAX 200
 #define MASKED_MIN    16
-#define HUMP_MIN      2 /* small letters behind each capital of a word */
-#define NUMBER_MAX    2 /* digits behind a word */
+#define DRAIN_MS      1000 /* for what has ended well, and whose pipes somebody else keeps open */
+#define HUMP_MIN      2	   /* small letters behind each capital of a word */
+#define NUMBER_MAX    2	   /* digits behind a word */
 
 enum stream { STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };
 
@@ -33,7 +34,7 @@ struct program {
 
 	uv_process_t process;
 	uv_pipe_t pipes[STREAM_COUNT];
-	uv_timer_t timer; /* first to start, then for the time-out */
+	uv_timer_t timer; /* first to start, then for the time-out, then for the rest of the output */
 	unsigned open_handles;
 	unsigned open_pipes; /* whose end has not come */
 	bool has_process;    /* its handle is initialised */
@@ -41,6 +42,7 @@ struct program {
 	bool exited;
 	bool answered;
 	const char *problem;
+	char late[64]; /* one of those */
 	int status;
 	struct buf output;
 	struct buf complaint; /* its end */
@@ -204,6 +206,12 @@ static void break_off(struct program *g, const char *problem)
 	finish(g);
 }
 
+/* An agent that it has left in a session of its own, say, which lives on: what there was to read has been read. */
+static void drained_cb(uv_timer_t *timer)
+{
+	finish(timer->data);
+}
+
 static void exit_cb(uv_process_t *process, int64_t status, int signal)
 {
 	struct program *g = process->data;
@@ -212,11 +220,17 @@ static void exit_cb(uv_process_t *process, int64_t status, int signal)
 	kill_group(g); /* what it left running would keep the pipes open */
 	if (g->open_pipes == 0 || g->answered)
 		finish(g);
+	else
+		require(uv_timer_start(&g->timer, drained_cb, DRAIN_MS, 0) == 0);
 }
 
 static void timeout_cb(uv_timer_t *timer)
 {
-	break_off(timer->data, "did not end in its time of a minute");
+	struct program *g = timer->data;
+	char span[32];
+	text_format_span(g->timeout_ms, span);
+	snprintf(g->late, sizeof(g->late), "did not end within %s", span);
+	break_off(g, g->late);
 }
 
 /* --- output --- */

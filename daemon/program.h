@@ -2,6 +2,9 @@
  * Runs the programs that give AWS keys (credential_process): no shell, the daemon's own environment, nothing on their
  * standard input, an end after their time. Their output goes to whoever asked and is wiped; of what they complain, the
  * end is kept for people, with everything masked that could be a key, whoever it is one of.
+ *
+ * With a program ends its process group: what it leaves running there is killed, also when all went well. What it puts
+ * into a session of its own lives on, and holds the keys back for a second at most.
  */
 #pragma once
 

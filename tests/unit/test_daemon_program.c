@@ -121,7 +121,7 @@ static void programs_that_do_too_much(void **state)
 {
 	struct rig *r = *state;
 	sh(r, 100, "sleep 1000");
-	assert_string_equal(r->o.problem, "did not end in its time of a minute");
+	assert_string_equal(r->o.problem, "did not end within 0.1s");
 	sh(r, 10000, "yes");
 	assert_string_equal(r->o.problem, "wrote more than 64 KiB, which no keys are");
 	sh(r, 10000, "yes no such account | head -c 100000 >&2; exit 1");
@@ -130,6 +130,18 @@ static void programs_that_do_too_much(void **state)
 	/* What it leaves running does not keep it from being over. */
 	sh(r, 10000, "sleep 1000 & echo done");
 	assert_string_equal(r->o.text, "done\n");
+}
+
+/* An agent in a session of its own keeps the pipes open for as long as it lives: the keys are there all the same. */
+static void what_lives_on_elsewhere_does_not_hold_the_keys_back(void **state)
+{
+	struct rig *r = *state;
+	sh(r, 10000, "setsid sleep 1000 & until [ \"$(cut -d' ' -f6 /proc/$!/stat)\" = $! ]; do :; done; echo $!");
+	int agent = atoi(r->o.text);
+	assert_true(agent > 1);
+	assert_int_equal(kill(agent, SIGKILL), 0); /* it was not ended: it is no part of the program any more */
+	assert_string_equal(r->o.problem, "");
+	assert_int_equal(r->o.status, 0);
 }
 
 static void a_stop_answers_everybody(void **state)
@@ -210,6 +222,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(output_complaint_and_status, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(programs_that_cannot_be_run, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(programs_that_do_too_much, rig_setup, rig_teardown),
+	    cmocka_unit_test_setup_teardown(what_lives_on_elsewhere_does_not_hold_the_keys_back, rig_setup,
+					    rig_teardown),
 	    cmocka_unit_test_setup_teardown(a_stop_answers_everybody, rig_setup, rig_teardown),
 	    cmocka_unit_test(what_could_be_a_key_is_masked),
 	    cmocka_unit_test_setup_teardown(the_end_of_what_was_cut_is_masked, rig_setup, rig_teardown),
