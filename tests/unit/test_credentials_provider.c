@@ -490,12 +490,12 @@ static void times(void **state)
 					  "2026-13-22T22:10:05Z"};
 	int64_t v;
 	for (size_t i = 0; i < array_len(good); i++) {
-		if (keys_parse_time(good[i].text, &v))
+		if (credentials_parse_time(good[i].text, &v))
 			fail_msg("%s", good[i].text);
 		assert_int_equal(v / 1000, START / 1000 + good[i].seconds);
 	}
 	for (size_t i = 0; i < array_len(bad); i++)
-		if (keys_parse_time(bad[i], &v) == 0)
+		if (credentials_parse_time(bad[i], &v) == 0)
 			fail_msg("%s", bad[i]);
 }
 
