@@ -16,8 +16,9 @@
 #include "base/secret.h"
 #include "base/text.h"
 
-#define TOKEN_MAX 16384
-#define XML_DEPTH 16
+#define TOKEN_MAX      16384
+#define XML_DEPTH      16
+#define EXPIRES_MAX_MS INT64_C(253402300799999) /* the year 9999, where the times of other answers end */
 
 #define broken(...) (snprintf(ret_error, error_size, __VA_ARGS__), 1)
 
@@ -87,9 +88,10 @@ static int take_sso(const json_t *root, struct aws_credentials *ret, char *ret_e
 	static const char *const names[] = {"accessKeyId", "secretAccessKey", "sessionToken"};
 	const json_t *keys = json_object_get(root, "roleCredentials");
 	const json_t *expiration = json_object_get(keys, "expiration");
-	if (!json_is_integer(expiration))
-		return broken("has no roleCredentials with an expiration");
-	return take_keys(keys, names, json_integer_value(expiration), ret, ret_error, error_size);
+	json_int_t expires = json_integer_value(expiration); /* 0 for what is no integer */
+	if (expires <= 0 || expires > EXPIRES_MAX_MS)
+		return broken("has no roleCredentials with an expiration that is a time");
+	return take_keys(keys, names, expires, ret, ret_error, error_size);
 }
 
 /* An instance whose role cannot be assumed says so with status 200. */

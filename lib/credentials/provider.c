@@ -208,7 +208,9 @@ bool provider_read_token(struct provider *p, const char *what, char **ret)
 	int r = p->ports.read_file(p->ports.ctx, p->source->token_file, LIMIT_KEYS_ANSWER, &text, &len);
 	if (r) {
 		provider_fail(p, "%s: %s %s cannot be read: %s", p->source->text, what, p->source->token_file,
-			      r == -EFBIG ? "it is larger than 64 KiB" : strerror(-r));
+			      r == -EFBIG    ? "it is larger than 64 KiB"
+			      : r == -EINVAL ? "it is not a regular file"
+					     : strerror(-r));
 		return false;
 	}
 	if (memchr(text, '\0', len) || !text_is_utf8(text, len)) {
@@ -344,6 +346,10 @@ static void assume_by_web_identity(struct provider *p)
 	if (!find_endpoint(p, AWS_STS, &e) || !provider_read_token(p, "the token's file", &token))
 		return;
 	trim_end(token);
+	if (!*token) {
+		provider_fail(p, "%s: the token's file %s is empty", p->source->text, p->source->token_file);
+		return;
+	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();
 	sts_build_web_identity(p->source, token, arena, &e, &r);
 	send_sts(p, &r);
@@ -400,7 +406,8 @@ static void ask_sso(struct provider *p)
 	size_t len = 0;
 	int error = p->ports.read_file(p->ports.ctx, s->token_file, LIMIT_KEYS_ANSWER, &text, &len);
 	if (error) {
-		snprintf(why, sizeof(why), "its token cannot be read (%s)", strerror(-error));
+		snprintf(why, sizeof(why), "its token cannot be read (%s)",
+			 error == -EINVAL ? "it is not a regular file" : strerror(-error));
 		want_login(p, why);
 		return;
 	}

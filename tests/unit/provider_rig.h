@@ -48,6 +48,7 @@ struct rig {
 	provider_ran_cb ran_cb;
 	void *ran_arg;
 	const char *file; /* content of whatever file is read; NULL: none */
+	int file_error;	  /* a negative errno in place of that */
 	unsigned settled;
 	struct aws_clock clock;
 	struct provider *p;
@@ -99,8 +100,8 @@ static inline int fake_read(void *ctx, const char *path, size_t max, char **ret,
 	struct rig *w = ctx;
 	(void)path;
 	(void)max;
-	if (!w->file)
-		return -ENOENT;
+	if (!w->file || w->file_error)
+		return w->file_error ? w->file_error : -ENOENT;
 	*ret = mem_strdup(w->file);
 	*ret_len = strlen(w->file);
 	return 0;

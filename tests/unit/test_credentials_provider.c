@@ -350,6 +350,40 @@ static void a_web_identity_whose_file_changes(void **state)
 	expect_error(&w, "is no text");
 }
 
+/* STS would be asked without any, and answer with something else. */
+static void a_token_file_that_has_none(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	rig_init(&w, "AWS_WEB_IDENTITY_TOKEN_FILE=/t\nAWS_ROLE_ARN=" ROLE "\n", NULL);
+	w.file = " \r\n";
+	expect_error(&w, "the token's file /t is empty");
+	w.file = "";
+	pass(&w, 10 * SECONDS);
+	expect_error(&w, "the token's file /t is empty");
+	w.file_error = -EINVAL; /* a FIFO, a folder */
+	pass(&w, 10 * SECONDS);
+	expect_error(&w, "the token's file /t cannot be read: it is not a regular file");
+	assert_int_equal(w.n_requests, 0);
+}
+
+/* JSON has larger numbers than time has milliseconds. */
+static void ends_that_are_no_time(void **state)
+{
+	(void)state;
+	static const char *const ends[] = {"-9223372036854775808", "9223372036854775807", "-1", "0", "253402300800000"};
+	for (size_t i = 0; i < array_len(ends); i++) {
+		struct aws_credentials keys;
+		char text[256], error[256] = "";
+		snprintf(text, sizeof(text),
+			 "{\"roleCredentials\":{\"accessKeyId\":\"A\",\"secretAccessKey\":\"S\",\"sessionToken\":\"T\","
+			 "\"expiration\":%s}}",
+			 ends[i]);
+		assert_int_equal(keys_from_json(KEYS_OF_SSO, text, strlen(text), &keys, error, sizeof(error)), 1);
+		assert_string_equal(error, "has no roleCredentials with an expiration that is a time");
+	}
+}
+
 /* Whoever shows the sentence has room for LIMIT_REASON of it. */
 static void cause_and_cure_are_never_cut_off(void **state)
 {
@@ -539,6 +573,8 @@ int main(void)
 	    cmocka_unit_test(a_refusal_goes_down_the_chain),
 	    cmocka_unit_test(a_chain_of_roles),
 	    cmocka_unit_test(a_web_identity_whose_file_changes),
+	    cmocka_unit_test(a_token_file_that_has_none),
+	    cmocka_unit_test(ends_that_are_no_time),
 	    cmocka_unit_test(cause_and_cure_are_never_cut_off),
 	    cmocka_unit_test(sso_from_its_cached_token),
 	    cmocka_unit_test(a_program),
