@@ -38,6 +38,7 @@ struct program {
 	unsigned open_handles;
 	unsigned open_pipes; /* whose end has not come */
 	bool has_process;    /* its handle is initialised */
+	bool waiting;	     /* for its turn */
 	bool started;
 	bool exited;
 	bool answered;
@@ -52,7 +53,7 @@ struct program {
 
 struct programs {
 	uv_loop_t *loop;
-	struct program *running;
+	struct program *running; /* or waiting; the newest first */
 	bool closing;
 };
 
@@ -148,6 +149,24 @@ static void answer(struct program *g)
 	g->cb(g->arg, &o);
 }
 
+static void start_cb(uv_timer_t *timer);
+
+/* From the loop, never from a caller. The list has the newest first. */
+static void give_turns(struct programs *s)
+{
+	size_t n = 0;
+	struct program *oldest = NULL;
+	for (struct program *g = s->running; g; g = g->next) {
+		n += !g->waiting;
+		if (g->waiting)
+			oldest = g;
+	}
+	if (!oldest || n >= LIMIT_KEYS_PROGRAMS || s->closing)
+		return;
+	oldest->waiting = false;
+	require(uv_timer_start(&oldest->timer, start_cb, 0, 0) == 0);
+}
+
 static void free_program(struct program *g)
 {
 	struct programs *s = g->owner;
@@ -155,6 +174,7 @@ static void free_program(struct program *g)
 	while (*at != g)
 		at = &(*at)->next;
 	*at = g->next;
+	give_turns(s);
 	for (size_t i = 0; g->words[i]; i++)
 		secret_free(g->words[i]);
 	free(g->words);
@@ -360,7 +380,8 @@ void programs_run(struct programs *s, char *const *words, int64_t timeout_ms, pr
 	g->open_handles = STREAM_COUNT + 1;
 	g->next = s->running;
 	s->running = g;
-	require(uv_timer_start(&g->timer, start_cb, 0, 0) == 0); /* from the loop, never from a caller */
+	g->waiting = true;
+	give_turns(s);
 }
 
 void programs_close(struct programs *s)

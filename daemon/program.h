@@ -3,6 +3,9 @@
  * standard input, an end after their time. Their output goes to whoever asked and is wiped; of what they complain, the
  * end is kept for people, with everything masked that could be a key, whoever it is one of.
  *
+ * At most LIMIT_KEYS_PROGRAMS run at a time, as many accounts may have the same one; the others wait for their turn in
+ * the order in which they were asked for, and their time begins when they do.
+ *
  * With a program ends its process group: what it leaves running there is killed, also when all went well. What it puts
  * into a session of its own lives on, and holds the keys back for a second at most.
  */

@@ -144,6 +144,38 @@ static void what_lives_on_elsewhere_does_not_hold_the_keys_back(void **state)
 	assert_int_equal(r->o.status, 0);
 }
 
+static size_t count_running(const struct rig *r)
+{
+	size_t n = 0;
+	for (const struct program *g = r->programs->running; g; g = g->next)
+		n += g->started && !g->exited;
+	return n;
+}
+
+/* Many accounts may have the same program. */
+static void not_all_run_at_a_time(void **state)
+{
+	struct rig *r = *state;
+	struct outcome o[3 * LIMIT_KEYS_PROGRAMS] = {0};
+	for (size_t i = 0; i < array_len(o); i++)
+		programs_run(r->programs, (char *[]){(char *)"echo", (char *)"keys", NULL}, 10000, ended, &o[i]);
+	while (r->programs->running && !r->late)
+		uv_run(&r->loop, UV_RUN_ONCE);
+	for (size_t i = 0; i < array_len(o); i++)
+		assert_string_equal(o[i].text, "keys\n");
+	/* Those that still wait are answered at a stop, too. */
+	for (size_t i = 0; i < array_len(o); i++) {
+		o[i] = (struct outcome){0};
+		programs_run(r->programs, (char *[]){(char *)"sleep", (char *)"1000", NULL}, 10000, ended, &o[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		uv_run(&r->loop, UV_RUN_NOWAIT);
+	assert_int_equal(count_running(r), LIMIT_KEYS_PROGRAMS);
+	programs_close(take_ptr(r->programs));
+	for (size_t i = 0; i < array_len(o); i++)
+		assert_string_equal(o[i].problem, "was broken off: the daemon stops");
+}
+
 static void a_stop_answers_everybody(void **state)
 {
 	struct rig *r = *state;
@@ -224,6 +256,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(programs_that_do_too_much, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(what_lives_on_elsewhere_does_not_hold_the_keys_back, rig_setup,
 					    rig_teardown),
+	    cmocka_unit_test_setup_teardown(not_all_run_at_a_time, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(a_stop_answers_everybody, rig_setup, rig_teardown),
 	    cmocka_unit_test(what_could_be_a_key_is_masked),
 	    cmocka_unit_test_setup_teardown(the_end_of_what_was_cut_is_masked, rig_setup, rig_teardown),
