@@ -423,6 +423,14 @@ void accounts_look(struct accounts *a)
 	}
 }
 
+const char *accounts_check(struct accounts *a, const char *name)
+{
+	struct account *account = find(a, name);
+	if (account)
+		resolve(a, account);
+	return account ? account->error : "";
+}
+
 void accounts_renew(struct accounts *a)
 {
 	for (size_t i = 0; i < a->n; i++) {

@@ -44,6 +44,9 @@ must_use int accounts_credentials(struct accounts *a, const char *name, struct a
 void accounts_refused(struct accounts *a, const char *name, const char *access_key_id);
 /* From time to time: files are read again, and keys that end soon are fetched anew. */
 void accounts_look(struct accounts *a);
+/* What files and environment say of an account, without asking anybody: "" where keys and endpoints can be asked for.
+ * Good until the accounts are next used. */
+const char *accounts_check(struct accounts *a, const char *name);
 void accounts_renew(struct accounts *a); /* the next use reads and fetches all anew; until then what is there holds */
 
 /* Without any secret: where the keys are from, until when they are good, what went wrong last. False: there is no such

@@ -6,11 +6,13 @@ whoever stands in for it, is asked nothing at any other place."""
 
 import os
 import re
+import subprocess
 import tempfile
 import unittest
 
 from markers import SECRET, TOKEN
 from rollout_case import RolloutCase, wait_long
+from rolloutd_case import ROLLOUTD
 from service_case import at_once
 
 KEY_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -66,6 +68,23 @@ class Files(RolloutCase):
         wait_long("the trouble to be over", lambda: "its AWS keys and settings are good again" in self.d.log())
         self.assertEqual(self.metrics(), {"keys": 1, "failing": 0})
         self.assertEqual(self.d.log().count("account default: what was known goes on being used"), 1)
+
+    def check(self, home):
+        done = subprocess.run([ROLLOUTD, "--check", "--config", self.d.config], capture_output=True, text=True,
+                              timeout=60, check=False, env={**self.d.environment, "HOME": home})
+        return done.returncode, done.stdout
+
+    def test_accounts_are_checked(self):
+        self.CONFIG += "accounts: {default: {}, ops: {profile: ops}}\n"
+        self.begin_with_files()
+        code, text = self.check(self.home)
+        self.assertEqual(code, 0, text)  # the service may have other files
+        self.assertNotIn("account default", text)
+        self.assertIn("account ops: warning: with this environment it has no AWS keys: there is no profile \"ops\"", text)
+        self.write("config", "[default\n")
+        code, text = self.check(self.home)
+        self.assertIn("account default: warning: ", text)
+        self.assertIn(".aws/config: line 1", text)
 
     def metrics(self):
         return {k: int(v) for k, v in re.findall(r'^rolloutd_account_(\w+){account="default"} (\d)$',

@@ -137,9 +137,11 @@ static void what_lives_on_elsewhere_does_not_hold_the_keys_back(void **state)
 {
 	struct rig *r = *state;
 	sh(r, 10000, "setsid sleep 1000 & until [ \"$(cut -d' ' -f6 /proc/$!/stat)\" = $! ]; do :; done; echo $!");
-	int agent = atoi(r->o.text);
+	uint64_t agent = 0;
+	r->o.text[strcspn(r->o.text, "\n")] = '\0';
+	assert_int_equal(text_parse_u64(r->o.text, INT_MAX, &agent), 0);
 	assert_true(agent > 1);
-	assert_int_equal(kill(agent, SIGKILL), 0); /* it was not ended: it is no part of the program any more */
+	assert_int_equal(kill((pid_t)agent, SIGKILL), 0); /* it was not ended: it is no part of the program any more */
 	assert_string_equal(r->o.problem, "");
 	assert_int_equal(r->o.status, 0);
 }
