@@ -27,8 +27,10 @@ struct account {
 	struct config_account what; /* all borrowed */
 	struct accounts *owner;
 	bool used;
-	struct identity *now;	/* NULL: nothing could be made of environment and files yet */
-	struct identity *next;	/* is to take over; NULL: none */
+	struct identity *now;  /* NULL: nothing could be made of environment and files yet */
+	struct identity *next; /* is to take over; NULL: none */
+	/* Of a last reading that was whole, but is not in use: it may tell the region before there are keys. */
+	struct profiles *keyless;
 	char error[ERROR_SIZE]; /* why what was read last is not in use; "" */
 	char told[ERROR_SIZE];	/* the trouble that was told; "": none, or it is over */
 	int64_t told_boot_ms;
@@ -86,6 +88,7 @@ void accounts_free(struct accounts *a)
 	for (size_t i = 0; i < a->n; i++) {
 		identity_free(a->items[i].next);
 		identity_free(a->items[i].now);
+		profiles_free(a->items[i].keyless);
 	}
 	free(a->items);
 	free(a);
@@ -306,11 +309,13 @@ static void resolve(struct accounts *a, struct account *account)
 	       check_endpoints(account, profiles);
 	account->until_boot_ms = a->ports.now(a->ports.ctx).boot_ms + (good ? KEPT_MS : ERROR_KEPT_MS);
 	if (good) {
+		profiles_free(take_ptr(account->keyless));
 		take_reading(account, profiles, source);
 		return;
 	}
 	source_free(source);
-	profiles_free(profiles);
+	profiles_free(account->keyless);
+	account->keyless = profiles;
 }
 
 static void refresh(struct accounts *a, struct account *account)
@@ -358,14 +363,25 @@ int accounts_credentials(struct accounts *a, const char *name, struct aws_creden
 	return provider_peek(account->now->provider, ret) == PROVIDER_FOUND ? PROVIDER_FOUND : PROVIDER_PENDING;
 }
 
+/* "default" need not be there: whoever names none may have none. */
+static bool has_profile(const struct account *account, const struct profiles *profiles)
+{
+	const struct source_request request = request_of(account, profiles);
+	const char *profile = source_profile(&request);
+	return profiles && (profiles_has(profiles, profile) || strcmp(profile, DEFAULT_NAME) == 0);
+}
+
 int accounts_endpoint(struct accounts *a, const char *name, enum aws_service service, const char *region,
 		      struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
 	struct account *account = find_fresh(a, name);
 	if (!account)
 		return no_such_account(name, ret_error, error_size);
-	return account->now ? find_endpoint(account->now, service, region, ret, ret_error, error_size)
-			    : not_resolved(account, ret_error, error_size);
+	/* Without keys nothing is sent; but where it would go is known. */
+	struct identity keyless = {.account = account, .profiles = account->keyless};
+	if (!account->now && !has_profile(account, account->keyless))
+		return not_resolved(account, ret_error, error_size);
+	return find_endpoint(account->now ? account->now : &keyless, service, region, ret, ret_error, error_size);
 }
 
 void accounts_refused(struct accounts *a, const char *name, const char *access_key_id)
@@ -403,10 +419,13 @@ int accounts_region(struct accounts *a, const char *name, const char **ret, char
 		return 0;
 	}
 	account = find_fresh(a, name);
-	if (!account->now)
+	struct identity keyless = {.account = account, .profiles = account->keyless};
+	if (!account->now && !has_profile(account, account->keyless))
 		return not_resolved(account, ret_error, error_size);
 	/* It is recorded for good: the newest counts. */
-	const struct endpoint_settings settings = settings_of(account->next ? account->next : account->now);
+	const struct endpoint_settings settings = settings_of(account->next  ? account->next
+							      : account->now ? account->now
+									     : &keyless);
 	*ret = endpoint_region(&settings);
 	return 0;
 }

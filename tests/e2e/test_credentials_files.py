@@ -80,7 +80,8 @@ class Files(RolloutCase):
         code, text = self.check(self.home)
         self.assertEqual(code, 0, text)  # the service may have other files
         self.assertNotIn("account default", text)
-        self.assertIn("account ops: warning: with this environment it has no AWS keys: there is no profile \"ops\"", text)
+        self.assertIn("account ops: warning: with this environment it has no AWS keys: there is no profile \"ops\"",
+                      text)
         self.write("config", "[default\n")
         code, text = self.check(self.home)
         self.assertIn("account default: warning: ", text)

@@ -315,6 +315,26 @@ static void a_region_that_cannot_be_told(void **state)
 	assert_int_equal(accounts_region(w.accounts, "other", &region, error, sizeof(error)), 1);
 }
 
+/* The files could be read, and only keys are missing yet. */
+static void a_region_before_there_are_keys(void **state)
+{
+	(void)state;
+	struct rig w cleanup(rig_deinit);
+	const char *region = "none";
+	char error[ERROR_SIZE] = "";
+	rig_init(&w, "[profile ops]\nregion = eu-west-3\n", NULL);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 0);
+	assert_string_equal(region, "eu-west-3");
+	assert_int_equal(accounts_region(w.accounts, "default", &region, error, sizeof(error)), 0);
+	assert_null(region);
+	w.config = "[profile op"; /* half of it, or not yet that profile */
+	pass(&w, 61 * SECONDS);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 1);
+	w.config = "[profile other]\nregion = eu-west-1\n";
+	pass(&w, 61 * SECONDS);
+	assert_int_equal(accounts_region(w.accounts, "ops", &region, error, sizeof(error)), 1);
+}
+
 static void an_account_without_a_region_of_its_own(void **state)
 {
 	(void)state;
@@ -587,6 +607,7 @@ int main(void)
 	    cmocka_unit_test(keys_in_the_environment_do_not_excuse_a_broken_file),
 	    cmocka_unit_test(keys_in_the_environment_need_no_file),
 	    cmocka_unit_test(a_region_that_cannot_be_told),
+	    cmocka_unit_test(a_region_before_there_are_keys),
 	    cmocka_unit_test(an_account_without_a_region_of_its_own),
 	    cmocka_unit_test(keys_that_aws_refuses_are_looked_for),
 	    cmocka_unit_test(another_source_takes_over_when_it_has_keys),
