@@ -64,6 +64,7 @@ static const struct {
     {"MissingAuthenticationTokenException", AWS_CREDENTIALS},
     {"SignatureDoesNotMatch", AWS_CREDENTIALS},
     {"TokenRefreshRequired", AWS_CREDENTIALS},
+    {"UnrecognizedClient", AWS_CREDENTIALS},
     {"UnrecognizedClientException", AWS_CREDENTIALS},
 
     {"AccessDenied", AWS_DENIED},
@@ -95,6 +96,7 @@ static const char *const class_names[] = {
     [AWS_SKEW] = "skew",
     [AWS_INVALID] = "invalid",
     [AWS_MALFORMED] = "malformed",
+    [AWS_SETTINGS] = "settings",
     [AWS_NO_CONNECTION] = "no-connection",
     [AWS_NO_ANSWER] = "no-answer",
 };
@@ -424,6 +426,18 @@ int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms)
 	return offset;
 }
 
+bool aws_error_refuses_keys(const struct aws_error *e)
+{
+	static const char *const codes[] = {
+	    "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+	    "InvalidToken", "TokenRefreshRequired",  "UnrecognizedClient", "UnrecognizedClientException",
+	};
+	for (size_t i = 0; i < array_len(codes); i++)
+		if (strcmp(e->code, codes[i]) == 0)
+			return true;
+	return false;
+}
+
 enum call_outcome aws_error_outcome(const struct aws_error *e)
 {
 	switch (e->class) {
@@ -433,6 +447,7 @@ enum call_outcome aws_error_outcome(const struct aws_error *e)
 	case AWS_NO_CONNECTION:
 	case AWS_DENIED:
 	case AWS_CREDENTIALS:
+	case AWS_SETTINGS: /* of this host, which may be right again at the next look: AWS was never asked */
 	case AWS_SKEW:
 	case AWS_CONFLICT: /* another update of the function is in progress */
 		return CALL_UNAVAILABLE;

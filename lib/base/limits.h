@@ -51,6 +51,7 @@
 #define LIMIT_PAGES	       100   /* NextToken pages of one logical call */
 #define LIMIT_VIEW_ITEMS       20000 /* of one list that all pages make together: versions, aliases, routes … */
 #define LIMIT_CREDENTIALS_FILE (256 * 1024)
+#define LIMIT_KEYS_PROGRAMS    16	   /* that give AWS keys, at a time; others wait */
 #define LIMIT_KEYS_ANSWER      (64 * 1024) /* of what gives keys: STS, a program, a token's file, … */
 #define LIMIT_CALLS_QUEUED     65536
 #define LIMIT_CALLS_IN_FLIGHT  64

@@ -267,6 +267,7 @@ static void answer(struct dispatch *d, struct call *c, const struct http_respons
 	lanes_release(&d->lanes, c->lane, now_of(d).boot_ms);
 	d->n_calls--;
 	free(c->path);
+	free(c->key_id);
 	free(c);
 	done(arg, response, error);
 }
@@ -368,6 +369,8 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 					d->ports.entropy(d->ports.ctx));
 	if (is_out_of_patience(c, now_of(d).boot_ms + wait_ms))
 		wait_ms = -1;
+	if (aws_error_refuses_keys(e) && c->key_id && d->ports.keys_refused)
+		d->ports.keys_refused(d->ports.ctx, c->lane->account, c->key_id);
 	if (e->class == AWS_DENIED)
 		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
 	advise(e);
@@ -550,11 +553,6 @@ static void send_call(struct dispatch *d, struct call *c)
 	struct aws_endpoint endpoint;
 	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
 	char problem[LIMIT_REASON] = "";
-	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
-			      sizeof(problem))) {
-		end_call(d, c, AWS_INVALID, "Endpoint", problem);
-		return;
-	}
 	int result = d->ports.credentials(d->ports.ctx, c->lane->account, &keys, problem, sizeof(problem));
 	if (result == KEYS_PENDING) {
 		wait_for_keys(d, c);
@@ -565,10 +563,17 @@ static void send_call(struct dispatch *d, struct call *c)
 		end_call(d, c, AWS_CREDENTIALS, "Credentials", problem);
 		return;
 	}
+	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
+			      sizeof(problem))) {
+		end_call(d, c, AWS_SETTINGS, "Endpoint", problem);
+		return;
+	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();
 	struct http_request request;
 	int r = build_signed(d, c, &endpoint, &keys, arena, &request);
 	if (r == 0) {
+		free(c->key_id);
+		c->key_id = mem_strdup(keys.access_key_id);
 		send_signed(d, c, &request);
 		sigv4_forget(&request); /* the transport has copied it */
 		return;

@@ -583,6 +583,7 @@ const char *doctor_cure(const struct aws_error *e)
 	    [AWS_THROTTLED] = "ask again in a minute; others use the account's quota, too",
 	    [AWS_DENIED] = "allow this operation to the identity of the account",
 	    [AWS_CREDENTIALS] = "give the account's source keys that work, then `rolloutctl reload`",
+	    [AWS_SETTINGS] = "mend the setting that it names, then `rolloutctl reload`",
 	    [AWS_SKEW] = "set this host's clock",
 	    [AWS_MALFORMED] = "somebody else than AWS has answered: check the endpoint, the proxy and the network",
 	    [AWS_NO_CONNECTION] = "check the network and the endpoint from this host",

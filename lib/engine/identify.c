@@ -77,12 +77,12 @@ static bool judge_error(struct inspect *n, const struct keys_told *k, const stru
 			     *k->error ? k->error : e->message);
 	else if (e->class == AWS_CREDENTIALS)
 		inspect_find(n, FINDING_PROBLEM, subject, CURE_KEYS, "AWS refuses its %s: %s", keys, text);
-	else if (e->class == AWS_INVALID && unsent)
+	else if (e->class == AWS_SETTINGS || (e->class == AWS_INVALID && unsent))
 		inspect_find(n, FINDING_PROBLEM, subject, "mend the setting that it names", "%s", e->message);
 	else
 		inspect_find(n, FINDING_WARNING, subject, cure_of(e),
 			     "it has %s; STS could not be asked whose they are: %s", keys, text);
-	return e->class != AWS_CREDENTIALS && !(e->class == AWS_INVALID && unsent);
+	return e->class != AWS_CREDENTIALS && e->class != AWS_SETTINGS && !(e->class == AWS_INVALID && unsent);
 }
 
 static void judge_identity(struct inspect *n, const struct keys_told *k, const struct question *q, const char *subject)

@@ -215,7 +215,10 @@ void intake_remember_source(struct engine *e, const char *source, const char *ha
  * is lifted. NULL: *ret_text says why not. */
 struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const char *by,
 			  char ret_text[static LIMIT_REASON]);
-const char *intake_region(const struct engine *e, const struct plan *p);
+/* Of the plan, its account, or all. Returns 0 with a copy for the caller to free; or 1 with a sentence when that cannot
+ * be told now. */
+must_use int intake_region(const struct engine *e, const struct plan *p, char **ret, char *ret_error,
+			   size_t error_size);
 struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size);
 
 /* views.c */

@@ -52,6 +52,7 @@ struct call {
 	bool clock_corrected;	 /* was tried again by the service's clock */
 	int64_t signed_unix_ms;	 /* the last signature's time */
 	int64_t sent_boot_ms;	 /* when that was */
+	char *key_id;		 /* that the last try was signed with; owned */
 	char *path;		 /* of the last try, for whoever is told that a right is missing; owned */
 	struct aws_error *error; /* ended without an answer: why; owned */
 };

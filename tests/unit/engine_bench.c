@@ -232,11 +232,14 @@ static void port_log(void *ctx, int level, const char *text)
 		print_message("log %d: %s\n", level, text);
 }
 
-static const char *account_region(void *ctx, const char *account)
+static int account_region(void *ctx, const char *account, const char **ret, char *ret_error, size_t error_size)
 {
-	(void)ctx;
+	const struct bench *b = ctx;
 	(void)account;
-	return NULL;
+	*ret = NULL;
+	if (b->region_error)
+		(void)snprintf(ret_error, error_size, "%s", b->region_error);
+	return b->region_error ? 1 : 0;
 }
 
 static bool account_known(void *ctx, const char *account)
@@ -292,7 +295,8 @@ struct bench *bench_new_world(const char *world)
 					   .boot_id = "boot-1",
 					   .account_region = account_region,
 					   .account_known = account_known,
-					   .account_name = account_name};
+					   .account_name = account_name,
+					   .account_ctx = b};
 	bench_load(b);
 	return b;
 }

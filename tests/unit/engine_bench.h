@@ -94,6 +94,7 @@ struct bench {
 	const char *no_keys;	  /* why no account has keys; NULL: they have */
 	const char *keys_pending; /* the account whose keys are being fetched for ever; NULL: none */
 	struct keys_told keys;	  /* what is told of them */
+	const char *region_error; /* why an account's region is not known; NULL: it is */
 	const char *region;
 	char published[64 * 1024]; /* texts of events, one a line */
 };

@@ -319,6 +319,7 @@ static void outcomes_follow_from_the_class(void **state)
 	    [AWS_SKEW] = CALL_UNAVAILABLE,
 	    [AWS_INVALID] = CALL_REFUSED,
 	    [AWS_MALFORMED] = CALL_UNKNOWN,
+	    [AWS_SETTINGS] = CALL_UNAVAILABLE,
 	    [AWS_NO_CONNECTION] = CALL_UNAVAILABLE,
 	    [AWS_NO_ANSWER] = CALL_UNKNOWN,
 	};

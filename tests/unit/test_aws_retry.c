@@ -26,7 +26,8 @@ static void what_may_be_repeated(void **state)
 	    {AWS_THROTTLED, true, true},      {AWS_NO_CONNECTION, true, true}, {AWS_TRANSIENT, true, false},
 	    {AWS_NO_ANSWER, true, false},     {AWS_NOT_FOUND, false, false},   {AWS_CONFLICT, false, false},
 	    {AWS_PRECONDITION, false, false}, {AWS_DENIED, false, false},      {AWS_CREDENTIALS, false, false},
-	    {AWS_SKEW, false, false},	      {AWS_INVALID, false, false},     {AWS_MALFORMED, false, false},
+	    {AWS_SETTINGS, false, false},     {AWS_SKEW, false, false},	       {AWS_INVALID, false, false},
+	    {AWS_MALFORMED, false, false},
 	};
 	for (size_t i = 0; i < array_len(table); i++)
 		for (int safe = 0; safe < 2; safe++)

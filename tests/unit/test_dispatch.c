@@ -417,12 +417,39 @@ static void keys_and_endpoints_that_fail_end_the_call_unsent(void **state)
 	assert_int_equal(w->n_sent, 0);
 	assert_int_equal(p[0].error.class, AWS_CREDENTIALS);
 	assert_string_equal(p[0].error.message, "no keys for default");
-	assert_int_equal(p[1].error.class, AWS_INVALID);
+	assert_int_equal(p[1].error.class, AWS_SETTINGS);
 	assert_string_equal(p[1].error.message, "bad endpoint");
 	assert_int_equal(p[2].error.class, AWS_INVALID);
 	assert_non_null(strstr(p[2].error.message, "larger than"));
 	assert_true(dispatch_idle(w->d));
 	dispatch_rig_free(w);
+}
+
+/* Whoever fetches keys hears which ones AWS does not take, and of nothing else. */
+static void keys_that_are_refused_are_told(void **state)
+{
+	(void)state;
+	static const struct {
+		int status;
+		const char *code;
+		const char *told;
+	} answers[] = {
+	    {403, "ExpiredTokenException", "default AKID-default"},
+	    {403, "UnrecognizedClientException", "default AKID-default"},
+	    {403, "InvalidClientTokenId", "default AKID-default"},
+	    {403, "AccessDeniedException", ""},
+	    {403, "InvalidSignatureException", ""},
+	    {500, "ServiceException", ""},
+	};
+	for (size_t i = 0; i < array_len(answers); i++) {
+		struct dispatch_rig *w = dispatch_rig_new(10);
+		struct probe p = {0};
+		dispatch_rig_submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
+		dispatch_run(w->d);
+		dispatch_rig_answer_status(w, 0, answers[i].status, answers[i].code, NULL);
+		assert_string_equal(w->refused, answers[i].told);
+		dispatch_rig_free(w);
+	}
 }
 
 /* They wait for their keys without paying: no token, no try, and the rollback is the first to go when they come. */
@@ -872,6 +899,7 @@ int main(void)
 	    cmocka_unit_test(a_rollback_is_tried_without_end_and_says_so),
 	    cmocka_unit_test(the_budget_ends_retries),
 	    cmocka_unit_test(keys_and_endpoints_that_fail_end_the_call_unsent),
+	    cmocka_unit_test(keys_that_are_refused_are_told),
 	    cmocka_unit_test(calls_wait_for_keys_that_are_being_fetched),
 	    cmocka_unit_test(calls_do_not_wait_for_keys_without_end),
 	    cmocka_unit_test(a_rollback_that_waits_for_keys_says_so),
