@@ -35,6 +35,12 @@ static void a_good_clock_is_followed_to_the_millisecond(void **state)
 		assert_int_equal(aws_clock_unix_ms(&c, host_at(good[i], 60000)), NOW_MS + good[i] + 60000);
 		assert_int_equal(aws_clock_host_ahead_ms(&c, host_at(good[i], 60000)), 0);
 	}
+	/* Both clocks are cut to milliseconds: what that makes of them is not seen. */
+	for (int64_t cut = -1; cut <= 1; cut++) {
+		struct aws_clock c = {0};
+		aws_clock_told(&c, host_at(0, 0), NOW_MS, 0, true);
+		assert_int_equal(aws_clock_unix_ms(&c, host_at(cut, 60000)), NOW_MS + cut + 60000);
+	}
 	/* An answer that was nine seconds on its way is of nine seconds ago at the most. */
 	struct aws_clock c = {0};
 	aws_clock_told(&c, host_at(9000, 0), NOW_MS, 9000, true);
