@@ -6,13 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/strmap.h"
+#include "daemon/accounts.h"
 #include "daemon/config.h"
 #include "daemon/io/transport.h"
 #include "daemon/control/peer.h"
 #include "daemon/planfile.h"
+#include "daemon/ports.h"
 
 struct check {
 	const struct config *config;
@@ -144,6 +147,34 @@ static bool check_environment(FILE *out)
 	return false;
 }
 
+static int read_any(void *ctx, const char *path, size_t max, char **ret_data, size_t *ret_len)
+{
+	(void)ctx;
+	return file_read(path, max, ret_data, ret_len);
+}
+
+static struct instant now_any(void *ctx)
+{
+	(void)ctx;
+	return ports_now();
+}
+
+/* Only a warning, as the service may have another environment and another home, and what it knows already serves it
+ * while a file is broken. */
+static void check_accounts(const struct config *config, FILE *out)
+{
+	const struct provider_ports ports = {.now = now_any, .read_file = read_any};
+	struct accounts *accounts = accounts_new(config);
+	const char *name;
+	accounts_connect(accounts, &ports, NULL, NULL, NULL);
+	for (size_t i = 0; (name = accounts_name(accounts, i)); i++) {
+		const char *why = accounts_check(accounts, name);
+		if (*why)
+			fprintf(out, "account %s: warning: with this environment it has no AWS keys: %s\n", name, why);
+	}
+	accounts_free(accounts);
+}
+
 int check_run(const char *config_path, FILE *out)
 {
 	struct diags diags = {0};
@@ -163,6 +194,7 @@ int check_run(const char *config_path, FILE *out)
 	bool good = check_group("control.group", config->group, out);
 	good = check_group("control.submit_group", config->submit_group, out) && good;
 	good = check_environment(out) && good;
+	check_accounts(config, out);
 	good = check_plans(config, out) && good;
 	return good ? 0 : 1;
 }

@@ -163,6 +163,16 @@ static void take_name(struct reader *r, const struct node *n, const char *more, 
 	take_text(r, n, 64, more, expected, slot);
 }
 
+/* STS takes no such text of one character. */
+static void take_sts_text(struct reader *r, const struct node *n, size_t max, const char *more, const char *expected,
+			  char **slot)
+{
+	if (strlen(n->text) == 1)
+		wrong(r, n, "'%s': expected %s", n->key, expected);
+	else
+		take_text(r, n, max, more, expected, slot);
+}
+
 /* Its partition and its path are whatever they are: STS judges them. */
 static void take_role(struct reader *r, const struct node *n, char **slot)
 {
@@ -280,10 +290,12 @@ static void take_scalar(struct reader *r, const struct node *n, const struct key
 		take_role(r, n, slot);
 		break;
 	case KIND_EXTERNAL_ID:
-		take_text(r, n, 1224, "_+=,.@:/-", "an external id, of letters, digits and _+=,.@:/-", slot);
+		take_sts_text(r, n, 1224, "_+=,.@:/-", "an external id, of 2 to 1224 letters, digits and _+=,.@:/-",
+			      slot);
 		break;
 	case KIND_SESSION:
-		take_name(r, n, "_+=,.@-", "the name of a session, of letters, digits and _+=,.@-", slot);
+		take_sts_text(r, n, 64, "_+=,.@-", "the name of a session, of 2 to 64 letters, digits and _+=,.@-",
+			      slot);
 		break;
 	case KIND_BOOL:
 		take_bool(r, n, slot);

@@ -315,7 +315,7 @@ static void reload_cb(void *ctx, char *ret_message, size_t size)
 	if (!d->reloading)
 		check_notified(d, notify_reloading());
 	d->reloading = true;
-	accounts_forget(d->accounts);
+	accounts_renew(d->accounts);
 	dropin_rescan(d->dropin);
 	engine_check_services(d->engine, NULL);
 }
@@ -428,9 +428,9 @@ static int start_transport(struct daemon *d)
 	return r == 0 ? 0 : fail(d, "not started: %s", error);
 }
 
-static const char *account_region_cb(void *ctx, const char *name)
+static int account_region_cb(void *ctx, const char *name, const char **ret, char *ret_error, size_t error_size)
 {
-	return accounts_region(ctx, name);
+	return accounts_region(ctx, name, ret, ret_error, error_size);
 }
 
 static bool account_known_cb(void *ctx, const char *name)
@@ -559,6 +559,7 @@ static int start_server(struct daemon *d)
 	    .dropin = d->dropin,
 	    .turn = d->ports.turn,
 	    .log = d->log,
+	    .accounts = d->accounts,
 	    .started_unix_ms = ports_now().unix_ms,
 	    .ctx = d,
 	    .now = now_cb,

@@ -82,6 +82,12 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 	return accounts_credentials(p->accounts, account, ret, ret_error, error_size);
 }
 
+static void port_keys_refused(void *ctx, const char *account, const char *access_key_id)
+{
+	struct daemon_ports *p = ctx;
+	accounts_refused(p->accounts, account, access_key_id);
+}
+
 static int port_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
 			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
@@ -204,6 +210,7 @@ void ports_fill(struct daemon_ports *p, struct ports *ret)
 	    .wake_at = port_wake_at,
 	    .send = port_send,
 	    .credentials = port_credentials,
+	    .keys_refused = port_keys_refused,
 	    .describe_keys = port_describe_keys,
 	    .endpoint = port_endpoint,
 	    .load_artifact = port_load_artifact,
@@ -242,6 +249,13 @@ static void keys_settled(void *arg)
 	turn_want(p->turn);
 }
 
+static void keys_told(void *arg, bool trouble, const char *text)
+{
+	struct daemon_ports *p = arg;
+	if (p->log)
+		log_write(p->log, trouble ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, text, NULL, 0);
+}
+
 void ports_connect_accounts(struct daemon_ports *p)
 {
 	const struct provider_ports ports = {
@@ -253,5 +267,5 @@ void ports_connect_accounts(struct daemon_ports *p)
 	    .run = port_run_program,
 	    .read_file = port_read_file,
 	};
-	accounts_connect(p->accounts, &ports, keys_settled, p);
+	accounts_connect(p->accounts, &ports, keys_settled, keys_told, p);
 }

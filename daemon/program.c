@@ -18,6 +18,9 @@
 
 #define COMPLAINT_MAX 200
 #define MASKED_MIN    16
+#define DRAIN_MS      1000 /* for what has ended well, and whose pipes somebody else keeps open */
+#define HUMP_MIN      2	   /* small letters behind each capital of a word */
+#define NUMBER_MAX    2	   /* digits behind a word */
 
 enum stream { STREAM_OUTPUT, STREAM_ERROR, STREAM_COUNT };
 
@@ -31,41 +34,80 @@ struct program {
 
 	uv_process_t process;
 	uv_pipe_t pipes[STREAM_COUNT];
-	uv_timer_t timer; /* first to start, then for the time-out */
+	uv_timer_t timer; /* first to start, then for the time-out, then for the rest of the output */
 	unsigned open_handles;
 	unsigned open_pipes; /* whose end has not come */
 	bool has_process;    /* its handle is initialised */
+	bool waiting;	     /* for its turn */
 	bool started;
 	bool exited;
 	bool answered;
 	const char *problem;
+	char late[64]; /* one of those */
 	int status;
 	struct buf output;
 	struct buf complaint; /* its end */
+	bool complaint_cut;   /* what came before that is not kept */
 	char block[4096];
 };
 
 struct programs {
 	uv_loop_t *loop;
-	struct program *running;
+	struct program *running; /* or waiting; the newest first */
 	bool closing;
 };
 
 /* --- the end --- */
 
-void program_mask(char *text)
+static size_t span(const char *text, size_t len, int (*is)(int c))
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-";
-	while (*text) {
-		size_t len = strspn(text, alphabet);
-		bool digit = false, capital = false;
-		for (size_t i = 0; i < len; i++) {
-			digit |= isdigit((unsigned char)text[i]) != 0;
-			capital |= isupper((unsigned char)text[i]) != 0;
-		}
-		if (len >= MASKED_MIN && digit && capital)
+	size_t n = 0;
+	while (n < len && is((unsigned char)text[n]))
+		n++;
+	return n;
+}
+
+/* "python3", "Denied", "ExpiredTokenException", "11"; or "AWS", where such are meant. */
+static bool is_word(const char *text, size_t len, bool capitals)
+{
+	size_t at = span(text, len, islower);
+	bool good = at < MASKED_MIN;
+	if (capitals && span(text, len, isupper) == len)
+		return len < MASKED_MIN;
+	while (good && at < len && isupper((unsigned char)text[at])) {
+		size_t small = span(text + at + 1, len - at - 1, islower);
+		good = small >= HUMP_MIN && small < MASKED_MIN;
+		at += 1 + small;
+	}
+	return good && len - at <= NUMBER_MAX && span(text + at, len - at, isdigit) == len - at;
+}
+
+/* Of words, most of it letters: a path, an option, the name of an error or a variable. No token is, be it base64, hex
+ * or a UUID. */
+static bool is_plain(const char *text, size_t len)
+{
+	bool capitals = memchr(text, '_', len) != NULL;
+	size_t letters = 0;
+	for (size_t i = 0; i < len; i++)
+		letters += isalpha((unsigned char)text[i]) != 0;
+	for (size_t from = 0, to; from < len; from = to + 1) {
+		to = from + span(text + from, len - from, isalnum);
+		if (!is_word(text + from, to - from, capitals))
+			return false;
+	}
+	return 2 * letters >= len;
+}
+
+void program_mask(char *text, bool cut)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=._~%-";
+	size_t len = strspn(text, alphabet);
+	if (cut) /* the end of what may have been longer */
+		memset(text, '*', len);
+	for (; *text; text += len ? len : 1) {
+		len = strspn(text, alphabet);
+		if (len >= MASKED_MIN && !is_plain(text, len))
 			memset(text, '*', len);
-		text += len ? len : 1;
 	}
 }
 
@@ -76,12 +118,13 @@ static void format_complaint(struct program *g, char out[static COMPLAINT_MAX + 
 	size_t len = g->complaint.len < sizeof(g->block) ? g->complaint.len : sizeof(g->block);
 	memcpy(line, buf_text(&g->complaint) + g->complaint.len - len, len);
 	line[len] = '\0';
+	bool cut = g->complaint_cut || len < g->complaint.len;
 	for (size_t i = 0; i < len; i++)
 		if (strchr("\n\r\t", line[i])) /* finds the NUL as well */
 			line[i] = ' ';
 	while (len > 0 && line[len - 1] == ' ')
 		line[--len] = '\0';
-	program_mask(line);
+	program_mask(line, cut);
 	size_t from = len > COMPLAINT_MAX ? len - COMPLAINT_MAX : 0;
 	while (line[from] == ' ' || ((unsigned char)line[from] & 0xc0) == 0x80)
 		from++;
@@ -106,6 +149,24 @@ static void answer(struct program *g)
 	g->cb(g->arg, &o);
 }
 
+static void start_cb(uv_timer_t *timer);
+
+/* From the loop, never from a caller. The list has the newest first. */
+static void give_turns(struct programs *s)
+{
+	size_t n = 0;
+	struct program *oldest = NULL;
+	for (struct program *g = s->running; g; g = g->next) {
+		n += !g->waiting;
+		if (g->waiting)
+			oldest = g;
+	}
+	if (!oldest || n >= LIMIT_KEYS_PROGRAMS || s->closing)
+		return;
+	oldest->waiting = false;
+	require(uv_timer_start(&oldest->timer, start_cb, 0, 0) == 0);
+}
+
 static void free_program(struct program *g)
 {
 	struct programs *s = g->owner;
@@ -113,6 +174,7 @@ static void free_program(struct program *g)
 	while (*at != g)
 		at = &(*at)->next;
 	*at = g->next;
+	give_turns(s);
 	for (size_t i = 0; g->words[i]; i++)
 		secret_free(g->words[i]);
 	free(g->words);
@@ -164,6 +226,12 @@ static void break_off(struct program *g, const char *problem)
 	finish(g);
 }
 
+/* An agent that it has left in a session of its own, say, which lives on: what there was to read has been read. */
+static void drained_cb(uv_timer_t *timer)
+{
+	finish(timer->data);
+}
+
 static void exit_cb(uv_process_t *process, int64_t status, int signal)
 {
 	struct program *g = process->data;
@@ -172,11 +240,17 @@ static void exit_cb(uv_process_t *process, int64_t status, int signal)
 	kill_group(g); /* what it left running would keep the pipes open */
 	if (g->open_pipes == 0 || g->answered)
 		finish(g);
+	else
+		require(uv_timer_start(&g->timer, drained_cb, DRAIN_MS, 0) == 0);
 }
 
 static void timeout_cb(uv_timer_t *timer)
 {
-	break_off(timer->data, "did not end in its time of a minute");
+	struct program *g = timer->data;
+	char span[32];
+	text_format_span(g->timeout_ms, span);
+	snprintf(g->late, sizeof(g->late), "did not end within %s", span);
+	break_off(g, g->late);
 }
 
 /* --- output --- */
@@ -191,8 +265,10 @@ static void alloc_cb(uv_handle_t *handle, size_t wish, uv_buf_t *ret)
 /* Keeps the last block's worth. */
 static void keep_complaint(struct program *g, const char *bytes, size_t len)
 {
-	if (g->complaint.len + len > g->complaint.max)
+	if (g->complaint.len + len > g->complaint.max) {
 		buf_reset(&g->complaint);
+		g->complaint_cut = true;
+	}
 	buf_add(&g->complaint, bytes, len);
 }
 
@@ -304,7 +380,8 @@ void programs_run(struct programs *s, char *const *words, int64_t timeout_ms, pr
 	g->open_handles = STREAM_COUNT + 1;
 	g->next = s->running;
 	s->running = g;
-	require(uv_timer_start(&g->timer, start_cb, 0, 0) == 0); /* from the loop, never from a caller */
+	g->waiting = true;
+	give_turns(s);
 }
 
 void programs_close(struct programs *s)

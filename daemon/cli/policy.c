@@ -24,6 +24,11 @@ static unsigned find_features(const char *name, size_t len)
 
 int policy_take_features(struct cli *cli, const char *value)
 {
+	if (!*value) {
+		cli_error(cli, "--feature: expected names of features, with commas between them. See: rolloutctl help "
+			       "policy");
+		return EXIT_USAGE;
+	}
 	while (*value) {
 		size_t len = strcspn(value, ",");
 		unsigned found = find_features(value, len);
@@ -53,6 +58,10 @@ int policy_take_part(struct cli *cli, enum right_part part, const char *value)
 
 	if (!rights_part_is_valid(part, value)) {
 		cli_error(cli, "--%s: expected %s, not '%s'", rights_part_name(part), expected[part], value);
+		return EXIT_USAGE;
+	}
+	if (cli->rights.parts[part]) {
+		cli_error(cli, "--%s is there twice: it takes %s, once", rights_part_name(part), expected[part]);
 		return EXIT_USAGE;
 	}
 	cli->rights.parts[part] = value;

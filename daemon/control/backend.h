@@ -16,6 +16,7 @@ struct backend {
 	struct dropin *dropin;
 	struct turn *turn;
 	struct log *log;
+	struct accounts *accounts; /* NULL: nobody can tell of them */
 	int64_t started_unix_ms;
 
 	void *ctx;

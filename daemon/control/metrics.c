@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "daemon/accounts.h"
+
 static void head(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -83,6 +85,30 @@ static void format_loop(const struct backend *b, struct buf *out)
 	buf_addf(out, "rolloutd_loop_longest_turn_seconds %.6f\n", (double)s.longest_us / 1e6);
 }
 
+static void format_accounts(const struct backend *b, struct buf *out)
+{
+	struct buf failing = BUF_INIT(LIMIT_CONTROL_ANSWER_BYTES), ends = BUF_INIT(LIMIT_CONTROL_ANSWER_BYTES);
+	struct provider_status s;
+	const char *name;
+	size_t at = 0;
+	head(out, "rolloutd_account_keys", "gauge",
+	     "1: the account has AWS keys to sign with. Accounts that are in use.");
+	head(&failing, "rolloutd_account_failing", "gauge",
+	     "1: the account's AWS files, or its source of keys, were in trouble when last asked.");
+	head(&ends, "rolloutd_account_keys_expire_timestamp_seconds", "gauge", "End of its keys, where they have one.");
+	while (b->accounts && accounts_next_used(b->accounts, &at, &name, &s)) {
+		buf_addf(out, "rolloutd_account_keys{account=\"%s\"} %d\n", name, s.has_keys);
+		buf_addf(&failing, "rolloutd_account_failing{account=\"%s\"} %d\n", name, *s.error != '\0');
+		if (s.has_keys && s.expires_unix_ms != INT64_MAX)
+			buf_addf(&ends, "rolloutd_account_keys_expire_timestamp_seconds{account=\"%s\"} %.3f\n", name,
+				 (double)s.expires_unix_ms / 1000);
+	}
+	buf_add_text(out, buf_text(&failing));
+	buf_add_text(out, buf_text(&ends));
+	buf_deinit(&failing);
+	buf_deinit(&ends);
+}
+
 static void format_files(const struct backend *b, struct buf *out)
 {
 	struct dropin_counts counts;
@@ -115,6 +141,7 @@ void metrics_format(const struct backend *b, struct buf *out)
 	format_calls(&s, out);
 	format_engine(&s, out);
 	format_loop(b, out);
+	format_accounts(b, out);
 	format_files(b, out);
 	head(out, "rolloutd_rollout_weight_ratio", "gauge", "The canary's share of the traffic of each live rollout.");
 	if (engine_each(b->engine, format_weight, out) != 0)

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/macros.h"
+#include "base/text.h"
 
 #define SECRET_MIN 16 /* characters */
 
@@ -43,13 +44,6 @@ static void mask_everywhere(const struct echo *e, const char *secret, size_t len
 	mask(e->error, strlen(e->error), secret, len);
 }
 
-static int hex_of(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *found = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-	return found ? (int)(found - digits) : -1;
-}
-
 /* A web identity is asked with in the body, as STS has it: as it was sent there, and as whoever reads forms sees it. */
 static void mask_web_identity(const struct echo *e)
 {
@@ -65,9 +59,9 @@ static void mask_web_identity(const struct echo *e)
 	mask_everywhere(e, at, (size_t)(end - at));
 	struct buf plain = BUF_INIT_SECRET(sent->len + 1);
 	for (; at < end; at++) {
-		bool encoded = *at == '%' && end - at > 2 && hex_of(at[1]) >= 0 && hex_of(at[2]) >= 0;
-		buf_add_char(&plain, encoded ? (char)(hex_of(at[1]) * 16 + hex_of(at[2])) : *at);
-		at += encoded ? 2 : 0;
+		int decoded = text_percent_byte(at, (size_t)(end - at));
+		buf_add_char(&plain, decoded >= 0 ? (char)decoded : *at);
+		at += decoded >= 0 ? 2 : 0;
 	}
 	mask_everywhere(e, buf_text(&plain), plain.len);
 	buf_wipe(&plain);

@@ -1,6 +1,7 @@
 #include "daemon/io/failure.h"
 
 #include <openssl/x509_vfy.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,13 +34,21 @@ static void describe_tunnel(const struct failure *f, long status, char *out, siz
 			 f->proxy, f->host, status);
 }
 
+/* A proxy over TLS shows its certificate first, and is asked for the connection then. */
+static bool is_of_proxy(const struct failure *f)
+{
+	return f->proxy && text_starts_with(f->proxy, "https://") && info_of(f, CURLINFO_HTTP_CONNECTCODE) == 0;
+}
+
 /* What follows from how the verification ended; "": nothing. */
 static void add_verification(const struct failure *f, char *out, size_t size)
 {
-	switch (info_of(f, CURLINFO_SSL_VERIFYRESULT)) {
+	bool of_proxy = is_of_proxy(f);
+	switch (info_of(f, of_proxy ? CURLINFO_PROXY_SSL_VERIFYRESULT : CURLINFO_SSL_VERIFYRESULT)) {
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		snprintf(out, size, "; if it should be good, see to this host's clock");
+		snprintf(out, size, "; %sif it should be good, see to this host's clock",
+			 of_proxy ? "that is the proxy's certificate: " : "");
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
@@ -47,7 +56,11 @@ static void add_verification(const struct failure *f, char *out, size_t size)
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 		snprintf(out, size,
-			 "; who signed it is not in %s: where a proxy opens TLS, AWS_CA_BUNDLE must name its authority",
+			 of_proxy
+			     ? "; that is the proxy's certificate, and who signed it is not in %s: AWS_CA_BUNDLE "
+			       "must name its authority too"
+			     : "; who signed it is not in %s: where a proxy opens TLS, AWS_CA_BUNDLE must name its "
+			       "authority",
 			 f->trust);
 		break;
 	default:
@@ -55,10 +68,23 @@ static void add_verification(const struct failure *f, char *out, size_t size)
 	}
 }
 
+/* The server was not believed through a proxy over TLS: libcurl's write to the proxy clears OpenSSL's list of errors,
+ * where the reason stood. */
+static bool lost_reason(const struct failure *f)
+{
+	return f->code == CURLE_SSL_CONNECT_ERROR && f->proxy && text_starts_with(f->proxy, "https://") &&
+	       !is_of_proxy(f) && strstr(f->text, "SSL_ERROR_SYSCALL");
+}
+
 static void add_advice(const struct failure *f, char *out, size_t size)
 {
 	if (f->code == CURLE_PEER_FAILED_VERIFICATION)
 		add_verification(f, out, size);
+	else if (lost_reason(f))
+		snprintf(out, size,
+			 "; %s closed the connection, or its certificate is not believed: see whether who signed it is "
+			 "in %s",
+			 f->host, f->trust);
 	else if (f->code == CURLE_SSL_CONNECT_ERROR &&
 		 (strstr(f->text, "wrong version number") || strstr(f->text, "packet length too long")))
 		snprintf(out, size, "; what answers there does not speak TLS: see to the endpoint, and to proxies");

@@ -13,6 +13,7 @@
 #define HOST_MAX    256
 #define SETTING_MAX 2048
 #define HTTPS_PORT  443
+#define SHOWN_MAX   100
 
 static const struct {
 	const char *scheme;
@@ -20,14 +21,6 @@ static const struct {
 } schemes[] = {{"http", 80}, {"https", 443}, {"socks5", 1080}, {"socks5h", 1080}};
 
 /* --- reading --- */
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* What is percent-encoded in a name or a password. NULL: it is not well formed, or has control characters. */
 static char *decode(const char *s, size_t len)
@@ -37,16 +30,10 @@ static char *decode(const char *s, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		int c = (unsigned char)s[i];
 		if (c == '%') {
-			int high = len - i > 2 ? hex_value(s[i + 1]) : -1;
-			int low = len - i > 2 ? hex_value(s[i + 2]) : -1;
-			if (high < 0 || low < 0) {
-				secret_free(out);
-				return NULL;
-			}
-			c = high * 16 + low;
+			c = text_percent_byte(s + i, len - i);
 			i += 2;
 		}
-		if (c < ' ' || c == 0x7f) {
+		if (c < ' ' || c == 0x7f) { /* -1: what should be encoded is not */
 			secret_free(out);
 			return NULL;
 		}
@@ -137,12 +124,14 @@ static const char *take_url(const char *value, struct proxy *p)
 	return NULL;
 }
 
-static const char *first_set(credentials_lookup env, void *env_ctx, const char *const *names, size_t n,
-			     const char **ret_name)
+/* As Python has it: the name in small letters goes first, and switches the other one off when it is empty. Returns the
+ * value, "" when it is switched off, or NULL. */
+static const char *find_setting(credentials_lookup env, void *env_ctx, const char *const names[static 2],
+				const char **ret_name)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		const char *value = env(env_ctx, names[i]);
-		if (!value || !*value)
+		if (!value || (i == 1 && !*value))
 			continue;
 		*ret_name = names[i];
 		return value;
@@ -152,12 +141,13 @@ static const char *first_set(credentials_lookup env, void *env_ctx, const char *
 
 int proxy_read(credentials_lookup env, void *env_ctx, struct proxy *ret, char *ret_error, size_t error_size)
 {
-	static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-	static const char *const exceptions[] = {"no_proxy", "NO_PROXY"};
+	static const char *const own[] = {"https_proxy", "HTTPS_PROXY"}, *const all[] = {"all_proxy", "ALL_PROXY"},
+				 *const exceptions[] = {"no_proxy", "NO_PROXY"};
 	struct proxy p = {.setting = NULL};
-	const char *name;
-	const char *value = first_set(env, env_ctx, names, array_len(names), &p.setting);
-	if (value) {
+	const char *value = find_setting(env, env_ctx, own, &p.setting);
+	if (!value)
+		value = find_setting(env, env_ctx, all, &p.setting);
+	if (value && *value) {
 		const char *wrong = strlen(value) > SETTING_MAX ? "is too long" : take_url(value, &p);
 		if (wrong) {
 			snprintf(ret_error, error_size,
@@ -167,7 +157,10 @@ int proxy_read(credentials_lookup env, void *env_ctx, struct proxy *ret, char *r
 			proxy_deinit(&p);
 			return 1;
 		}
-		p.exceptions = mem_strdup(first_set(env, env_ctx, exceptions, array_len(exceptions), &name));
+		value = find_setting(env, env_ctx, exceptions, &p.exceptions_setting);
+		p.exceptions = value && *value ? mem_strdup(value) : NULL;
+	} else {
+		p.setting = NULL;
 	}
 	*ret = p;
 	return 0;
@@ -266,6 +259,22 @@ static bool entry_matches(const char *s, size_t len, const char *host, unsigned 
 	return address.family ? address_is_excepted(entry, &address) : name_is_excepted(entry, host);
 }
 
+/* The entry at *at of the list, which is passed. Returns its length, 0: there is none. */
+static size_t take_entry(const char **at, const char **ret_entry)
+{
+	static const char separators[] = ", \t";
+	*ret_entry = *at + strspn(*at, separators);
+	size_t len = strcspn(*ret_entry, separators);
+	*at = *ret_entry + len;
+	return len;
+}
+
+static bool excepts_all(const char *list)
+{
+	const char *entry;
+	return take_entry(&list, &entry) == 1 && *entry == '*' && take_entry(&list, &entry) == 0;
+}
+
 bool proxy_serves(const struct proxy *p, const char *host)
 {
 	char name[HOST_MAX];
@@ -274,16 +283,32 @@ bool proxy_serves(const struct proxy *p, const char *host)
 		return false;
 	if (!p->exceptions || !split_host(host, strlen(host), HTTPS_PORT, name, &port))
 		return true;
-	static const char separators[] = ", \t";
-	const char *at = p->exceptions + strspn(p->exceptions, separators);
-	if (at[0] == '*' && at[1 + strspn(at + 1, separators)] == '\0')
+	if (excepts_all(p->exceptions))
 		return false;
-	while (*at) {
-		size_t len = strcspn(at, separators);
-		if (entry_matches(at, len, name, port))
+	const char *at = p->exceptions, *entry;
+	for (size_t len; (len = take_entry(&at, &entry)) > 0;)
+		if (entry_matches(entry, len, name, port))
 			return false;
-		at += len;
-		at += strspn(at, separators);
-	}
 	return true;
+}
+
+bool proxy_advise(const struct proxy *p, char *ret_text, size_t size)
+{
+	if (!p->exceptions || excepts_all(p->exceptions))
+		return false;
+	const char *at = p->exceptions, *entry;
+	for (size_t len; (len = take_entry(&at, &entry)) > 0;) {
+		char raw[SHOWN_MAX], shown[SHOWN_MAX];
+		if (!memchr(entry, '*', len))
+			continue;
+		snprintf(raw, sizeof(raw), "%.*s", (int)(len < sizeof(raw) ? len : sizeof(raw) - 1), entry);
+		text_copy_printable(shown, sizeof(shown), raw);
+		snprintf(
+		    ret_text, size,
+		    "%s has '%s', which excepts no host from the proxy: write example.com, which stands for all below "
+		    "it as well, or '*' alone for every host",
+		    p->exceptions_setting, shown);
+		return true;
+	}
+	return false;
 }

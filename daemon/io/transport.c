@@ -1,6 +1,6 @@
 /*
- * One struct transfer for each request, kept in a pool with its curl handle and its buffers. libcurl says which sockets
- * and when; the loop's polls and one timer call it back; after each such call the finished transfers are collected.
+ * One struct transfer for each request, kept in a pool with its curl handle and its buffers; multi.h has the loop's
+ * side of it, and says when one is done.
  *
  * Whether bytes of a request left is known from CURLOPT_PREREQFUNCTION, which libcurl calls when a connection (TLS
  * included) stands and the request is about to go out. libcurl repeats a request by itself when a kept connection dies
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <openssl/ssl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,12 +20,14 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "credentials/place.h"
 #include "daemon/io/echo.h"
 #include "daemon/io/failure.h"
+#include "daemon/io/multi.h"
 #include "daemon/io/proxy.h"
 #include "daemon/io/trust.h"
 
@@ -34,12 +37,10 @@
 #define CONNECTION_KEPT_S 30L
 #define TRUST_LOOK_MS	  10000 /* how often the certificates' files are looked at, at most */
 #define ERROR_SIZE	  1024
-/* As many as can be in flight: with fewer, a full load would open and close a connection for each call beyond it. */
-#define CONNECTIONS_KEPT ((long)LIMIT_CALLS_IN_FLIGHT)
-#define POOL_MAX	 LIMIT_CALLS_IN_FLIGHT
-#define BUFFER_KEPT	 (64 * 1024) /* larger buffers are not kept in the pool */
-#define HEADER_VALUE_MAX 8192
-#define URL_MAX		 8192
+#define POOL_MAX	  LIMIT_CALLS_IN_FLIGHT
+#define BUFFER_KEPT	  (64 * 1024) /* larger buffers are not kept in the pool */
+#define HEADER_VALUE_MAX  8192
+#define URL_MAX		  8192
 
 struct transfer {
 	struct transport *owner;
@@ -48,13 +49,14 @@ struct transfer {
 	struct transfer *prev; /* in flight */
 	transport_cb cb;
 	void *arg;
-	unsigned sent;	 /* how often the request went out */
-	bool once;	 /* it must not go out twice */
-	bool plain;	 /* http: to this machine only */
-	bool metadata;	 /* or to a metadata service */
-	bool secret;	 /* the bodies are wiped */
-	bool astray;	 /* plain http was about to leave this machine */
-	bool unsendable; /* libcurl would not take it, or there is nobody to trust */
+	unsigned sent;	     /* how often the request went out */
+	bool once;	     /* it must not go out twice */
+	bool plain;	     /* http: to this machine only */
+	bool metadata;	     /* or to a metadata service */
+	bool secret;	     /* the bodies are wiped */
+	bool astray;	     /* plain http was about to leave this machine */
+	bool unsendable;     /* libcurl would not take it, or there is nobody to trust */
+	const char *lacking; /* the option that libcurl does not have; NULL: it has all */
 	bool proxied;
 	bool too_large;
 	struct curl_slist *headers;
@@ -67,55 +69,35 @@ struct transfer {
 	char error[CURL_ERROR_SIZE];
 };
 
-struct watched { /* a socket of libcurl's */
-	struct transport *owner;
-	struct watched *next;
-	struct watched *prev;
-	uv_poll_t poll;
-	curl_socket_t socket;
-	int events;
-	bool closing;
+/* What a profile names. A connection that was verified by one profile's authorities is none for another profile, so
+ * each has connections of its own. */
+struct bundle {
+	struct bundle *next;
+	char *path;
+	uint64_t use;	       /* the larger, the later */
+	struct transport *via; /* NULL: it could not be used, */
+	char *refusal;	       /* and why */
+	uint64_t tried_ms;     /* by the loop */
 };
 
 struct transport {
 	uv_loop_t *loop;
-	CURLM *multi;
+	struct multi *multi;
 	struct transport_config config; /* of which user_agent is owned */
-	char *bundle;			/* of a profile; NULL: what holds for all */
-	struct transport *others;	/* the same for profiles with bundles of their own */
+	struct bundle *bundles;		/* of profiles */
+	size_t n_bundles;
+	uint64_t bundle_uses;
 	struct proxy proxy;
 	struct trust *trust;
 	uint64_t looked_ms; /* when its files were, by the loop */
-	uv_timer_t timer;
-	uv_timer_t later; /* answers what could not even be started */
+	uv_timer_t later;   /* answers what could not even be started */
 	struct transfer *flying;
 	struct transfer *pool;
 	size_t n_flying;
 	size_t n_pool;
-	struct watched *sockets;
-	unsigned open_handles;
+	unsigned answering; /* in a callback of one that has been answered: not to be closed */
 	bool closing;
 };
-
-#define list_push(head, item)                                                                                          \
-	do {                                                                                                           \
-		(item)->prev = NULL;                                                                                   \
-		(item)->next = *(head);                                                                                \
-		if ((item)->next)                                                                                      \
-			(item)->next->prev = (item);                                                                   \
-		*(head) = (item);                                                                                      \
-	} while (0)
-
-#define list_remove(head, item)                                                                                        \
-	do {                                                                                                           \
-		if ((item)->prev)                                                                                      \
-			(item)->prev->next = (item)->next;                                                             \
-		else                                                                                                   \
-			*(head) = (item)->next;                                                                        \
-		if ((item)->next)                                                                                      \
-			(item)->next->prev = (item)->prev;                                                             \
-		(item)->next = (item)->prev = NULL;                                                                    \
-	} while (0)
 
 /* --- a transfer's life --- */
 
@@ -166,7 +148,7 @@ static size_t header_cb(char *line, size_t size, size_t n, void *arg)
 
 static bool is_loopback(const char *ip)
 {
-	return text_starts_with(ip, "127.") || strcmp(ip, "::1") == 0;
+	return text_is_loopback(ip, strlen(ip)) || strcmp(ip, "::1") == 0;
 }
 
 /* Plans and configuration may name http for this machine alone. Names are looked up here, so here is where that is
@@ -187,8 +169,10 @@ static int prereq_cb(void *arg, char *remote_ip, char *local_ip, int remote_port
 /* Options fail only for a libcurl that was built without the feature; then nothing may be sent at all. */
 #define SET(x, option, value)                                                                                          \
 	do {                                                                                                           \
-		if (curl_easy_setopt((x)->easy, option, value) != CURLE_OK)                                            \
+		if (curl_easy_setopt((x)->easy, option, value) != CURLE_OK) {                                          \
+			(x)->lacking = #option;                                                                        \
 			(x)->unsendable = true;                                                                        \
+		}                                                                                                      \
 	} while (0)
 
 /* libcurl is about to shake hands, with a server or with a proxy. */
@@ -410,6 +394,11 @@ static void describe_failure(const struct transfer *x, CURLcode code, char *out,
 	else if (x->astray)
 		snprintf(out, size,
 			 "plain http goes to the loopback only, and this name leads to another machine: use https");
+	else if (x->lacking)
+		snprintf(out, size,
+			 "this host's libcurl has no %s, without which nothing is sent: install one that is built with "
+			 "OpenSSL (libcurl4)",
+			 x->lacking);
 	else if (x->unsendable)
 		snprintf(out, size, "%s",
 			 x->error[0] ? x->error : "the request could not be built: too large, or libcurl refuses it");
@@ -425,6 +414,7 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 	long status = 0;
 	list_remove(&t->flying, x);
 	t->n_flying--;
+	t->answering++;
 	echo_mask(&(struct echo){
 	    .sent_headers = x->headers,
 	    .sent_secret = x->secret ? &x->request_body : NULL,
@@ -444,46 +434,26 @@ static void answer(struct transport *t, struct transfer *x, enum transport_resul
 		describe_failure(x, code, error, sizeof(error));
 		x->cb(x->arg, result, NULL, error);
 	}
+	t->answering--;
 	recycle_transfer(t, x);
 }
 
 /* Takes a transfer out of libcurl's hands, and answers it. */
 static void finish(struct transport *t, struct transfer *x, CURLcode code)
 {
-	/* Fails only for handles that are not in it. */
-	require(curl_multi_remove_handle(t->multi, x->easy) == CURLM_OK);
+	multi_remove(t->multi, x->easy);
 	if (code == CURLE_OK)
 		answer(t, x, TRANSPORT_ANSWERED, code);
 	else
 		answer(t, x, x->sent ? TRANSPORT_NO_ANSWER : TRANSPORT_NO_CONNECTION, code);
 }
 
-static void collect(struct transport *t)
+static void done_cb(void *arg, CURL *easy, CURLcode code)
 {
-	int left;
-	CURLMsg *message;
-	while ((message = curl_multi_info_read(t->multi, &left))) {
-		char *private = NULL;
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		CURLcode code = message->data.result; /* the message dies with the handle's removal */
-		require(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private) == CURLE_OK);
-		finish(t, (struct transfer *)private, code);
-	}
-}
-
-static void drive(struct transport *t, curl_socket_t socket, int events)
-{
-	int running;
-	/* Other codes than OK are programmers' errors or want of memory. */
-	CURLMcode code = curl_multi_socket_action(t->multi, socket, events, &running);
-	require(code == CURLM_OK || code == CURLM_BAD_SOCKET);
-	collect(t);
-}
-
-static void timer_cb(uv_timer_t *timer)
-{
-	drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
+	struct transport *t = arg;
+	char *private = NULL;
+	require(curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) == CURLE_OK);
+	finish(t, (struct transfer *)private, code);
 }
 
 /* Answers what libcurl would not take. */
@@ -497,93 +467,6 @@ static void later_cb(uv_timer_t *timer)
 		answer(t, x, TRANSPORT_NO_CONNECTION, CURLE_FAILED_INIT);
 		next = t->flying; /* the callback may have sent others */
 	}
-}
-
-/* --- libcurl's sockets and its timer --- */
-
-static void free_when_closed(struct transport *t)
-{
-	if (--t->open_handles == 0)
-		free(t);
-}
-
-static void watched_closed(uv_handle_t *handle)
-{
-	struct watched *w = handle->data;
-	free_when_closed(w->owner);
-	free(w);
-}
-
-static void unwatch(struct watched *w)
-{
-	w->closing = true;
-	list_remove(&w->owner->sockets, w);
-	if (w->owner->multi)
-		(void)curl_multi_assign(w->owner->multi, w->socket, NULL); /* it may have forgotten the socket */
-	uv_close((uv_handle_t *)&w->poll, watched_closed);
-}
-
-static void poll_cb(uv_poll_t *poll, int status, int events)
-{
-	struct watched *w = poll->data;
-	int what = 0;
-	if (events & UV_READABLE)
-		what |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		what |= CURL_CSELECT_OUT;
-	if (status < 0)
-		what = CURL_CSELECT_ERR;
-	drive(w->owner, w->socket, what);
-	/* uv stops a poll that reports an error. When libcurl still wants the socket, it goes on. */
-	if (status < 0 && !w->closing && uv_poll_start(&w->poll, w->events, poll_cb) < 0)
-		unwatch(w);
-}
-
-static struct watched *watch(struct transport *t, curl_socket_t socket)
-{
-	struct watched *w = mem_alloc(sizeof(*w));
-	if (uv_poll_init_socket(t->loop, &w->poll, socket) < 0) {
-		free(w);
-		return NULL;
-	}
-	w->owner = t;
-	w->socket = socket;
-	w->poll.data = w;
-	t->open_handles++;
-	list_push(&t->sockets, w);
-	return w;
-}
-
-static int socket_cb(CURL *easy, curl_socket_t socket, int what, void *arg, void *socket_arg)
-{
-	struct transport *t = arg;
-	struct watched *w = socket_arg;
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		/* libcurl also removes sockets that it never told of. */
-		if (w)
-			unwatch(w);
-		return 0;
-	}
-	if (!w)
-		w = watch(t, socket);
-	if (!w || curl_multi_assign(t->multi, socket, w) != CURLM_OK) {
-		if (w)
-			unwatch(w);
-		return -1;
-	}
-	w->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-	return uv_poll_start(&w->poll, w->events, poll_cb) < 0 ? -1 : 0;
-}
-
-static int multi_timer_cb(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct transport *t = arg;
-	(void)multi;
-	if (timeout_ms < 0)
-		return uv_timer_stop(&t->timer);
-	/* Not called at once even for 0: libcurl is not to be entered from its own callback. */
-	return uv_timer_start(&t->timer, timer_cb, (uint64_t)timeout_ms, 0) < 0 ? -1 : 0;
 }
 
 /* --- libcurl's memory --- */
@@ -631,14 +514,16 @@ void transport_tear_down(void)
 	curl_global_cleanup();
 }
 
-static void configure_multi(struct transport *t)
+printf_like(2, 3) static void warn(const struct transport *t, const char *format, ...)
 {
-	require(curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, multi_timer_cb) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT) == CURLM_OK);
-	require(curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK);
+	char text[ERROR_SIZE];
+	va_list args;
+	if (!t->config.warn)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	t->config.warn(t->config.warn_arg, text);
 }
 
 static const char *no_setting(void *ctx, const char *name)
@@ -661,17 +546,17 @@ static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config
 		free(t);
 		return 1;
 	}
-	t->multi = curl_multi_init();
-	require(t->multi); /* fails for want of memory only */
+	t->multi = multi_new(loop, done_cb, t);
 	t->loop = loop;
-	t->bundle = mem_strdup(bundle);
 	t->config.user_agent = mem_strdup(config->user_agent);
 	t->looked_ms = uv_now(loop);
-	require(uv_timer_init(loop, &t->timer) == 0); /* cannot fail */
-	require(uv_timer_init(loop, &t->later) == 0);
-	t->timer.data = t->later.data = t;
-	t->open_handles = 2;
-	configure_multi(t);
+	require(uv_timer_init(loop, &t->later) == 0); /* cannot fail */
+	t->later.data = t;
+	if (trust_is_empty(t->trust))
+		warn(t,
+		     "nobody's certificate can be verified, and no call over https will succeed: there are none of %s; "
+		     "install the package ca-certificates, or name a bundle in AWS_CA_BUNDLE",
+		     trust_describe(t->trust));
 	*ret = t;
 	return 0;
 }
@@ -679,7 +564,11 @@ static int new_for_bundle(uv_loop_t *loop, const struct transport_config *config
 int transport_new(uv_loop_t *loop, const struct transport_config *config, struct transport **ret, char *ret_error,
 		  size_t error_size)
 {
-	return new_for_bundle(loop, config, NULL, ret, ret_error, error_size);
+	char advice[ERROR_SIZE];
+	int r = new_for_bundle(loop, config, NULL, ret, ret_error, error_size);
+	if (r == 0 && proxy_advise(&(*ret)->proxy, advice, sizeof(advice)))
+		warn(*ret, "%s", advice);
+	return r;
 }
 
 int transport_check(credentials_lookup env, void *env_ctx, char *ret_error, size_t error_size)
@@ -696,22 +585,76 @@ int transport_check(credentials_lookup env, void *env_ctx, char *ret_error, size
 
 /* --- whom to trust --- */
 
-/* A connection that was verified by one profile's authorities is none for another profile, so each bundle has
- * connections of its own. NULL: it cannot be used, and ret_error says why. */
-static struct transport *find_for_bundle(struct transport *t, const char *bundle, char *ret_error, size_t error_size)
+static void drop_bundle(struct transport *t, struct bundle **at)
+{
+	struct bundle *b = *at;
+	*at = b->next;
+	t->n_bundles--;
+	transport_close(b->via);
+	free(b->path);
+	free(b->refusal);
+	free(b);
+}
+
+/* Profiles may come and go with each reload. Returns whether there is room for another one's bundle. */
+static bool make_room(struct transport *t)
+{
+	struct bundle **idle = NULL;
+	if (t->n_bundles < LIMIT_CA_BUNDLES)
+		return true;
+	for (struct bundle **at = &t->bundles; *at; at = &(*at)->next) {
+		const struct transport *via = (*at)->via;
+		if ((!via || (via->n_flying == 0 && via->answering == 0)) && (!idle || (*at)->use < (*idle)->use))
+			idle = at;
+	}
+	if (!idle)
+		return false;
+	drop_bundle(t, idle);
+	return true;
+}
+
+static struct bundle *take_place(struct transport *t, const char *path)
+{
+	struct bundle *b = t->bundles;
+	while (b && strcmp(b->path, path) != 0)
+		b = b->next;
+	if (!b && make_room(t)) {
+		b = mem_alloc(sizeof(*b));
+		b->path = mem_strdup(path);
+		b->next = t->bundles;
+		t->bundles = b;
+		t->n_bundles++;
+	}
+	if (b)
+		b->use = ++t->bundle_uses;
+	return b;
+}
+
+/* NULL: the bundle cannot be used, and ret_error says why. It is not read for each call that wants it. */
+static struct transport *find_for_bundle(struct transport *t, const char *path, char *ret_error, size_t error_size)
 {
 	const char *for_all = t->config.env(t->config.env_ctx, "AWS_CA_BUNDLE");
-	if (!bundle || (for_all && *for_all))
+	uint64_t now = uv_now(t->loop);
+	if (!path || (for_all && *for_all))
 		return t;
-	for (struct transport *other = t->others; other; other = other->others)
-		if (strcmp(other->bundle, bundle) == 0)
-			return other;
-	struct transport *made;
-	if (new_for_bundle(t->loop, &t->config, bundle, &made, ret_error, error_size))
+	struct bundle *b = take_place(t, path);
+	if (!b) {
+		snprintf(ret_error, error_size,
+			 "calls by %d profiles with bundles of certificates of their own are under way, and no more at "
+			 "a time: name one bundle for several",
+			 LIMIT_CA_BUNDLES);
 		return NULL;
-	made->others = t->others;
-	t->others = made;
-	return made;
+	}
+	if (!b->via && (!b->refusal || now - b->tried_ms >= TRUST_LOOK_MS)) {
+		free(take_ptr(b->refusal));
+		b->tried_ms = now;
+		char refusal[ERROR_SIZE];
+		if (new_for_bundle(t->loop, &t->config, path, &b->via, refusal, sizeof(refusal)))
+			b->refusal = mem_strdup(refusal);
+	}
+	if (!b->via)
+		(void)text_copy(ret_error, error_size, b->refusal); /* cut at the end at worst */
+	return b->via;
 }
 
 /* Connections that are open keep what they were verified by, for as long as they live. */
@@ -722,11 +665,8 @@ static void look_at_trust(struct transport *t)
 	if (now - t->looked_ms < TRUST_LOOK_MS)
 		return;
 	t->looked_ms = now;
-	if (trust_look(t->trust, text, sizeof(text)) >= 0 || !t->config.warn)
-		return;
-	size_t len = strlen(text);
-	snprintf(text + len, sizeof(text) - len, "; until then, what was read before is trusted");
-	t->config.warn(t->config.warn_arg, text);
+	if (trust_look(t->trust, text, sizeof(text)) < 0)
+		warn(t, "%s; until then, what was read before is trusted", text);
 }
 
 /* `refusal`: why there is nobody to trust; "": there is. */
@@ -739,7 +679,7 @@ static void submit(struct transport *t, struct transfer *x, const struct http_re
 	x->too_large = false;
 	x->response = (struct http_response){0};
 	x->arena = arena_new();
-	x->unsendable = *refusal != '\0';
+	x->unsendable |= *refusal != '\0'; /* or it has been since it was made, for want of an option */
 	(void)text_copy(x->error, sizeof(x->error), refusal); /* cut at the end at worst */
 	x->body.max = x->secret ? LIMIT_KEYS_ANSWER : LIMIT_AWS_RESPONSE_BYTES;
 	x->body.secret = x->request_body.secret = x->secret;
@@ -747,7 +687,7 @@ static void submit(struct transport *t, struct transfer *x, const struct http_re
 	set_request(x, request, timeout_ms);
 	list_push(&t->flying, x);
 	t->n_flying++;
-	if (!x->unsendable && curl_multi_add_handle(t->multi, x->easy) == CURLM_OK)
+	if (!x->unsendable && multi_add(t->multi, x->easy))
 		return;
 	x->unsendable = true;
 	require(uv_timer_start(&t->later, later_cb, 0, 0) == 0);
@@ -782,9 +722,9 @@ void transport_send_secret(struct transport *t, const struct http_request *reque
 
 size_t transport_in_flight(const struct transport *t)
 {
-	size_t n = 0;
-	for (; t; t = t->others)
-		n += t->n_flying;
+	size_t n = t->n_flying;
+	for (const struct bundle *b = t->bundles; b; b = b->next)
+		n += b->via ? b->via->n_flying : 0;
 	return n;
 }
 
@@ -803,13 +743,18 @@ static void abort_own(struct transport *t)
 
 void transport_abort(struct transport *t)
 {
-	for (; t; t = t->others)
-		abort_own(t);
+	abort_own(t);
+	for (struct bundle *b = t->bundles; b;) {
+		bool flying = b->via && b->via->flying;
+		if (flying)
+			abort_own(b->via);
+		b = flying ? t->bundles : b->next; /* a callback may have sent others, and changed the list */
+	}
 }
 
-static void handle_closed(uv_handle_t *handle)
+static void later_closed(uv_handle_t *handle)
 {
-	free_when_closed(handle->data);
+	free(handle->data);
 }
 
 void transport_close(struct transport *t)
@@ -818,21 +763,16 @@ void transport_close(struct transport *t)
 		return;
 	require(t->n_flying == 0);
 	t->closing = true;
-	transport_close(take_ptr(t->others));
+	while (t->bundles)
+		drop_bundle(t, &t->bundles);
 	while (t->pool) {
 		struct transfer *x = t->pool;
 		t->pool = x->next;
 		free_transfer(x);
 	}
-	/* Closes the kept connections, and tells of their sockets for the last time. */
-	require(curl_multi_cleanup(t->multi) == CURLM_OK);
-	t->multi = NULL;
-	while (t->sockets)
-		unwatch(t->sockets);
+	multi_close(take_ptr(t->multi));
 	trust_free(t->trust);
 	proxy_deinit(&t->proxy);
-	free(t->bundle);
 	free((char *)t->config.user_agent);
-	uv_close((uv_handle_t *)&t->timer, handle_closed);
-	uv_close((uv_handle_t *)&t->later, handle_closed);
+	uv_close((uv_handle_t *)&t->later, later_closed);
 }

@@ -29,7 +29,8 @@ struct transport_config {
 	const char *user_agent; /* copied */
 	credentials_lookup env; /* proxies and certificates; borrowed. NULL: nothing is set */
 	void *env_ctx;
-	void (*warn)(void *arg, const char *text); /* certificates that changed cannot be used; NULL: nobody hears it */
+	void (*warn)(void *arg,
+		     const char *text); /* about certificates that cannot be used, and proxies; NULL: nobody hears it */
 	void *warn_arg;
 };
 

@@ -51,6 +51,9 @@ static void prepare_cb(uv_prepare_t *prepare)
 		t->wanted = false;
 		t->run(t->ctx);
 	}
+	/* The run may have closed it, and what it closed besides may have wanted another one: nothing starts again. */
+	if (uv_is_closing((uv_handle_t *)prepare))
+		return;
 	if (t->wanted)
 		require(uv_idle_start(&t->idle, idle_cb) == 0);
 	else

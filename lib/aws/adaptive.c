@@ -58,10 +58,7 @@ void adaptive_answered(struct adaptive *a, int64_t now_ms, bool throttled)
 	a->rate = rate > ADAPTIVE_MIN_RATE ? rate : ADAPTIVE_MIN_RATE;
 }
 
-bool adaptive_has_recovered(const struct adaptive *a, int64_t now_ms, double rate)
+bool adaptive_has_recovered(const struct adaptive *a, int64_t now_ms)
 {
-	double now_s = seconds(now_ms);
-
-	/* Before the plateau the curve comes from below. */
-	return a->slowed && now_s - a->throttled_s >= a->plateau_s && curve(a, now_s) >= rate;
+	return a->slowed && seconds(now_ms) - a->throttled_s >= ADAPTIVE_QUIET_MS / 1000.0;
 }

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ADAPTIVE_MIN_RATE 0.5 /* calls a second: however bad it is, this much is tried */
+#define ADAPTIVE_MIN_RATE 0.5		   /* calls a second: however bad it is, this much is tried */
+#define ADAPTIVE_QUIET_MS (10 * 60 * 1000) /* after which a limit is forgotten */
 
 struct adaptive {
 	bool slowed; /* `rate` is to be kept to */
@@ -27,6 +28,6 @@ struct adaptive {
 void adaptive_init(struct adaptive *a, double measured, int64_t now_ms);
 /* An answer has come; `throttled`: it asked to slow down. */
 void adaptive_answered(struct adaptive *a, int64_t now_ms, bool throttled);
-/* Whether the curve has come up to `rate` again since the last throttling, whatever is measured: a limit that is above
- * what may be sent anyway is none. */
-bool adaptive_has_recovered(const struct adaptive *a, int64_t now_ms, double rate);
+/* Whether nothing has been throttled for so long that the limit need not be kept to any more (botocore never forgets
+ * one). Until then it comes up with what is really sent: time alone tells nothing of who sends in bursts. */
+bool adaptive_has_recovered(const struct adaptive *a, int64_t now_ms);

@@ -4,7 +4,8 @@
  * on it is counted by CLOCK_BOOTTIME, so that somebody who sets the host's clock afterwards does no harm either.
  *
  * A Date is good to a second, and as old as the answer was on its way: where the host's clock is within that it is the
- * better one, and is followed.
+ * better one, and is followed. Once AWS's time is known, the host's is followed only where the two agree; and an answer
+ * that was more than three seconds on its way tells no time at all, unless it refuses a signature for its time.
  */
 #pragma once
 

@@ -1,9 +1,11 @@
 /* What makes keys usable is checked here, whatever they are read from: credentials/ knows the places. */
 #include "aws/credentials.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -11,6 +13,7 @@
 #define SECRET_MAX	  256
 #define TOKEN_MAX	  (16 * 1024)
 #define LATER_THAN_ALWAYS INT64_MAX
+#define TIME_MAX	  48
 
 static int broken(char *ret_error, size_t size, const char *what, const char *why)
 {
@@ -78,6 +81,50 @@ int credentials_from_texts(const char *const names[static 3], const char *const 
 
 /* --- environment --- */
 
+/* "01:30" or "0130" to minutes; -1: neither. */
+static int parse_offset(const char *s)
+{
+	char digits[4];
+	size_t n = 0;
+	for (; *s && n < sizeof(digits); s++) {
+		if (*s == ':' && n == 2)
+			continue;
+		if (*s < '0' || *s > '9')
+			return -1;
+		digits[n++] = *s;
+	}
+	if (n < sizeof(digits) || *s)
+		return -1;
+	return ((digits[0] - '0') * 10 + digits[1] - '0') * 60 + (digits[2] - '0') * 10 + digits[3] - '0';
+}
+
+int credentials_parse_time(const char *s, int64_t *ret_unix_ms)
+{
+	char text[TIME_MAX + 2];
+	size_t len = strlen(s);
+	int64_t offset_ms = 0, unix_ms;
+	if (len < 19 || len > TIME_MAX)
+		return -EINVAL;
+	/* The zone begins behind the seconds and their fraction. */
+	size_t zone = 19;
+	if (s[zone] == '.')
+		zone += 1 + strspn(s + zone + 1, "0123456789");
+	const char *z = s + zone;
+	if (*z == '+' || *z == '-') {
+		int minutes = parse_offset(z + 1);
+		if (minutes < 0)
+			return -EINVAL;
+		offset_ms = (*z == '-' ? -minutes : minutes) * MS_PER_MINUTE;
+	} else if (strcmp(z, "Z") != 0 && strcmp(z, "UTC") != 0) {
+		return -EINVAL;
+	}
+	snprintf(text, sizeof(text), "%.*sZ", (int)zone, s);
+	if (text_parse_utc(text, &unix_ms) != 0)
+		return -EINVAL;
+	*ret_unix_ms = unix_ms - offset_ms;
+	return 0;
+}
+
 int credentials_from_env(credentials_lookup lookup, void *ctx, struct aws_credentials *ret, char *ret_error,
 			 size_t error_size)
 {
@@ -91,7 +138,7 @@ int credentials_from_env(credentials_lookup lookup, void *ctx, struct aws_creden
 		f.token = lookup(ctx, "AWS_SECURITY_TOKEN"); /* its name before 2015 */
 	int64_t expires = LATER_THAN_ALWAYS;
 	const char *expiration = lookup(ctx, "AWS_CREDENTIAL_EXPIRATION");
-	bool bad_expiration = expiration && *expiration && text_parse_utc(expiration, &expires) != 0;
+	bool bad_expiration = expiration && *expiration && credentials_parse_time(expiration, &expires) != 0;
 
 	struct aws_credentials found = {0};
 	int result = take_found(&f, names, &found, ret_error, error_size);

@@ -21,3 +21,6 @@ must_use int credentials_from_texts(const char *const names[static 3], const cha
 /* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION. */
 must_use int credentials_from_env(credentials_lookup lookup, void *ctx, struct aws_credentials *ret, char *ret_error,
 				  size_t error_size);
+
+/* "2026-11-22T22:10:05Z", with fractions, or with "UTC" or "+02:00" in place of the Z. Returns 0 or -EINVAL. */
+must_use int credentials_parse_time(const char *s, int64_t *ret_unix_ms);

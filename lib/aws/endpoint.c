@@ -137,21 +137,7 @@ static int from_region(const struct endpoint_settings *s, enum aws_service servi
 
 static bool is_loopback(const char *host)
 {
-	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	/* 127.0.0.0/8 as four plain numbers; "127.0.0.1.example.com" is somebody else's host. */
-	unsigned numbers = 0;
-	for (const char *at = host;; at++) {
-		unsigned value = 0;
-		size_t digits = 0;
-		for (; *at >= '0' && *at <= '9' && digits < 4; at++, digits++)
-			value = value * 10 + (unsigned)(*at - '0');
-		if (digits == 0 || digits > 3 || value > 255 || (numbers == 0 && value != 127))
-			return false;
-		numbers++;
-		if (*at != '.')
-			return *at == '\0' && numbers == 4;
-	}
+	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 || text_is_loopback(host, strlen(host));
 }
 
 static bool is_host_char(char c, bool brackets)
@@ -327,4 +313,16 @@ const char *endpoint_region(const struct endpoint_settings *settings)
 	if (!region)
 		region = from_env(settings, "AWS_DEFAULT_REGION");
 	return region ? region : from_profile(settings, "region");
+}
+
+bool endpoint_is_here(const struct aws_endpoint *e)
+{
+	char host[sizeof(e->host)];
+	char *port;
+
+	text_copy(host, sizeof(host), e->host);
+	port = strrchr(host, ':');
+	if (port && !strchr(port, ']'))
+		*port = '\0';
+	return is_loopback(host);
 }

@@ -45,5 +45,7 @@ struct endpoint_settings {
  * when the region is none. The error names the setting. */
 must_use int endpoint_resolve(const struct endpoint_settings *settings, enum aws_service service, const char *region,
 			      struct aws_endpoint *ret, char *ret_error, size_t error_size);
+/* Whether it is on the loopback, and so no AWS but a stand-in for it. */
+bool endpoint_is_here(const struct aws_endpoint *e);
 /* AWS_REGION, AWS_DEFAULT_REGION, the profile's region; NULL: none of them. */
 const char *endpoint_region(const struct endpoint_settings *settings);

@@ -5,6 +5,7 @@
  */
 #include "aws/error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ static const struct {
     {"MissingAuthenticationTokenException", AWS_CREDENTIALS},
     {"SignatureDoesNotMatch", AWS_CREDENTIALS},
     {"TokenRefreshRequired", AWS_CREDENTIALS},
+    {"UnrecognizedClient", AWS_CREDENTIALS},
     {"UnrecognizedClientException", AWS_CREDENTIALS},
 
     {"AccessDenied", AWS_DENIED},
@@ -94,6 +96,7 @@ static const char *const class_names[] = {
     [AWS_SKEW] = "skew",
     [AWS_INVALID] = "invalid",
     [AWS_MALFORMED] = "malformed",
+    [AWS_SETTINGS] = "settings",
     [AWS_NO_CONNECTION] = "no-connection",
     [AWS_NO_ANSWER] = "no-answer",
 };
@@ -226,16 +229,26 @@ static void read_xml_error(const char *body, struct aws_error *e)
 	xml_decode(e->message);
 }
 
+/* A whole number up to `max`, which what is larger counts as. Returns 0, or -EINVAL: it is no number. */
+static int read_wish(const char *text, uint64_t max, uint64_t *ret)
+{
+	int r = text_parse_u64(text, max, ret);
+
+	if (r == -ERANGE)
+		*ret = max;
+	return r == -ERANGE ? 0 : r;
+}
+
 /* A wish in milliseconds (x-amz-retry-after) goes before one in seconds (Retry-After, whose date form is not taken). */
 static int64_t read_retry_after(const struct http_response *r, bool *ret_firm)
 {
 	*ret_firm = false;
 	uint64_t v;
 	const char *ms = http_header_find(r->headers, r->n_headers, "x-amz-retry-after");
-	if (ms && text_parse_u64(ms, RETRY_AFTER_MAX_MS, &v) == 0)
+	if (ms && read_wish(ms, RETRY_AFTER_MAX_MS, &v) == 0)
 		return (int64_t)v;
 	const char *seconds = http_header_find(r->headers, r->n_headers, "retry-after");
-	if (!seconds || text_parse_u64(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) != 0)
+	if (!seconds || read_wish(seconds, RETRY_AFTER_MAX_MS / MS_PER_SECOND, &v) != 0)
 		return 0;
 	*ret_firm = true;
 	return (int64_t)v * MS_PER_SECOND;
@@ -413,6 +426,18 @@ int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms)
 	return offset;
 }
 
+bool aws_error_refuses_keys(const struct aws_error *e)
+{
+	static const char *const codes[] = {
+	    "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+	    "InvalidToken", "TokenRefreshRequired",  "UnrecognizedClient", "UnrecognizedClientException",
+	};
+	for (size_t i = 0; i < array_len(codes); i++)
+		if (strcmp(e->code, codes[i]) == 0)
+			return true;
+	return false;
+}
+
 enum call_outcome aws_error_outcome(const struct aws_error *e)
 {
 	switch (e->class) {
@@ -422,6 +447,7 @@ enum call_outcome aws_error_outcome(const struct aws_error *e)
 	case AWS_NO_CONNECTION:
 	case AWS_DENIED:
 	case AWS_CREDENTIALS:
+	case AWS_SETTINGS: /* of this host, which may be right again at the next look: AWS was never asked */
 	case AWS_SKEW:
 	case AWS_CONFLICT: /* another update of the function is in progress */
 		return CALL_UNAVAILABLE;

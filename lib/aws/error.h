@@ -21,6 +21,7 @@ enum aws_error_class {
 	AWS_SKEW,	   /* the host's clock is off */
 	AWS_INVALID,	   /* 400 …: AWS will say no again */
 	AWS_MALFORMED,	   /* an answer that is not what the protocol allows: outcome unknown */
+	AWS_SETTINGS,	   /* this host's settings name no usable endpoint: not sent (made by the dispatcher) */
 	AWS_NO_CONNECTION, /* never reached the service: not applied (made by the transport) */
 	AWS_NO_ANSWER,	   /* sent, and no complete answer: outcome unknown (made by the transport) */
 };
@@ -52,6 +53,9 @@ void aws_error_transport(enum aws_error_class class, const char *message, struct
  * that says by how much. Returns the offset to add to our time, or 0 when the clock is not the matter.
  */
 int64_t aws_error_check_clock(struct aws_error *e, int64_t now_unix_ms);
+
+/* Whether AWS does not take these keys, or not any more: others of the same source may be good. */
+bool aws_error_refuses_keys(const struct aws_error *e);
 
 /* What a write's error means to the state machine: see enum call_outcome. */
 enum call_outcome aws_error_outcome(const struct aws_error *e);

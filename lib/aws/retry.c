@@ -44,16 +44,17 @@ static bool is_repeatable(const struct aws_error *e, bool safe)
 
 /*
  * x-amz-retry-after puts the wait t into [t, t + 5 s], as in the SDKs. Retry-After, which Lambda and API Gateway send,
- * is kept to with the jitter on top, so that those who were refused together do not come back together; up to the cap.
+ * is kept to with the jitter on top, so that those who were refused together do not come back together. Neither goes
+ * beyond the cap.
  */
 static int64_t heed_wish(const struct aws_error *e, int64_t wait_ms, int64_t cap_ms)
 {
 	int64_t wish_ms = e->retry_after_ms;
 	if (e->retry_after_firm && wish_ms > 0)
-		return wait_ms + wish_ms < cap_ms ? wait_ms + wish_ms : cap_ms;
-	if (wish_ms <= wait_ms)
-		return wait_ms;
-	return wish_ms < wait_ms + HINT_WINDOW_MS ? wish_ms : wait_ms + HINT_WINDOW_MS;
+		wait_ms += wish_ms;
+	else if (wish_ms > wait_ms)
+		wait_ms = wish_ms < wait_ms + HINT_WINDOW_MS ? wish_ms : wait_ms + HINT_WINDOW_MS;
+	return wait_ms < cap_ms ? wait_ms : cap_ms;
 }
 
 int64_t retry_next_ms(struct retry_budget *b, struct retry_state *s, const struct aws_error *e, bool safe, bool exempt,

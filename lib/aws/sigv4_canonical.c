@@ -5,6 +5,7 @@
 #include "aws/sigv4_canonical.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 /* --- percent-encoding --- */
 
@@ -82,17 +83,6 @@ static void put_path(struct sigv4_text *t, const char *path, bool normalize)
 
 /* --- query --- */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Walks wire text as its canonical encoding: decodes an escape and encodes the byte again, so that "%7e" and "~" come
  * out the same. A '%' that starts no escape stands for itself. */
 struct encoder {
@@ -114,11 +104,9 @@ static int encoder_next(struct encoder *e)
 		return (unsigned char)e->out[2 - e->ready--];
 	if (e->at == e->end)
 		return -1;
-	unsigned char c = (unsigned char)*e->at++;
-	if (c == '%' && e->end - e->at >= 2 && hex_value(e->at[0]) >= 0 && hex_value(e->at[1]) >= 0) {
-		c = (unsigned char)(hex_value(e->at[0]) * 16 + hex_value(e->at[1]));
-		e->at += 2;
-	}
+	int decoded = *e->at == '%' ? text_percent_byte(e->at, (size_t)(e->end - e->at)) : -1;
+	unsigned char c = (unsigned char)(decoded >= 0 ? decoded : *e->at);
+	e->at += decoded >= 0 ? 3 : 1;
 	if (is_unreserved(c))
 		return c;
 	e->out[0] = upper_hex[c >> 4];

@@ -64,12 +64,19 @@
 #define LIMIT_PAGES	       100   /* NextToken pages of one logical call */
 #define LIMIT_VIEW_ITEMS       20000 /* of one list that all pages make together: versions, aliases, routes … */
 #define LIMIT_CREDENTIALS_FILE (256 * 1024)
+#define LIMIT_KEYS_PROGRAMS    16	   /* that give AWS keys, at a time; others wait */
 #define LIMIT_KEYS_ANSWER      (64 * 1024) /* of what gives keys: STS, a program, a token's file, … */
 #define LIMIT_CALLS_QUEUED     65536
 #define LIMIT_PROBES_OPEN      32 /* of one account and region, sent or about to be: more would take its concurrency */
 #define LIMIT_PROBES_RPS       50 /* … and in a second */
 #define LIMIT_PROBE_TIMEOUT_MS (60LL * 1000) /* without an answer for so long it has failed */
 #define LIMIT_CALLS_IN_FLIGHT  64
+
+/* certificates of authorities */
+#define LIMIT_CA_BUNDLES	64		   /* of profiles, that are kept with their connections */
+#define LIMIT_CA_BUNDLE_BYTES	(16 * 1024 * 1024) /* of a file */
+#define LIMIT_CA_FOLDERS	8		   /* of SSL_CERT_DIR */
+#define LIMIT_CA_FOLDER_ENTRIES 4096		   /* of each: they are looked at in the loop */
 
 /* control socket */
 #define LIMIT_CONTROL_REQUEST_BYTES	  (64 * 1024)

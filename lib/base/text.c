@@ -481,3 +481,37 @@ bool text_equal_secret(const char *a, const char *b)
 	__asm__ volatile("" : "+r"(differ));
 	return differ == 0;
 }
+
+bool text_is_loopback(const char *s, size_t len)
+{
+	unsigned parts = 0;
+	size_t i = 0;
+	for (; parts < 4 && i < len; parts++) {
+		unsigned value = 0;
+		size_t digits = 0;
+		for (; i < len && digits < 4 && s[i] >= '0' && s[i] <= '9'; i++, digits++)
+			value = value * 10 + (unsigned)(s[i] - '0');
+		if (digits == 0 || digits > 3 || value > 255 || (parts == 0 && value != 127))
+			return false;
+		if (parts < 3 && (i >= len || s[i++] != '.'))
+			return false;
+	}
+	return parts == 4 && i == len;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int text_percent_byte(const char *s, size_t len)
+{
+	if (len < 3 || s[0] != '%')
+		return -1;
+	int high = hex_value(s[1]), low = hex_value(s[2]);
+	return high < 0 || low < 0 ? -1 : high * 16 + low;
+}

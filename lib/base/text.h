@@ -38,6 +38,11 @@ bool text_is_name(const char *s, size_t max_len); /* [a-z0-9-]{1,max_len}, not s
 bool text_starts_with(const char *s, const char *prefix);
 bool text_ends_with(const char *s, const char *suffix);
 
+bool text_is_loopback(const char *s, size_t len); /* 127.0.0.0/8 as four plain numbers */
+
+/* The byte that "%41" at the start of `s` stands for, in hex digits of either case; -1: there is none such. */
+int text_percent_byte(const char *s, size_t len);
+
 /* Damerau-Levenshtein distance (restricted), at most `limit` + 1. Strings longer than 64 give limit + 1. */
 unsigned text_distance(const char *a, const char *b, unsigned limit);
 

@@ -1,6 +1,5 @@
 #include "credentials/keys.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,55 +16,11 @@
 #include "base/secret.h"
 #include "base/text.h"
 
-#define TIME_MAX  48
-#define TOKEN_MAX 16384
-#define XML_DEPTH 16
+#define TOKEN_MAX      16384
+#define XML_DEPTH      16
+#define EXPIRES_MAX_MS INT64_C(253402300799999) /* the year 9999, where the times of other answers end */
 
 #define broken(...) (snprintf(ret_error, error_size, __VA_ARGS__), 1)
-
-/* "01:30" or "0130" to minutes; -1: neither. */
-static int parse_offset(const char *s)
-{
-	char digits[4];
-	size_t n = 0;
-	for (; *s && n < sizeof(digits); s++) {
-		if (*s == ':' && n == 2)
-			continue;
-		if (*s < '0' || *s > '9')
-			return -1;
-		digits[n++] = *s;
-	}
-	if (n < sizeof(digits) || *s)
-		return -1;
-	return ((digits[0] - '0') * 10 + digits[1] - '0') * 60 + (digits[2] - '0') * 10 + digits[3] - '0';
-}
-
-int keys_parse_time(const char *s, int64_t *ret_unix_ms)
-{
-	char text[TIME_MAX + 2];
-	size_t len = strlen(s);
-	int64_t offset_ms = 0, unix_ms;
-	if (len < 19 || len > TIME_MAX)
-		return -EINVAL;
-	/* The zone begins behind the seconds and their fraction. */
-	size_t zone = 19;
-	if (s[zone] == '.')
-		zone += 1 + strspn(s + zone + 1, "0123456789");
-	const char *z = s + zone;
-	if (*z == '+' || *z == '-') {
-		int minutes = parse_offset(z + 1);
-		if (minutes < 0)
-			return -EINVAL;
-		offset_ms = (*z == '-' ? -minutes : minutes) * MS_PER_MINUTE;
-	} else if (strcmp(z, "Z") != 0 && strcmp(z, "UTC") != 0) {
-		return -EINVAL;
-	}
-	snprintf(text, sizeof(text), "%.*sZ", (int)zone, s);
-	if (text_parse_utc(text, &unix_ms) != 0)
-		return -EINVAL;
-	*ret_unix_ms = unix_ms - offset_ms;
-	return 0;
-}
 
 /* --- JSON --- */
 
@@ -123,7 +78,7 @@ static int take_expiration(const json_t *root, bool required, int64_t *ret, char
 	*ret = INT64_MAX;
 	if ((!value || json_is_null(value)) && !required)
 		return 0;
-	if (!json_is_string(value) || keys_parse_time(json_string_value(value), ret) != 0)
+	if (!json_is_string(value) || credentials_parse_time(json_string_value(value), ret) != 0)
 		return broken("has no Expiration that is a time like 2026-11-22T22:10:05Z");
 	return 0;
 }
@@ -133,9 +88,10 @@ static int take_sso(const json_t *root, struct aws_credentials *ret, char *ret_e
 	static const char *const names[] = {"accessKeyId", "secretAccessKey", "sessionToken"};
 	const json_t *keys = json_object_get(root, "roleCredentials");
 	const json_t *expiration = json_object_get(keys, "expiration");
-	if (!json_is_integer(expiration))
-		return broken("has no roleCredentials with an expiration");
-	return take_keys(keys, names, json_integer_value(expiration), ret, ret_error, error_size);
+	json_int_t expires = json_integer_value(expiration); /* 0 for what is no integer */
+	if (expires <= 0 || expires > EXPIRES_MAX_MS)
+		return broken("has no roleCredentials with an expiration that is a time");
+	return take_keys(keys, names, expires, ret, ret_error, error_size);
 }
 
 /* An instance whose role cannot be assumed says so with status 200. */
@@ -188,7 +144,7 @@ int keys_sso_token(const char *text, size_t len, char **ret_token, int64_t *ret_
 	for (const char *c = token; *c; c++)
 		if (*c <= ' ' || *c > '~')
 			return broken("has an accessToken with a character that no token has");
-	if (keys_parse_time(expires, ret_expires_unix_ms) != 0)
+	if (credentials_parse_time(expires, ret_expires_unix_ms) != 0)
 		return broken("has an expiresAt that is no time like 2026-11-22T22:10:05Z");
 	*ret_token = mem_strdup(token);
 	return 0;
@@ -318,7 +274,7 @@ int keys_from_sts(const char *text, size_t len, struct aws_credentials *ret, cha
 		if (!result && !*values[i])
 			result = broken("has no Credentials with %s", sts_names[i]);
 	}
-	if (!result && keys_parse_time(values[3], &expires) != 0)
+	if (!result && credentials_parse_time(values[3], &expires) != 0)
 		result = broken("has an Expiration that is no time like 2026-11-22T22:10:05Z");
 	if (!result && credentials_from_texts(sts_names, values, &keys, why, sizeof(why)))
 		result = broken("is unusable: %s", why);

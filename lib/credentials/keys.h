@@ -22,6 +22,3 @@ must_use int keys_from_sts(const char *text, size_t len, struct aws_credentials 
 /* The token that "aws sso login" left, and until when it is good. The caller secret_frees it. */
 must_use int keys_sso_token(const char *text, size_t len, char **ret_token, int64_t *ret_expires_unix_ms,
 			    char *ret_error, size_t error_size);
-
-/* "2026-11-22T22:10:05Z", with fractions, or with "UTC" or "+02:00" in place of the Z. Returns 0 or -EINVAL. */
-must_use int keys_parse_time(const char *s, int64_t *ret_unix_ms);

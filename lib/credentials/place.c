@@ -17,33 +17,9 @@ bool place_is_metadata(const char *ip)
 	return false;
 }
 
-static bool is_octet(const char *text, size_t len)
-{
-	unsigned value = 0;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		value = value * 10 + (unsigned)(text[i] - '0');
-	}
-	return len > 0 && len <= 3 && value <= 255;
-}
-
-/* 127.0.0.0/8 as four numbers: "127.0.0.1.example.com" is somebody else's. */
 static bool is_loopback(const char *host)
 {
-	if (strcmp(host, "::1") == 0)
-		return true;
-	if (!text_starts_with(host, "127."))
-		return false;
-	size_t octets = 0;
-	for (const char *at = host;; at++) {
-		size_t len = strcspn(at, ".");
-		if (!is_octet(at, len) || ++octets > 4)
-			return false;
-		at += len;
-		if (!*at)
-			return octets == 4;
-	}
+	return strcmp(host, "::1") == 0 || text_is_loopback(host, strlen(host));
 }
 
 /* Without its port and, of IPv6, without its brackets. False: there is none. */

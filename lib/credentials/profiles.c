@@ -120,7 +120,7 @@ static int load(enum profiles_file file, credentials_lookup lookup, void *lookup
 		return 0;
 	snprintf(ret_error, size, "%s %s", out->path,
 		 r == -EFBIG	? "is larger than 256 KiB, which no such file is"
-		 : r == -EACCES ? "may not be read by this user: check its owner and mode"
+		 : r == -EACCES ? "may not be read by this user: check its owner and mode, and those of its folders"
 				: strerror(-r));
 	return 1;
 }

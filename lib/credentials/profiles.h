@@ -34,7 +34,8 @@ must_use int profiles_parse(const struct profiles_text files[static PROFILES_N_F
 			    char *ret_error, size_t error_size);
 /*
  * Reads AWS_SHARED_CREDENTIALS_FILE (or ~/.aws/credentials) and AWS_CONFIG_FILE (or ~/.aws/config). A file that does
- * not exist, or is none, is no error; one that cannot be read is.
+ * not exist, or is none, is no error; one that cannot be read is, also where the environment has keys: it may say
+ * where AWS is to be asked.
  */
 must_use int profiles_load(credentials_lookup lookup, void *lookup_ctx, profiles_read read, void *read_ctx,
 			   struct profiles **ret, char *ret_error, size_t error_size);

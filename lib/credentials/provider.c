@@ -25,6 +25,7 @@
 #include "base/prng.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "credentials/fetch.h"
 #include "credentials/keys.h"
 #include "credentials/sts.h"
 
@@ -38,77 +39,13 @@
 #define EXTENSION_JITTER_MIN (2 * MS_PER_MINUTE)
 #define EXTENSION_JITTER_MAX (10 * MS_PER_MINUTE)
 
-#define STS_TIMEOUT_MS	     (10 * MS_PER_SECOND)
-#define STS_TRIES	     3
-#define STS_PAUSE_MS	     200
-#define CONTAINER_TIMEOUT_MS (2 * MS_PER_SECOND)
-#define CONTAINER_TRIES	     3
-#define CONTAINER_PAUSE_MS   MS_PER_SECOND
-#define PROCESS_TIMEOUT_MS   MS_PER_MINUTE
-
-#define IMDS_TOKEN_TTL_S 21600
-#define IMDS_TOKEN_TTL	 "21600"
-#define IMDS_TOKEN_MAX	 1024
-#define IMDS_ROLE_MAX	 64
-#define IMDS_TOKEN_PATH	 "/latest/api/token"
-#define IMDS_ROLE_PATH	 "/latest/meta-data/iam/security-credentials/"
-#define ERROR_SIZE	 768
-
-enum step {
-	STEP_SOURCE, /* the keys that a role is assumed with, and then the role */
-	STEP_WEB_IDENTITY,
-	STEP_SSO,
-	STEP_PROCESS,
-	STEP_CONTAINER,
-	STEP_TOKEN,
-	STEP_ROLE,
-	STEP_KEYS,
-};
-
-struct fetch {
-	struct provider *owner; /* NULL: it is gone */
-	enum step step;
-	bool out;	  /* an answer is to come */
-	int64_t again_ms; /* boot: when the step is to be taken again; INT64_MAX: it waits for something else */
-	unsigned tries;	  /* of this step */
-	bool renewed;	  /* the instance's token, or the clock, was corrected: not a second time */
-	int64_t sent_boot_ms;
-	int64_t sent_unix_ms; /* what the time was taken for then */
-};
-
-struct provider {
-	struct source *owned; /* NULL: it belongs to the provider that this one is the source of */
-	const struct source *source;
-	struct provider_ports ports;
-	void (*settled)(void *arg);
-	void *settled_arg;
-	struct provider *child;
-	struct sigv4_signer *signer;
-
-	struct aws_credentials keys;
-	bool has_keys;
-	bool extended;
-	int64_t expires_unix_ms; /* with the extension */
-	int64_t refresh_unix_ms;
-	int64_t mandatory_unix_ms;
-
-	struct fetch *fetch; /* NULL: none is under way */
-	bool used;
-	bool driven; /* by a call that will see for itself what became of it */
-	unsigned failures;
-	int64_t retry_boot_ms; /* not before */
-	struct aws_clock own_clock;
-	struct aws_clock *clock; /* the ports', its owner's, or that one */
-	char error[ERROR_SIZE];
-
-	char token[IMDS_TOKEN_MAX + 1]; /* of the instance's session */
-	int64_t token_until_boot_ms;
-	char role[IMDS_ROLE_MAX + 1];
-	char text[LIMIT_REASON];
-};
+#define STS_TIMEOUT_MS	   (10 * MS_PER_SECOND)
+#define STS_TRIES	   3
+#define STS_PAUSE_MS	   200
+#define PROCESS_TIMEOUT_MS MS_PER_MINUTE
 
 /* By AWS's clock, as far as that is known. */
-static struct instant now_of(const struct provider *p)
+struct instant provider_now(const struct provider *p)
 {
 	struct instant now = p->ports.now(p->ports.ctx);
 	now.unix_ms = aws_clock_unix_ms(p->clock, now);
@@ -145,22 +82,26 @@ static void settle(struct provider *p)
 		p->settled(p->settled_arg);
 }
 
-__attribute__((format(printf, 2, 3))) static void fail(struct provider *p, const char *fmt, ...)
+/* No fetch for a while, the longer the more came to nothing. */
+static void pause_fetching(struct provider *p, struct instant now)
 {
-	struct instant now = now_of(p);
-	char text[ERROR_SIZE];
+	bool serve = usable(p, now.unix_ms) && now.unix_ms < p->mandatory_unix_ms && !p->doubted;
+	int64_t cap = serve ? PAUSE_MAX_MS : PAUSE_MANDATORY_MS;
+	int64_t pause = p->failures < 16 ? PAUSE_FIRST_MS << p->failures : cap;
+	pause = pause < cap ? pause : cap;
+	p->failures++;
+	p->retry_boot_ms = now.boot_ms + pause / 2 + (int64_t)chance(p, pause / 2 + 1);
+}
+
+void provider_fail(struct provider *p, const char *fmt, ...)
+{
+	char text[PROVIDER_ERROR_SIZE];
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	text_copy_printable(p->error, sizeof(p->error), text);
-
-	bool urgent = usable(p, now.unix_ms) && now.unix_ms >= p->mandatory_unix_ms;
-	int64_t cap = urgent ? PAUSE_MANDATORY_MS : PAUSE_MAX_MS;
-	int64_t pause = p->failures < 16 ? PAUSE_FIRST_MS << p->failures : cap;
-	pause = pause < cap ? pause : cap;
-	p->failures++;
-	p->retry_boot_ms = now.boot_ms + pause / 2 + (int64_t)chance(p, pause / 2 + 1);
+	pause_fetching(p, provider_now(p));
 	settle(p);
 }
 
@@ -178,16 +119,25 @@ static void plan_refresh(struct provider *p, int64_t now_ms)
 	p->mandatory_unix_ms = p->expires_unix_ms - mandatory;
 }
 
-/* Takes the keys. */
-static void succeed(struct provider *p, struct aws_credentials *keys)
+static bool take_flag(bool *flag)
 {
-	int64_t now_ms = now_of(p).unix_ms;
+	bool was = *flag;
+	*flag = false;
+	return was;
+}
+
+/* Takes the keys. */
+void provider_succeed(struct provider *p, struct aws_credentials *keys)
+{
+	struct instant now = provider_now(p);
+	int64_t now_ms = now.unix_ms;
 	int64_t expires = keys->expires_unix_ms;
 	bool over = expires != INT64_MAX && expires - MARGIN_MS <= now_ms;
 	bool extend = over && p->source->kind == SOURCE_INSTANCE;
 	if (over && !extend) {
 		aws_credentials_deinit(keys);
-		fail(p, "%s gave keys that have ended already: check that, and this host's clock", p->source->text);
+		provider_fail(p, "%s gave keys that have ended already: check that, and this host's clock",
+			      p->source->text);
 		return;
 	}
 	aws_credentials_deinit(&p->keys);
@@ -199,25 +149,29 @@ static void succeed(struct provider *p, struct aws_credentials *keys)
 		p->expires_unix_ms = now_ms + EXTENSION_MS + EXTENSION_JITTER_MIN +
 				     (int64_t)chance(p, EXTENSION_JITTER_MAX - EXTENSION_JITTER_MIN);
 	plan_refresh(p, now_ms);
-	p->failures = 0;
 	p->retry_boot_ms = 0;
+	/* AWS may refuse these as well as those before: a source must not be asked at each refusal. */
+	if (take_flag(&p->doubted))
+		pause_fetching(p, now);
+	else
+		p->failures = 0;
 	p->error[0] = '\0';
 	settle(p);
 }
 
 /* Takes the step again after a pause. False: it was taken often enough. */
-static bool try_again(struct provider *p, unsigned tries, int64_t pause_ms)
+bool provider_try_again(struct provider *p, unsigned tries, int64_t pause_ms)
 {
 	struct fetch *f = p->fetch;
 	if (++f->tries >= tries)
 		return false;
-	f->again_ms = now_of(p).boot_ms + pause_ms;
+	f->again_ms = provider_now(p).boot_ms + pause_ms;
 	return true;
 }
 
 /* --- sending --- */
 
-static struct provider *take_back(void *arg)
+struct provider *provider_take_back(void *arg)
 {
 	struct fetch *f = arg;
 	struct provider *p = f->owner;
@@ -227,9 +181,9 @@ static struct provider *take_back(void *arg)
 	return p;
 }
 
-static void send(struct provider *p, const struct http_request *r, int64_t timeout_ms, bool metadata, transport_cb cb)
+void provider_send(struct provider *p, const struct http_request *r, int64_t timeout_ms, bool metadata, transport_cb cb)
 {
-	struct instant now = now_of(p);
+	struct instant now = provider_now(p);
 	p->fetch->out = true;
 	p->fetch->again_ms = INT64_MAX;
 	p->fetch->sent_boot_ms = now.boot_ms;
@@ -242,25 +196,27 @@ static bool find_endpoint(struct provider *p, enum aws_service service, struct a
 	char why[200];
 	if (p->ports.endpoint(p->ports.endpoint_ctx, service, p->source->region, ret, why, sizeof(why)) == 0)
 		return true;
-	fail(p, "%s: %s", p->source->text, why);
+	provider_fail(p, "%s: %s", p->source->text, why);
 	return false;
 }
 
 /* A file with one token in it, without the line break that editors leave at its end. False: it has failed. */
-static bool read_token(struct provider *p, const char *what, char **ret)
+bool provider_read_token(struct provider *p, const char *what, char **ret)
 {
 	char *text;
 	size_t len;
 	int r = p->ports.read_file(p->ports.ctx, p->source->token_file, LIMIT_KEYS_ANSWER, &text, &len);
 	if (r) {
-		fail(p, "%s: %s %s cannot be read: %s", p->source->text, what, p->source->token_file,
-		     r == -EFBIG ? "it is larger than 64 KiB" : strerror(-r));
+		provider_fail(p, "%s: %s %s cannot be read: %s", p->source->text, what, p->source->token_file,
+			      r == -EFBIG    ? "it is larger than 64 KiB"
+			      : r == -EINVAL ? "it is not a regular file"
+					     : strerror(-r));
 		return false;
 	}
 	if (memchr(text, '\0', len) || !text_is_utf8(text, len)) {
 		secret_wipe(text, len);
 		free(text);
-		fail(p, "%s: %s %s is no text", p->source->text, what, p->source->token_file);
+		provider_fail(p, "%s: %s %s is no text", p->source->text, what, p->source->token_file);
 		return false;
 	}
 	*ret = text;
@@ -286,7 +242,7 @@ static void note_clock(struct provider *p, int64_t date_unix_ms, bool accepted)
 /* AWS's clock counts: a role must not fail to be assumed because this host's is off. */
 static bool correct_clock(struct provider *p, struct aws_error *e)
 {
-	int64_t travel_ms = now_of(p).boot_ms - p->fetch->sent_boot_ms;
+	int64_t travel_ms = provider_now(p).boot_ms - p->fetch->sent_boot_ms;
 	/* Against the time that it was signed by: another answer may have told the right one meanwhile. */
 	if (aws_error_check_clock(e, p->fetch->sent_unix_ms + travel_ms) == 0)
 		return false;
@@ -294,7 +250,7 @@ static bool correct_clock(struct provider *p, struct aws_error *e)
 	if (p->fetch->renewed)
 		return false;
 	p->fetch->renewed = true;
-	p->fetch->again_ms = now_of(p).boot_ms;
+	p->fetch->again_ms = provider_now(p).boot_ms;
 	return true;
 }
 
@@ -305,16 +261,19 @@ static void take_sts_failure(struct provider *p, struct aws_error *e)
 		       e->class == AWS_NO_ANSWER;
 	if (correct_clock(p, e))
 		return;
-	if (passing && try_again(p, STS_TRIES, STS_PAUSE_MS + (int64_t)chance(p, STS_PAUSE_MS << p->fetch->tries)))
+	if (passing &&
+	    provider_try_again(p, STS_TRIES, STS_PAUSE_MS + (int64_t)chance(p, STS_PAUSE_MS << p->fetch->tries)))
 		return;
+	if (p->child && aws_error_refuses_keys(e))
+		(void)provider_refused(p->child, p->fetch->signed_with); /* others may have come meanwhile */
 	aws_error_format(e, p->source->kind == SOURCE_ASSUME_ROLE ? "AssumeRole" : "AssumeRoleWithWebIdentity", text,
 			 sizeof(text));
-	fail(p, "%s: %s", p->source->text, text);
+	provider_fail(p, "%s: %s", p->source->text, text);
 }
 
 static void take_sts(void *arg, enum transport_result result, const struct http_response *response, const char *error)
 {
-	struct provider *p = take_back(arg);
+	struct provider *p = provider_take_back(arg);
 	struct aws_error e;
 	struct aws_credentials keys;
 	char why[256];
@@ -330,15 +289,15 @@ static void take_sts(void *arg, enum transport_result result, const struct http_
 		aws_error_parse(response, &e);
 		take_sts_failure(p, &e);
 	} else if (keys_from_sts(response->body, response->body_len, &keys, why, sizeof(why))) {
-		fail(p, "%s: the answer of STS %s", p->source->text, why);
+		provider_fail(p, "%s: the answer of STS %s", p->source->text, why);
 	} else {
-		succeed(p, &keys);
+		provider_succeed(p, &keys);
 	}
 }
 
 static void send_sts(struct provider *p, struct http_request *r)
 {
-	send(p, r, STS_TIMEOUT_MS, false, take_sts);
+	provider_send(p, r, STS_TIMEOUT_MS, false, take_sts);
 	sigv4_forget(r); /* the transport has copied it */
 	secret_wipe((char *)r->body, r->body_len);
 }
@@ -353,28 +312,29 @@ static void assume_role(struct provider *p, const struct aws_credentials *keys)
 	const struct sigv4_scope scope = {
 	    .region = p->source->region,
 	    .service = endpoint_signing_name(AWS_STS),
-	    .unix_ms = now_of(p).unix_ms,
+	    .unix_ms = provider_now(p).unix_ms,
 	    .normalize_path = true,
 	};
 	arena = arena_new();
 	sts_build_assume_role(p->source, arena, &e, &r);
 	if (!p->signer)
 		p->signer = sigv4_signer_new();
+	(void)text_copy(p->fetch->signed_with, sizeof(p->fetch->signed_with), keys->access_key_id); /* 128 at most */
 	if (sigv4_sign(p->signer, keys, &scope, &r, arena) == 0)
 		send_sts(p, &r);
 	else
-		fail(p, "%s: the keys are too large to sign with", p->source->text);
+		provider_fail(p, "%s: the keys are too large to sign with", p->source->text);
 }
 
 static void take_source(struct provider *p)
 {
 	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
-	char why[ERROR_SIZE];
+	char why[PROVIDER_ERROR_SIZE];
 	p->fetch->again_ms = INT64_MAX;
 	int r = provider_get(p->child, &keys, why, sizeof(why));
 	if (r == PROVIDER_BROKEN)
-		fail(p, "role %s cannot be assumed: %s", p->source->role_arn, why);
-	else if (r == PROVIDER_FOUND)
+		provider_fail(p, "role %s cannot be assumed: %s", p->source->role_arn, why);
+	else if (r == PROVIDER_FOUND && !(p->child->doubted && p->child->fetch)) /* others are on their way */
 		assume_role(p, &keys);
 }
 
@@ -383,9 +343,13 @@ static void assume_by_web_identity(struct provider *p)
 	struct aws_endpoint e;
 	struct http_request r;
 	char *token cleanup(secret_free_p) = NULL;
-	if (!find_endpoint(p, AWS_STS, &e) || !read_token(p, "the token's file", &token))
+	if (!find_endpoint(p, AWS_STS, &e) || !provider_read_token(p, "the token's file", &token))
 		return;
 	trim_end(token);
+	if (!*token) {
+		provider_fail(p, "%s: the token's file %s is empty", p->source->text, p->source->token_file);
+		return;
+	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();
 	sts_build_web_identity(p->source, token, arena, &e, &r);
 	send_sts(p, &r);
@@ -393,9 +357,16 @@ static void assume_by_web_identity(struct provider *p)
 
 /* --- SSO --- */
 
+/* Cause and cure come first: whoever shows the sentence may have to cut it. */
+static void want_login(struct provider *p, const char *why)
+{
+	provider_fail(p, "%s: run \"aws sso login --profile %s\": %s, whose token is in %s", why, p->source->profile,
+		      p->source->text, p->source->token_file);
+}
+
 static void take_sso(void *arg, enum transport_result result, const struct http_response *response, const char *error)
 {
-	struct provider *p = take_back(arg);
+	struct provider *p = provider_take_back(arg);
 	struct aws_error e;
 	struct aws_credentials keys;
 	char why[LIMIT_REASON + 128] = "";
@@ -403,9 +374,9 @@ static void take_sso(void *arg, enum transport_result result, const struct http_
 		return;
 	if (result == TRANSPORT_ANSWERED && response->status == 200) {
 		if (keys_from_json(KEYS_OF_SSO, response->body, response->body_len, &keys, why, sizeof(why)))
-			fail(p, "%s: the answer of SSO %s", p->source->text, why);
+			provider_fail(p, "%s: the answer of SSO %s", p->source->text, why);
 		else
-			succeed(p, &keys);
+			provider_succeed(p, &keys);
 		return;
 	}
 	if (result == TRANSPORT_ANSWERED)
@@ -413,13 +384,13 @@ static void take_sso(void *arg, enum transport_result result, const struct http_
 	else
 		aws_error_transport(result == TRANSPORT_NO_CONNECTION ? AWS_NO_CONNECTION : AWS_NO_ANSWER, error, &e);
 	bool passing = e.class == AWS_THROTTLED || e.class == AWS_TRANSIENT || result != TRANSPORT_ANSWERED;
-	if (passing && try_again(p, STS_TRIES, STS_PAUSE_MS))
+	if (passing && provider_try_again(p, STS_TRIES, STS_PAUSE_MS))
 		return;
 	aws_error_format(&e, "GetRoleCredentials", why, sizeof(why));
 	if (result == TRANSPORT_ANSWERED && response->status == 401)
-		fail(p, "%s: %s: run \"aws sso login --profile %s\"", p->source->text, why, p->source->profile);
+		want_login(p, why);
 	else
-		fail(p, "%s: %s", p->source->text, why);
+		provider_fail(p, "%s: %s", p->source->text, why);
 }
 
 static void ask_sso(struct provider *p)
@@ -435,42 +406,44 @@ static void ask_sso(struct provider *p)
 	size_t len = 0;
 	int error = p->ports.read_file(p->ports.ctx, s->token_file, LIMIT_KEYS_ANSWER, &text, &len);
 	if (error) {
-		fail(p, "%s: its token %s cannot be read (%s): run \"aws sso login --profile %s\"", s->text,
-		     s->token_file, strerror(-error), s->profile);
+		snprintf(why, sizeof(why), "its token cannot be read (%s)",
+			 error == -EINVAL ? "it is not a regular file" : strerror(-error));
+		want_login(p, why);
 		return;
 	}
 	if (keys_sso_token(text, len, &token, &expires, why, sizeof(why))) {
-		fail(p, "%s: its token %s %s: run \"aws sso login --profile %s\"", s->text, s->token_file, why,
-		     s->profile);
+		char what[sizeof(why) + 16];
+		snprintf(what, sizeof(what), "its token %s", why);
+		want_login(p, what);
 		return;
 	}
-	if (expires <= now_of(p).unix_ms) {
-		fail(p, "%s: its token has expired: run \"aws sso login --profile %s\"", s->text, s->profile);
+	if (expires <= provider_now(p).unix_ms) {
+		want_login(p, "its token has expired");
 		return;
 	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();
 	sts_build_sso(s, token, arena, &e, &r);
-	send(p, &r, STS_TIMEOUT_MS, false, take_sso);
+	provider_send(p, &r, STS_TIMEOUT_MS, false, take_sso);
 }
 
 /* --- a program --- */
 
 static void take_output(void *arg, const struct provider_output *o)
 {
-	struct provider *p = take_back(arg);
+	struct provider *p = provider_take_back(arg);
 	struct aws_credentials keys;
 	char why[256];
 	if (!p)
 		return;
 	if (o->problem)
-		fail(p, "%s: %s %s", p->source->text, p->source->command[0], o->problem);
+		provider_fail(p, "%s: %s %s", p->source->text, p->source->command[0], o->problem);
 	else if (o->status != 0)
-		fail(p, "%s: %s ended with status %d%s%s", p->source->text, p->source->command[0], o->status,
-		     *o->complaint ? ": " : "", o->complaint);
+		provider_fail(p, "%s: %s ended with status %d%s%s", p->source->text, p->source->command[0], o->status,
+			      *o->complaint ? ": " : "", o->complaint);
 	else if (keys_from_json(KEYS_OF_PROCESS, o->text, o->len, &keys, why, sizeof(why)))
-		fail(p, "%s: the output of %s %s", p->source->text, p->source->command[0], why);
+		provider_fail(p, "%s: the output of %s %s", p->source->text, p->source->command[0], why);
 	else
-		succeed(p, &keys);
+		provider_succeed(p, &keys);
 }
 
 static void run_program(struct provider *p)
@@ -478,214 +451,6 @@ static void run_program(struct provider *p)
 	p->fetch->out = true;
 	p->fetch->again_ms = INT64_MAX;
 	p->ports.run(p->ports.ctx, p->source->command, PROCESS_TIMEOUT_MS, take_output, p->fetch);
-}
-
-/* --- metadata services --- */
-
-/* NULL, or what is wrong with it. */
-static const char *failure_of(enum transport_result result, const struct http_response *response, const char *error,
-			      char out[static LIMIT_REASON])
-{
-	if (result != TRANSPORT_ANSWERED)
-		snprintf(out, LIMIT_REASON, "%s", error);
-	else if (response->status != 200)
-		snprintf(out, LIMIT_REASON, "it answered with status %d", response->status);
-	else
-		return NULL;
-	return out;
-}
-
-static bool build_get(struct arena *a, const char *url, const char *path, struct http_request *ret)
-{
-	*ret = (struct http_request){.method = "GET", .body = ""};
-	return http_request_set_url(a, arena_printf(a, "%s%s", url, path), ret) == 0;
-}
-
-static void take_container(void *arg, enum transport_result result, const struct http_response *response,
-			   const char *error)
-{
-	struct provider *p = take_back(arg);
-	struct aws_credentials keys;
-	char buffer[LIMIT_REASON];
-	if (!p)
-		return;
-	const char *why = failure_of(result, response, error, buffer);
-	if (!why &&
-	    keys_from_json(KEYS_OF_CONTAINER, response->body, response->body_len, &keys, buffer, sizeof(buffer)) == 0) {
-		succeed(p, &keys);
-		return;
-	}
-	if (try_again(p, CONTAINER_TRIES, CONTAINER_PAUSE_MS))
-		return;
-	fail(p, "%s: %s%s", p->source->text, why ? "" : "its answer ", buffer);
-}
-
-static void ask_container(struct provider *p)
-{
-	struct arena *arena cleanup(arena_free_p) = arena_new();
-	struct http_request r;
-	char *token cleanup(secret_free_p) = mem_strdup(p->source->authorization);
-	if (p->source->token_file) {
-		if (!read_token(p, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token))
-			return;
-		if (strpbrk(token, "\r\n")) {
-			fail(p,
-			     "%s: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s has a line break in it, which no header "
-			     "may have",
-			     p->source->text, p->source->token_file);
-			return;
-		}
-	}
-	require(build_get(arena, p->source->url, "", &r)); /* the source was checked for that */
-	http_request_add_header(&r, "Accept", "application/json");
-	if (token)
-		http_request_add_header(&r, "Authorization", token);
-	send(p, &r, CONTAINER_TIMEOUT_MS, true, take_container);
-}
-
-__attribute__((format(printf, 2, 3))) static void fail_instance(struct provider *p, const char *fmt, ...)
-{
-	char why[ERROR_SIZE / 2];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(why, sizeof(why), fmt, args);
-	va_end(args);
-	fail(p, "%s%sthe instance's metadata service at %s gives no keys: %s", p->source->tried ? p->source->tried : "",
-	     p->source->tried ? ", and " : "", p->source->url, why);
-}
-
-static void ask_instance(struct provider *p, enum step step, const char *path, transport_cb cb)
-{
-	struct arena *arena cleanup(arena_free_p) = arena_new();
-	struct http_request r;
-	if (p->fetch->step != step)
-		p->fetch->tries = 0;
-	p->fetch->step = step;
-	require(build_get(arena, p->source->url, path, &r)); /* the source was checked for that */
-	if (step == STEP_TOKEN) {
-		r.method = "PUT";
-		http_request_add_header(&r, "x-aws-ec2-metadata-token-ttl-seconds", IMDS_TOKEN_TTL);
-	} else if (*p->token) {
-		http_request_add_header(&r, "x-aws-ec2-metadata-token", p->token);
-	}
-	send(p, &r, p->source->timeout_ms, true, cb);
-}
-
-static void ask_token(struct provider *p);
-
-/* True: it was not what was asked for, and that has been dealt with. */
-static bool take_instance_failure(struct provider *p, enum transport_result result,
-				  const struct http_response *response, const char *error, const char *what)
-{
-	char buffer[LIMIT_REASON];
-	const char *why = failure_of(result, response, error, buffer);
-	if (!why && response->body_len > 0)
-		return false;
-	bool stale = result == TRANSPORT_ANSWERED && response->status == 401 && *p->token;
-	if (stale && !p->fetch->renewed) {
-		p->fetch->renewed = true;
-		p->token_until_boot_ms = 0;
-		ask_token(p);
-	} else if (!try_again(p, p->source->tries, 0)) {
-		if (result == TRANSPORT_ANSWERED && response->status == 404)
-			fail_instance(p, "it has no role: attach an instance profile");
-		else
-			fail_instance(p, "asked for %s, %s", what, why ? why : "it gave an empty answer");
-	}
-	return true;
-}
-
-static void take_instance_keys(void *arg, enum transport_result result, const struct http_response *response,
-			       const char *error)
-{
-	struct provider *p = take_back(arg);
-	struct aws_credentials keys;
-	char why[LIMIT_REASON];
-	if (!p || take_instance_failure(p, result, response, error, "keys"))
-		return;
-	if (keys_from_json(KEYS_OF_INSTANCE, response->body, response->body_len, &keys, why, sizeof(why)))
-		fail_instance(p, "its answer for role %s %s", p->role, why);
-	else
-		succeed(p, &keys);
-}
-
-static void ask_instance_keys(struct provider *p)
-{
-	char path[sizeof(IMDS_ROLE_PATH) + sizeof(p->role)];
-	snprintf(path, sizeof(path), IMDS_ROLE_PATH "%s", p->role);
-	ask_instance(p, STEP_KEYS, path, take_instance_keys);
-}
-
-static void take_role(void *arg, enum transport_result result, const struct http_response *response, const char *error)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-";
-	struct provider *p = take_back(arg);
-	if (!p || take_instance_failure(p, result, response, error, "its role"))
-		return;
-	size_t len = strcspn(response->body, "\r\n");
-	if (len == 0 || len > IMDS_ROLE_MAX || strspn(response->body, allowed) != len) {
-		fail_instance(p, "what it names is no role");
-		return;
-	}
-	memcpy(p->role, response->body, len);
-	p->role[len] = '\0';
-	ask_instance_keys(p);
-}
-
-static void ask_role(struct provider *p)
-{
-	if (!*p->token && p->source->v1_refused)
-		fail_instance(p,
-			      "it gives no session token, and AWS_EC2_METADATA_V1_DISABLED forbids to ask without one");
-	else
-		ask_instance(p, STEP_ROLE, IMDS_ROLE_PATH, take_role);
-}
-
-static bool keep_token(struct provider *p, const struct http_response *response)
-{
-	size_t len = response->body_len;
-	if (len == 0 || len > IMDS_TOKEN_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (response->body[i] <= ' ' || response->body[i] > '~')
-			return false;
-	memcpy(p->token, response->body, len);
-	p->token[len] = '\0';
-	p->token_until_boot_ms = now_of(p).boot_ms + (IMDS_TOKEN_TTL_S - 60) * MS_PER_SECOND;
-	return true;
-}
-
-/*
- * Old services know no session tokens (404, 405), some refuse them (403), and in a container the answer may be lost on
- * the way (the packet's hop limit): then it is asked without. Anything else is no reason to send less than wanted.
- */
-static void take_token(void *arg, enum transport_result result, const struct http_response *response, const char *error)
-{
-	struct provider *p = take_back(arg);
-	char buffer[LIMIT_REASON];
-	if (!p)
-		return;
-	int status = result == TRANSPORT_ANSWERED ? response->status : 0;
-	const char *why = failure_of(result, response, error, buffer);
-	bool kept = !why && keep_token(p, response);
-	if (kept || result == TRANSPORT_NO_ANSWER || status == 403 || status == 404 || status == 405)
-		ask_role(p);
-	else if (status == 400 || !try_again(p, p->source->tries, 0))
-		fail_instance(p, "asked for a session token, %s", why ? why : "it gave something else");
-}
-
-static void ask_token(struct provider *p)
-{
-	secret_wipe(p->token, sizeof(p->token));
-	ask_instance(p, STEP_TOKEN, IMDS_TOKEN_PATH, take_token);
-}
-
-static void begin_instance(struct provider *p)
-{
-	if (*p->token && now_of(p).boot_ms < p->token_until_boot_ms)
-		ask_role(p);
-	else
-		ask_token(p);
 }
 
 /* --- steps --- */
@@ -706,16 +471,16 @@ static void take_step(struct provider *p)
 		run_program(p);
 		break;
 	case STEP_CONTAINER:
-		ask_container(p);
+		metadata_ask_container(p);
 		break;
 	case STEP_TOKEN:
-		begin_instance(p);
+		metadata_begin_instance(p);
 		break;
 	case STEP_ROLE:
-		ask_role(p);
+		metadata_ask_role(p);
 		break;
 	case STEP_KEYS:
-		ask_instance_keys(p);
+		metadata_ask_keys(p);
 		break;
 	}
 }
@@ -745,11 +510,11 @@ static bool waits_for_source(const struct fetch *f)
 /* Begins a fetch that is due, or takes the next step of one that paused. */
 static void drive(struct provider *p)
 {
-	struct instant now = now_of(p);
+	struct instant now = provider_now(p);
 	struct fetch *f = p->fetch;
 	if (p->source->kind == SOURCE_STATIC || p->driven)
 		return;
-	bool due = !usable(p, now.unix_ms) || now.unix_ms >= p->refresh_unix_ms;
+	bool due = !usable(p, now.unix_ms) || now.unix_ms >= p->refresh_unix_ms || p->doubted;
 	p->driven = true;
 	if (f && !f->out && (now.boot_ms >= f->again_ms || waits_for_source(f)))
 		take_step(p);
@@ -810,14 +575,37 @@ void provider_free(struct provider *p)
 	free(p);
 }
 
-int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size)
+bool provider_ask(struct provider *p)
 {
 	p->used = true;
 	drive(p);
-	if (usable(p, now_of(p).unix_ms)) {
-		aws_credentials_copy(ret, &p->keys);
-		return PROVIDER_FOUND;
-	}
+	return usable(p, provider_now(p).unix_ms);
+}
+
+int provider_peek(const struct provider *p, struct aws_credentials *ret)
+{
+	if (!usable(p, provider_now(p).unix_ms))
+		return PROVIDER_BROKEN;
+	aws_credentials_copy(ret, &p->keys);
+	return PROVIDER_FOUND;
+}
+
+void provider_renew(struct provider *p)
+{
+	if (p->source->kind == SOURCE_STATIC)
+		return;
+	drop_fetch(p);
+	p->doubted = p->has_keys;
+	p->failures = 0;
+	p->retry_boot_ms = 0;
+	if (p->child)
+		provider_renew(p->child);
+}
+
+int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size)
+{
+	if (provider_ask(p))
+		return provider_peek(p, ret);
 	if (p->fetch)
 		return PROVIDER_PENDING;
 	if (p->source->kind == SOURCE_STATIC)
@@ -827,6 +615,13 @@ int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_erro
 	else
 		(void)text_copy(ret_error, error_size, p->error); /* cut at the end at worst */
 	return PROVIDER_BROKEN;
+}
+
+bool provider_refused(struct provider *p, const char *access_key_id)
+{
+	bool present = p->has_keys && strcmp(p->keys.access_key_id, access_key_id) == 0;
+	p->doubted |= present && p->source->kind != SOURCE_STATIC;
+	return present;
 }
 
 void provider_look(struct provider *p)
@@ -850,7 +645,7 @@ void provider_describe(struct provider *p, struct provider_status *ret)
 	text_copy_printable(p->text, sizeof(p->text), text);
 	*ret = (struct provider_status){
 	    .source = p->text,
-	    .has_keys = usable(p, now_of(p).unix_ms),
+	    .has_keys = usable(p, provider_now(p).unix_ms),
 	    .expires_unix_ms = p->expires_unix_ms,
 	    .extended = p->extended,
 	    .error = p->error,

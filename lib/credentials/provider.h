@@ -4,7 +4,10 @@
  *  - Asked once for however many want keys at the same time. What was fetched is kept.
  *  - Fetched anew ahead of the keys' end: from 15 minutes before it, or half of their life when that is shorter. The
  *    old ones are given out meanwhile, for as long as they are good, whatever becomes of the attempts; those are made
- *    with growing pauses, which stay short in the last 10 minutes.
+ *    with growing pauses, which stay short in the last 10 minutes
+ *    and where there are none that AWS takes.
+ *  - Fetched anew as well when AWS has refused them, whatever end they have, and when somebody asks for that; the old
+ *    ones are given out until there are others.
  *  - Keys that have ended are never given out, but for an instance's: where the metadata service itself still gives
  *    keys whose time is over, AWS has extended them.
  *  - Keys end, and requests are signed, by AWS's clock (aws/clock.h): STS's answers tell it, too, and what was refused
@@ -77,6 +80,15 @@ define_cleanup(struct provider *, provider_free);
 
 /* PROVIDER_FOUND gives a copy for the caller to deinit. */
 must_use int provider_get(struct provider *p, struct aws_credentials *ret, char *ret_error, size_t error_size);
+/* As provider_get(), but for the keys themselves: whether there are some to sign with. */
+bool provider_ask(struct provider *p);
+/* PROVIDER_FOUND gives a copy of what is there; PROVIDER_BROKEN: nothing is. Nothing is fetched. */
+must_use int provider_peek(const struct provider *p, struct aws_credentials *ret);
+/* Somebody wants other keys, from all sources of a chain: what is under way begins anew, and no pause holds. */
+void provider_renew(struct provider *p);
+/* AWS has refused the keys with this id. True: they are the present ones, and new ones are due. The pauses hold, as
+ * the source may give what is refused again. */
+bool provider_refused(struct provider *p, const char *access_key_id);
 /* From time to time: goes on after a pause, and fetches what ends soon. Nothing before the first provider_get(). */
 void provider_look(struct provider *p);
 /* Without any secret; the strings are good until the provider is next used. */

@@ -291,12 +291,15 @@ static const char *setting(const struct resolver *r, const char *profile, const 
 	return value ? value : get(r, profile, key);
 }
 
-static uint64_t number_setting(const struct resolver *r, const char *profile, const char *variable, const char *key,
-			       uint64_t max)
+/* 1 where nothing is set. */
+static int number_setting(const struct resolver *r, const char *profile, const char *variable, const char *key,
+			  unsigned max, uint64_t *ret)
 {
 	const char *value = setting(r, profile, variable, key);
-	uint64_t v;
-	return value && text_parse_u64(value, max, &v) == 0 && v > 0 ? v : 1;
+	*ret = 1;
+	if (!value || (text_parse_u64(value, max, ret) == 0 && *ret > 0))
+		return FOUND;
+	return broken(r, "%s (%s) is no whole number from 1 to %u", variable, key, max);
 }
 
 static int from_instance(const struct resolver *r, const char *profile, struct source **ret)
@@ -319,13 +322,17 @@ static int from_instance(const struct resolver *r, const char *profile, struct s
 		return broken(r, "AWS_EC2_METADATA_SERVICE_ENDPOINT (ec2_metadata_service_endpoint) is unusable: it %s",
 			      problem);
 	size_t len = strlen(url);
+	uint64_t timeout_s, tries;
+	if (number_setting(r, profile, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", TIMEOUT_MAX_S,
+			   &timeout_s) ||
+	    number_setting(r, profile, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", TRIES_MAX,
+			   &tries))
+		return BROKEN;
 	*ret = new_source(SOURCE_INSTANCE);
 	(*ret)->url = mem_strndup(url, url[len - 1] == '/' ? len - 1 : len);
 	(*ret)->v1_refused = is_true(setting(r, profile, "AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled"));
-	(*ret)->timeout_ms = MS_PER_SECOND * (int64_t)number_setting(r, profile, "AWS_METADATA_SERVICE_TIMEOUT",
-								     "metadata_service_timeout", TIMEOUT_MAX_S);
-	(*ret)->tries = (unsigned)number_setting(r, profile, "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
-						 "metadata_service_num_attempts", TRIES_MAX);
+	(*ret)->timeout_ms = MS_PER_SECOND * (int64_t)timeout_s;
+	(*ret)->tries = (unsigned)tries;
 	(*ret)->text = mem_strdup("instance role");
 	return FOUND;
 }
@@ -482,8 +489,7 @@ static void add_file(const struct resolver *r, enum profiles_file file, const ch
 static char *describe_tried(const struct resolver *r, const char *profile)
 {
 	struct buf out = BUF_INIT(4096);
-	buf_addf(&out, "no AWS keys were found: %s",
-		 r->request->profile ? "the environment is left out" : "AWS_ACCESS_KEY_ID is not set");
+	buf_add_text(&out, r->request->profile ? "the environment is left out" : "AWS_ACCESS_KEY_ID is not set");
 	add_file(r, PROFILES_CREDENTIALS, profile, &out);
 	add_file(r, PROFILES_CONFIG, profile, &out);
 	return buf_take(&out);
@@ -510,7 +516,10 @@ static int from_chain(struct resolver *r, const char *profile, bool named, struc
 	cleanup(mem_free_p) char *tried = describe_tried(r, profile);
 	result = from_instance(r, profile, ret);
 	if (result == NONE)
-		return broken(r, "%s, and AWS_EC2_METADATA_DISABLED keeps the instance from being asked", tried);
+		return broken(r,
+			      "no AWS keys were found: give a profile some, or let the instance be asked, which "
+			      "AWS_EC2_METADATA_DISABLED forbids; looked at: %s",
+			      tried);
 	if (result == FOUND)
 		(*ret)->tried = take_ptr(tried);
 	return result;
@@ -572,26 +581,6 @@ int source_resolve(const struct source_request *request, struct source **ret, ch
 	}
 	*ret = found;
 	return 0;
-}
-
-static bool needs_no_file(const struct source_request *q)
-{
-	const char *id = q->profile ? NULL : q->lookup(q->lookup_ctx, "AWS_ACCESS_KEY_ID");
-	return id && *id;
-}
-
-int source_load_profiles(const struct source_request *request, profiles_read read, void *read_ctx,
-			 struct profiles **ret, char *ret_error, size_t error_size)
-{
-	static const struct profiles_text none[PROFILES_N_FILES] = {
-	    [PROFILES_CREDENTIALS] = {.path = "the credentials file", .absent = "cannot be read"},
-	    [PROFILES_CONFIG] = {.path = "the config file", .absent = "cannot be read"},
-	};
-	const struct source_request *q = request;
-	int r = profiles_load(q->lookup, q->lookup_ctx, read, read_ctx, ret, ret_error, error_size);
-	if (r && needs_no_file(q))
-		r = profiles_parse(none, ret, ret_error, error_size);
-	return r;
 }
 
 void source_free(struct source *s)

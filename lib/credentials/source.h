@@ -51,7 +51,7 @@ struct source {
 	char *url;	     /* CONTAINER: whole; INSTANCE: without a final slash */
 	char *authorization; /* CONTAINER: when there is no token_file */
 	bool v1_refused;     /* INSTANCE: no request without a session token */
-	char *tried;	     /* INSTANCE when nothing else was configured: a sentence on what was looked at */
+	char *tried;	     /* INSTANCE when nothing else was configured: what was looked at before */
 	int64_t timeout_ms;  /* INSTANCE: of one try */
 	unsigned tries;	     /* INSTANCE */
 };
@@ -73,10 +73,6 @@ must_use int source_resolve(const struct source_request *request, struct source 
 			    size_t error_size);
 /* The profile that is in use when none is named. */
 const char *source_profile(const struct source_request *request);
-/* The profiles that source_resolve() needs: 0, or 1 with a sentence. A file that cannot be read, or not be understood,
- * is an error, but for whoever needs none: keys in the environment go before all files. */
-must_use int source_load_profiles(const struct source_request *request, profiles_read read, void *read_ctx,
-				  struct profiles **ret, char *ret_error, size_t error_size);
 void source_free(struct source *s); /* wipes; NULL is fine */
 define_cleanup(struct source *, source_free);
 

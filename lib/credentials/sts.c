@@ -5,9 +5,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define FORM	    "application/x-www-form-urlencoded; charset=utf-8"
-#define VERSION	    "2011-06-15"
-#define TARGET_SIZE 2048
+#define FORM	"application/x-www-form-urlencoded; charset=utf-8"
+#define VERSION "2011-06-15"
 
 static void take_form(struct http_request *r, struct arena *a, const struct aws_endpoint *e, struct buf *form)
 {

@@ -125,12 +125,14 @@ struct service;
 struct service *service_find(const struct engine *e, const char *name); /* NULL: none */
 struct service *service_next(const struct service *s);			/* by age; NULL: the last one */
 /* Another service says otherwise about an alias or a stage: each would set back what the other one did, without end. */
-bool service_clashes(const struct engine *e, const struct plan *plan, char ret_text[static LIMIT_REASON]);
+bool service_clashes(const struct engine *e, const struct plan *plan, const char *region,
+		     char ret_text[static LIMIT_REASON]);
 /* The plan, which nothing forbids, becomes a service, in the place of an older one of its name; durable, or
  * refused. Takes
  * the plan over. */
-enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t attempt, const char *source,
-				  const char *hash, const char *by, char ret_text[static LIMIT_REASON]);
+enum intake_result service_accept(struct engine *e, struct plan *plan, const char *region, uint64_t attempt,
+				  const char *source, const char *hash, const char *by,
+				  char ret_text[static LIMIT_REASON]);
 enum engine_answer service_command(struct service *s, enum rollout_command command, const char *by, const char *reason,
 				   char ret_text[static LIMIT_REASON]);
 enum engine_answer service_retry(struct service *s, const char *by, const char *reason,

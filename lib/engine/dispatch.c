@@ -39,7 +39,11 @@
 #define KEYS_PENDING	     2 /* of ports.credentials */
 #define KEYLESS_PAUSE_MIN_MS 20
 #define KEYLESS_PAUSE_MAX_MS MS_PER_SECOND
-#define KEYLESS_MAX_MS	     (90 * MS_PER_SECOND) /* more than any source may take */
+#define KEYLESS_TOLD_MS	     MS_PER_SECOND /* a rollback says that it waits */
+#define KEYLESS_TOLD_AGAIN   (30 * MS_PER_SECOND)
+/* More than any source takes: a credential_process has a minute, and each of eight roles three times ten seconds and
+ * the pauses between. */
+#define KEYLESS_MAX_MS (6 * MS_PER_MINUTE)
 
 static const struct {
 	enum aws_service service;
@@ -265,6 +269,7 @@ static void answer(struct dispatch *d, struct call *c, const struct http_respons
 	lanes_release(&d->lanes, c->lane, now_of(d).boot_ms);
 	d->n_calls--;
 	free(c->path);
+	free(c->key_id);
 	free(c);
 	done(arg, response, error);
 }
@@ -346,6 +351,12 @@ static void advise(struct aws_error *e)
 		snprintf(e->message + len, sizeof(e->message) - len, "%s%s", len > 0 ? "; " : "", advice);
 }
 
+/* Whoever asked wants to be told by then, whatever there is to tell. */
+static bool is_out_of_patience(const struct call *c, int64_t boot_ms)
+{
+	return c->what.patience_ms > 0 && boot_ms >= c->since_boot_ms + c->what.patience_ms;
+}
+
 static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e)
 {
 	if (e->class == AWS_THROTTLED)
@@ -358,6 +369,10 @@ static void take_failure(struct dispatch *d, struct call *c, struct aws_error *e
 	else if (!d->closing && !c->what.probe)
 		wait_ms = retry_next_ms(&c->lane->budget, &c->retry, e, c->what.safe, c->what.exempt,
 					d->ports.entropy(d->ports.ctx));
+	if (is_out_of_patience(c, now_of(d).boot_ms + wait_ms))
+		wait_ms = -1;
+	if (aws_error_refuses_keys(e) && c->key_id && d->ports.keys_refused)
+		d->ports.keys_refused(d->ports.ctx, c->lane->account, c->key_id);
 	if (e->class == AWS_DENIED)
 		rights_name_missing(c->what.operation, c->lane->region, c->path, e);
 	advise(e);
@@ -389,7 +404,8 @@ static void count_wire(struct dispatch *d, const struct call *c, bool sent)
 	}
 }
 
-/* An operator wants to know why everything takes longer, once for each time. */
+/* An operator wants to know why everything takes longer, once; with ten minutes before it is over, also of a trouble
+ * that comes and goes. */
 static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
 {
 	enum lane_pace pace = lane_answered(lane, throttled, now_of(d).boot_ms);
@@ -403,9 +419,22 @@ static void note_pace(struct dispatch *d, struct lane *lane, bool throttled)
 		    "AWS asks to slow down: %s of account %s in %s are sent more slowly for now; rollbacks are not",
 		    lane_name(lane->kind), lane->account, lane->region);
 	else
-		snprintf(text, sizeof(text), "%s of account %s in %s are sent at their usual rate again",
+		snprintf(text, sizeof(text),
+			 "AWS has not asked to slow down for 10 minutes: %s of account %s in %s are sent at their "
+			 "usual rate again",
 			 lane_name(lane->kind), lane->account, lane->region);
 	d->ports.log(d->ports.ctx, pace == LANE_SLOWED ? LOG_WARNING : LOG_INFO, text);
+}
+
+/* A proxy and a captive portal answer as well, and their time is nobody's. */
+static bool is_from_aws(const struct http_response *r, const struct aws_error *e)
+{
+	static const char *const ids[] = {"x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id"};
+	bool found = *e->code != '\0';
+
+	for (size_t i = 0; i < array_len(ids); i++)
+		found |= http_header_find(r->headers, r->n_headers, ids[i]) != NULL;
+	return found;
 }
 
 static void take_answer(void *arg, enum transport_result result, const struct http_response *response,
@@ -426,7 +455,8 @@ static void take_answer(void *arg, enum transport_result result, const struct ht
 		}
 		aws_error_parse(response, &e);
 		note_pace(d, c->lane, e.class == AWS_THROTTLED);
-		d->clock_checked = true;
+		if (is_from_aws(response, &e))
+			note_clock(d, c, e.date_unix_ms, true);
 		break;
 	case TRANSPORT_NO_CONNECTION:
 		aws_error_transport(AWS_NO_CONNECTION, error, &e);
@@ -470,21 +500,46 @@ static void send_signed(struct dispatch *d, struct call *c, const struct http_re
 	d->ports.send(d->ports.ctx, r, c->what.timeout_ms > 0 ? c->what.timeout_ms : d->timeout_ms, take_answer, c);
 }
 
+/* Whoever waits for a rollback sees what it waits for, now and then. */
+static void tell_keyless(struct dispatch *d, struct call *c, int64_t now_ms)
+{
+	struct keys_told keys = {.source = "", .error = ""};
+	struct aws_error e;
+	char text[LIMIT_REASON];
+
+	if (!c->what.exempt || !c->what.delayed || now_ms < c->tell_keyless_ms)
+		return;
+	c->tell_keyless_ms = now_ms + KEYLESS_TOLD_AGAIN;
+	if (d->ports.describe_keys)
+		d->ports.describe_keys(d->ports.ctx, c->lane->account, &keys);
+	snprintf(text, sizeof(text), "the keys of account %.60s are still being fetched%s%.200s; it is sent with them",
+		 c->lane->account, *keys.source ? " from " : "", keys.source);
+	aws_error_transport(AWS_CREDENTIALS, text, &e);
+	c->what.delayed(c->what.arg, &e);
+}
+
 /*
- * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its token nor one of
+ * Its keys are being fetched. The call goes on when they are there, and meanwhile costs neither its tokens nor one of
  * its tries. The pauses grow with the time that it has waited, so that those who have only just come do not wait long.
  */
 static void wait_for_keys(struct dispatch *d, struct call *c)
 {
 	int64_t now_ms = now_of(d).boot_ms;
-	bucket_give_back(&c->lane->bucket);
-	if (c->keyless_since_ms == 0)
+	lane_give_back(c->lane, c->what.priority);
+	if (c->keyless_since_ms == 0) {
 		c->keyless_since_ms = now_ms;
+		c->tell_keyless_ms = now_ms + KEYLESS_TOLD_MS;
+	}
 	int64_t waited_ms = now_ms - c->keyless_since_ms;
 	if (waited_ms >= KEYLESS_MAX_MS) {
-		end_call(d, c, AWS_CREDENTIALS, "Credentials", "its AWS keys were not there after a minute and a half");
+		end_call(d, c, AWS_CREDENTIALS, "Credentials", "its AWS keys were not there after six minutes");
 		return;
 	}
+	if (is_out_of_patience(c, now_ms)) {
+		end_call(d, c, AWS_CREDENTIALS, DISPATCH_KEYS_PENDING, "its AWS keys are still being fetched");
+		return;
+	}
+	tell_keyless(d, c, now_ms);
 	int64_t pause_ms = waited_ms < KEYLESS_PAUSE_MIN_MS ? KEYLESS_PAUSE_MIN_MS : waited_ms;
 	back_off(d, c, now_ms + (pause_ms < KEYLESS_PAUSE_MAX_MS ? pause_ms : KEYLESS_PAUSE_MAX_MS));
 }
@@ -501,11 +556,6 @@ static void send_call(struct dispatch *d, struct call *c)
 	struct aws_endpoint endpoint;
 	struct aws_credentials keys cleanup(aws_credentials_deinit) = {0};
 	char problem[LIMIT_REASON] = "";
-	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
-			      sizeof(problem))) {
-		end_call(d, c, AWS_INVALID, "Endpoint", problem);
-		return;
-	}
 	int result = d->ports.credentials(d->ports.ctx, c->lane->account, &keys, problem, sizeof(problem));
 	if (result == KEYS_PENDING) {
 		wait_for_keys(d, c);
@@ -516,10 +566,17 @@ static void send_call(struct dispatch *d, struct call *c)
 		end_call(d, c, AWS_CREDENTIALS, "Credentials", problem);
 		return;
 	}
+	if (d->ports.endpoint(d->ports.ctx, c->lane->account, service_of(c), c->lane->region, &endpoint, problem,
+			      sizeof(problem))) {
+		end_call(d, c, AWS_SETTINGS, "Endpoint", problem);
+		return;
+	}
 	struct arena *arena cleanup(arena_free_p) = arena_new();
 	struct http_request request;
 	int r = build_signed(d, c, &endpoint, &keys, arena, &request);
 	if (r == 0) {
+		free(c->key_id);
+		c->key_id = mem_strdup(keys.access_key_id);
 		send_signed(d, c, &request);
 		sigv4_forget(&request); /* the transport has copied it */
 		return;
@@ -543,10 +600,11 @@ static bool may_leave(struct dispatch *d, const struct call *c)
 }
 
 /* Until AWS has told the time one call goes ahead of all others, so that a wrong clock makes for one refusal and not
- * for as many as there are calls. It may get lost: the others wait for it a moment, and rollbacks not at all. */
+ * for as many as there are calls. It may get lost: the others wait for it a moment, and what a rollback consists of
+ * not at all. */
 static bool is_checking_clock(const struct dispatch *d, enum dispatch_priority p)
 {
-	return !d->clock_checked && p != PRIORITY_HOME && d->n_wire > 0 &&
+	return !d->clock_checked && p > PRIORITY_LOOKUP && d->n_wire > 0 &&
 	       now_of(d).boot_ms < d->checking_since_ms + CLOCK_CHECK_MS;
 }
 
@@ -715,7 +773,8 @@ uint64_t dispatch_submit(struct dispatch *d, const struct dispatch_call *call)
 	struct call *c = mem_alloc(sizeof(*c));
 	c->owner = d;
 	c->what = *call;
-	c->lane = lanes_get(&d->lanes, kind, call->account, call->region, d->rates[kind], now_of(d).boot_ms);
+	c->since_boot_ms = now_of(d).boot_ms;
+	c->lane = lanes_get(&d->lanes, kind, call->account, call->region, d->rates[kind], c->since_boot_ms);
 	c->what.account = c->lane->account;
 	c->what.region = c->lane->region;
 	lanes_hold(&d->lanes, c->lane);

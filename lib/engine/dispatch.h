@@ -7,9 +7,10 @@
  *    well (PRIORITY_PATIENT): a thousand of them would hold up every step for minutes.
  *  - A call is built anew for each try, then signed with the keys and the time of that moment.
  *  - Retries follow aws/retry.h. A call that may have taken effect is never repeated: its error goes up.
+ *  - While its keys are being fetched a call waits, for at most six minutes; that costs no token and no try.
  *  - Signatures go by AWS's clock, as answers tell it (aws/clock.h); until the first one, by this host's. What is
- *    refused because of that is signed again, once. Until AWS has answered one call goes alone, rollbacks apart, so
- *    that a wrong clock costs one refusal.
+ *    refused because of that is signed again, once. Until AWS has answered one call goes alone, rollbacks and
+ *    their look-ups apart, so that a wrong clock costs one refusal.
  *  - An answer that says "throttled" empties the bucket, as others use the quota too, and slows the bucket down: see
  *    aws/adaptive.h. PRIORITY_HOME and PRIORITY_LOOKUP are not slowed down.
  *  - Buckets: Lambda's control plane; GetFunction, which has a quota of its own; Invoke; CloudWatch GetMetricData;
@@ -30,6 +31,8 @@ enum dispatch_priority {
 	PRIORITY_COUNT,
 };
 
+#define DISPATCH_KEYS_PENDING "KeysPending"
+
 struct dispatch_call {
 	enum engine_operation operation;
 	const char *account; /* copied */
@@ -39,13 +42,17 @@ struct dispatch_call {
 	bool safe;	    /* a repeat cannot apply anything twice */
 	bool probe;	    /* an invoke in a lane of its own, never repeated: what is not answered is not missed */
 	int64_t timeout_ms; /* of one try; 0: the configuration's */
-	bool exempt;	    /* from the retry budget and the limit on attempts: a rollback's write */
+	/* Since it was submitted: after that it is not tried again, and waits for keys no longer: that is
+	 * AWS_CREDENTIALS, DISPATCH_KEYS_PENDING. 0: as long as the rules above say. */
+	int64_t patience_ms;
+	bool exempt; /* from the retry budget and the limit on attempts: a rollback's write */
 	/* Fills an unsigned request in the arena; called before each try. Returns 0 or a negative errno. */
 	int (*build)(void *arg, struct arena *a, const struct aws_endpoint *e, struct http_request *ret);
 	/* Exactly once, never before dispatch_submit returns: a 2xx response, or an error (the other one is NULL). */
 	void (*done)(void *arg, const struct http_response *response, const struct aws_error *error);
-	/* NULL, or told of each failed try of an exempt call that is made again: whoever waits for a rollback must see
-	 * why it has not landed yet. It must not submit or cancel. */
+	/* NULL, or told of each failed try of an exempt call that is made again, and, after a second and then twice a
+	 * minute, of one that waits for keys: whoever waits for a rollback must see why it has not landed yet. It must
+	 * not submit or cancel. */
 	void (*delayed)(void *arg, const struct aws_error *error);
 	void *arg;
 };

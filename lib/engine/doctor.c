@@ -606,20 +606,28 @@ void doctor_start(struct inspect *n)
 	next(d);
 }
 
-void doctor_tell_error(struct inspect *n, const struct aws_error *error, const char *text)
+const char *doctor_cure(const struct aws_error *e)
 {
 	static const char *const cures[] = {
+	    [AWS_THROTTLED] = "ask again in a minute; others use the account's quota, too",
 	    [AWS_DENIED] = "allow this operation to the identity of the account",
 	    [AWS_CREDENTIALS] = "give the account's source keys that work, then `rolloutctl reload`",
+	    [AWS_SETTINGS] = "mend the setting that it names, then `rolloutctl reload`",
 	    [AWS_SKEW] = "set this host's clock",
+	    [AWS_MALFORMED] = "somebody else than AWS has answered: check the endpoint, the proxy and the network",
 	    [AWS_NO_CONNECTION] = "check the network and the endpoint from this host",
 	    [AWS_NO_ANSWER] = "check the network and the endpoint from this host",
 	};
-	const char *cure = (size_t)error->class < array_len(cures) ? cures[error->class] : NULL;
+	const char *cure = (size_t)e->class < array_len(cures) ? cures[e->class] : NULL;
+
+	return cure ? cure : "ask again; AWS's own words say what it is";
+}
+
+void doctor_tell_error(struct inspect *n, const struct aws_error *error, const char *text)
+{
 	char subject[96];
 
 	(void)snprintf(subject, sizeof(subject), "account %.60s", n->plan->account);
-	inspect_find(n, FINDING_PROBLEM, subject, cure ? cure : "ask again; AWS's own words say what it is", "%s",
-		     text);
+	inspect_find(n, FINDING_PROBLEM, subject, doctor_cure(error), "%s", text);
 	inspect_end(n, NULL);
 }

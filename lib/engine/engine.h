@@ -21,7 +21,9 @@ struct engine_config {
 	int64_t call_timeout_ms; /* of one try; default 10 s when 0 */
 	bool mark;
 	char boot_id[40]; /* of this boot of the host: records of another boot do not compare boot_ms */
-	const char *(*account_region)(void *ctx, const char *account); /* NULL result: no region of its own */
+	/* Returns 0; *ret is NULL where the account has no region of its own, else good until the account is next asked
+	 * about. Or 1 with a sentence: it cannot be told now, and none must be taken in its place. */
+	int (*account_region)(void *ctx, const char *account, const char **ret, char *ret_error, size_t error_size);
 	bool (*account_known)(void *ctx, const char *account);
 	const char *(*account_name)(void *ctx, size_t index); /* those of the configuration; NULL: no more */
 	void *account_ctx;

@@ -4,6 +4,7 @@
  * not need STS, so that it cannot be asked is a warning only.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "aws/identity.h"
 #include "base/mem.h"
@@ -11,9 +12,11 @@
 #include "engine/calls.h"
 #include "engine/inspect.h"
 
-#define TIMEOUT_MS (3 * MS_PER_SECOND) /* of a try; where STS cannot be reached the rest shall still be told */
-#define KEYS_SIZE  640
-#define CURE_KEYS  "mend that source, then `rolloutctl reload`; the AWS CLI as rolloutd's user must find keys there"
+#define TIMEOUT_MS   (3 * MS_PER_SECOND)  /* of a try; where STS cannot be reached the rest shall still be told */
+#define PATIENCE_MS  (20 * MS_PER_SECOND) /* for keys and further tries: no slow source shall hide others */
+#define KEYS_SIZE    640
+#define CURE_PENDING "ask again in a minute; if it is so again, see why that source is slow"
+#define CURE_KEYS    "mend that source, then `rolloutctl reload`; the AWS CLI as rolloutd's user must find keys there"
 
 /* One account's call and what came of it, in the inspection's arena. */
 struct question {
@@ -50,6 +53,14 @@ static void format_keys(const struct keys_told *k, char out[static KEYS_SIZE])
 		       until, k->extended ? " as AWS has extended them" : "");
 }
 
+/* Of an STS that does not tell. */
+static const char *cure_of(const struct aws_error *e)
+{
+	bool deaf = e->class == AWS_NO_CONNECTION || e->class == AWS_NO_ANSWER || e->class == AWS_TRANSIENT;
+
+	return deaf ? "let this host reach STS, or see AWS_ENDPOINT_URL_STS" : doctor_cure(e);
+}
+
 /* False: nothing else can be asked with these keys either. */
 static bool judge_error(struct inspect *n, const struct keys_told *k, const struct aws_error *e, const char *subject)
 {
@@ -58,17 +69,20 @@ static bool judge_error(struct inspect *n, const struct keys_told *k, const stru
 
 	format_keys(k, keys);
 	aws_error_format(e, "GetCallerIdentity", text, sizeof(text));
-	if (e->class == AWS_CREDENTIALS && unsent)
+	if (strcmp(e->code, DISPATCH_KEYS_PENDING) == 0)
+		inspect_find(n, FINDING_PROBLEM, subject, CURE_PENDING, "its keys are still being fetched from %.500s",
+			     *k->source ? k->source : "a source that is not known");
+	else if (e->class == AWS_CREDENTIALS && unsent)
 		inspect_find(n, FINDING_PROBLEM, subject, CURE_KEYS, "it has no keys: %s",
 			     *k->error ? k->error : e->message);
 	else if (e->class == AWS_CREDENTIALS)
 		inspect_find(n, FINDING_PROBLEM, subject, CURE_KEYS, "AWS refuses its %s: %s", keys, text);
-	else if (e->class == AWS_INVALID && unsent)
+	else if (e->class == AWS_SETTINGS || (e->class == AWS_INVALID && unsent))
 		inspect_find(n, FINDING_PROBLEM, subject, "mend the setting that it names", "%s", e->message);
 	else
-		inspect_find(n, FINDING_WARNING, subject, "let this host reach STS, or see AWS_ENDPOINT_URL_STS",
+		inspect_find(n, FINDING_WARNING, subject, cure_of(e),
 			     "it has %s; STS could not be asked whose they are: %s", keys, text);
-	return e->class != AWS_CREDENTIALS && !(e->class == AWS_INVALID && unsent);
+	return e->class != AWS_CREDENTIALS && e->class != AWS_SETTINGS && !(e->class == AWS_INVALID && unsent);
 }
 
 static void judge_identity(struct inspect *n, const struct keys_told *k, const struct question *q, const char *subject)
@@ -144,6 +158,7 @@ void identify_accounts(struct inspect *n)
 		    .priority = PRIORITY_NORMAL,
 		    .safe = true,
 		    .timeout_ms = TIMEOUT_MS,
+		    .patience_ms = PATIENCE_MS,
 		    .build = build,
 		    .done = answered,
 		    .arg = &all[i],

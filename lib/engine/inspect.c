@@ -244,9 +244,13 @@ static void add_account(struct inspect *n, const char *name, const char *region)
 static void start(struct inspect *n)
 {
 	struct engine *e = n->engine;
-	const char *region = intake_region(e, n->plan);
+	char why[LIMIT_REASON];
 
-	n->region = mem_strdup(region ? region : "");
+	/* Nothing is recorded, and the account's first call will say what is wrong. */
+	if (intake_region(e, n->plan, &n->region, why, sizeof(why)) != 0)
+		n->region = mem_strdup(e->config.region);
+	if (!n->region)
+		n->region = mem_strdup("");
 	if (n->region[0] == '\0' || e->draining || !e->config.account_known(e->config.account_ctx, n->plan->account)) {
 		refuse(n);
 	} else if (n->what == INSPECT_DOCTOR) {
@@ -298,12 +302,17 @@ uint64_t engine_inspect(struct engine *e, struct plan *plan, enum inspect_what w
 uint64_t engine_inspect_accounts(struct engine *e, inspect_cb cb, void *arg)
 {
 	struct inspect *n = begin(e, NULL, INSPECT_DOCTOR, cb, arg);
-	const char *name, *region;
+	const char *name;
+	char why[LIMIT_REASON];
 
 	if (!n)
 		return 0;
 	for (size_t i = 0; (name = e->config.account_name(e->config.account_ctx, i)); i++) {
-		region = e->config.account_region(e->config.account_ctx, name);
+		const char *region = NULL;
+
+		/* The account's first call will say what is wrong. */
+		if (e->config.account_region(e->config.account_ctx, name, &region, why, sizeof(why)) != 0)
+			region = NULL;
 		add_account(n, name, region ? region : e->config.region);
 	}
 	if (e->draining || n->n_accounts == 0)

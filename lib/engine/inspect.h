@@ -54,6 +54,8 @@ void identify_accounts(struct inspect *n);
 void doctor_start(struct inspect *n);
 /* A warning when this host's clock is off. */
 void doctor_judge_clock(struct inspect *n);
+/* What to do about an error of AWS's. */
+const char *doctor_cure(const struct aws_error *e);
 /* Not even looking was possible: that is the finding. */
 void doctor_tell_error(struct inspect *n, const struct aws_error *error, const char *text);
 void doctor_free(struct doctor *d); /* NULL is fine */

@@ -28,14 +28,17 @@ char *intake_alias_key(const struct plan *p, const char *region)
 	return mem_printf("%s/%s/%s/%s", p->account, region, p->function, p->alias);
 }
 
-const char *intake_region(const struct engine *e, const struct plan *p)
+int intake_region(const struct engine *e, const struct plan *p, char **ret, char *ret_error, size_t error_size)
 {
-	const char *of_account;
+	const char *region = p->region;
+	char why[LIMIT_REASON] = "";
 
-	if (p->region)
-		return p->region;
-	of_account = e->config.account_region(e->config.account_ctx, p->account);
-	return of_account ? of_account : e->config.region;
+	if (!region && e->config.account_region(e->config.account_ctx, p->account, &region, why, sizeof(why)) != 0) {
+		(void)snprintf(ret_error, error_size, "the region of account %.60s is not known: %s", p->account, why);
+		return 1;
+	}
+	*ret = mem_strdup(region ? region : e->config.region);
+	return 0;
 }
 
 /* --- what is stored --- */
@@ -160,10 +163,11 @@ static size_t count_services(const struct engine *e)
 	return n;
 }
 
-/* What forbids the plan whatever its content is; NULL: nothing. */
-static const char *unusable(struct engine *e, const struct plan *plan)
+/* What forbids the plan whatever its content is; NULL: nothing, and *ret_region is the caller's to free. `text` may
+ * hold the sentence. */
+static const char *unusable(struct engine *e, const struct plan *plan, char **ret_region,
+			    char text[static LIMIT_REASON])
 {
-	const char *region = intake_region(e, plan);
 	const struct item *live = strmap_get(&e->by_name, plan->name);
 
 	if (e->fenced)
@@ -172,8 +176,6 @@ static const char *unusable(struct engine *e, const struct plan *plan)
 		return "rolloutd is shutting down: again after its restart";
 	if (!e->config.account_known(e->config.account_ctx, plan->account))
 		return "`account` names none of the accounts in rolloutd.yaml";
-	if (!region || region[0] == '\0')
-		return "no region: set `region` in the plan, in rolloutd.yaml, or AWS_REGION";
 	if (plan->kind == PLAN_ROLLOUT && !plan->owner && service_find(e, plan->name))
 		return "a service of this name is kept: give the rollout another name";
 	if (plan->kind == PLAN_SERVICE && live && !rollout_ended(&live->state))
@@ -185,7 +187,13 @@ static const char *unusable(struct engine *e, const struct plan *plan)
 		return "the stored record of this name cannot be read; see `rolloutctl status`";
 	if (e->stats.live >= LIMIT_ROLLOUTS)
 		return "the limit of 20000 live rollouts is reached";
-	return NULL;
+	/* It is recorded with the plan, for good. */
+	if (intake_region(e, plan, ret_region, text, LIMIT_REASON) != 0)
+		return text;
+	if (*ret_region && **ret_region)
+		return NULL;
+	free(take_ptr(*ret_region));
+	return "no region: set `region` in the plan, in rolloutd.yaml, or AWS_REGION";
 }
 
 /* A source whose bytes changed but whose plan did not: a comment, say. */
@@ -266,11 +274,10 @@ static struct item *make_item(struct engine *e, struct plan *plan, const char *r
 	return i;
 }
 
-static enum intake_result accept(struct intake *in, const struct latest *latest)
+static enum intake_result accept(struct intake *in, const char *region, const struct latest *latest)
 {
 	struct engine *e = in->e;
 	struct item *before = strmap_get(&e->by_name, in->plan->name);
-	const char *region = intake_region(e, in->plan);
 	struct item *i = make_item(e, take_ptr(in->plan), region, latest->attempt + 1);
 	bool superseded;
 	int r = record_new(e, i, in->key, in->hash, NULL);
@@ -295,9 +302,10 @@ struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const 
 {
 	struct latest latest cleanup(latest_deinit) = {0};
 	struct plan *p cleanup(plan_free_p) = plan;
+	char *region cleanup(mem_free_p) = NULL;
 	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE];
 	struct rollout before = {0};
-	const char *why = unusable(e, p);
+	const char *why = unusable(e, p, &region, error);
 	struct item *i, *older;
 
 	ret_text[0] = '\0';
@@ -310,7 +318,6 @@ struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const 
 	if (latest.found && lift && record_decode(latest.record, &before, boot_id, error, sizeof(error)) != 0)
 		before.canary_hash[0] = '\0';
 	older = strmap_get(&e->by_name, p->name);
-	char *region cleanup(mem_free_p) = mem_strdup(intake_region(e, p));
 
 	i = make_item(e, take_ptr(p), region, latest.attempt + 1);
 	if (record_new(e, i, NULL, NULL, lift && before.canary_hash[0] ? before.canary_hash : NULL) != 0) {
@@ -335,6 +342,8 @@ static enum intake_result take(struct intake *in)
 	struct engine *e = in->e;
 	const char *known = strmap_get(&e->sources, in->key);
 	struct latest latest cleanup(latest_deinit) = {0};
+	char *region cleanup(mem_free_p) = NULL;
+	char text[LIMIT_REASON];
 	const char *why;
 	bool same;
 
@@ -343,10 +352,10 @@ static enum intake_result take(struct intake *in)
 	if (in->plan->owner)
 		return refuse(in,
 			      "`service` is what rolloutd itself writes into the rollouts of a service: take it out");
-	why = unusable(e, in->plan);
+	why = unusable(e, in->plan, &region, text);
 	if (why)
 		return refuse(in, why);
-	if (in->plan->kind == PLAN_SERVICE && service_clashes(e, in->plan, in->text))
+	if (in->plan->kind == PLAN_SERVICE && service_clashes(e, in->plan, region, in->text))
 		return INTAKE_REFUSED;
 	if (find_latest(e, in->plan->name, &latest) != 0)
 		return refuse(in, store_error_text(e->store));
@@ -367,8 +376,9 @@ static enum intake_result take(struct intake *in)
 		return INTAKE_UNCHANGED;
 	}
 	if (in->plan->kind == PLAN_SERVICE)
-		return service_accept(e, take_ptr(in->plan), latest.attempt + 1, in->key, in->hash, in->by, in->text);
-	return accept(in, &latest);
+		return service_accept(e, take_ptr(in->plan), region, latest.attempt + 1, in->key, in->hash, in->by,
+				      in->text);
+	return accept(in, region, &latest);
 }
 
 enum intake_result engine_take_plan(struct engine *e, struct plan *plan, const char *source, const char *hash,
@@ -395,11 +405,11 @@ static bool is_live(const struct engine *e, const char *name)
 	return false;
 }
 
-/* The last plan of a name, for another attempt. ENGINE_DONE, or why there can be none. */
+/* The last plan of a name and its region, for another attempt: the caller's. ENGINE_DONE, or why there can be none. */
 static enum engine_answer last_plan(struct engine *e, const char *name, struct latest *latest, struct plan **ret,
-				    char ret_text[static LIMIT_REASON])
+				    char **ret_region, char ret_text[static LIMIT_REASON])
 {
-	char error[LIMIT_REASON];
+	char error[LIMIT_REASON], text[LIMIT_REASON];
 	const char *why;
 	struct item *i;
 
@@ -420,7 +430,7 @@ static enum engine_answer last_plan(struct engine *e, const char *name, struct l
 	if (!latest->found)
 		return ENGINE_NO_SUCH;
 	*ret = intake_load_plan(latest->plan, error, sizeof(error));
-	why = *ret ? unusable(e, *ret) : error;
+	why = *ret ? unusable(e, *ret, ret_region, text) : error;
 	if (why) {
 		(void)text_copy(ret_text, LIMIT_REASON, why);
 		return ENGINE_REFUSED;
@@ -435,7 +445,8 @@ static enum engine_answer retry(struct engine *e, const char *name, bool despite
 	char error[LIMIT_REASON], boot_id[BOOT_ID_SIZE], text[LIMIT_REASON];
 	struct rollout state = {0};
 	struct plan *plan cleanup(plan_free_p) = NULL;
-	enum engine_answer answer = last_plan(e, name, &latest, &plan, ret_text);
+	char *region cleanup(mem_free_p) = NULL;
+	enum engine_answer answer = last_plan(e, name, &latest, &plan, &region, ret_text);
 	struct item *i;
 
 	if (answer != ENGINE_DONE)
@@ -443,8 +454,6 @@ static enum engine_answer retry(struct engine *e, const char *name, bool despite
 	/* An unreadable record only means that no code hash is known to lift the quarantine of. */
 	if (record_decode(latest.record, &state, boot_id, error, sizeof(error)) != 0)
 		state.canary_hash[0] = '\0';
-	char *region cleanup(mem_free_p) = mem_strdup(intake_region(e, plan));
-
 	i = make_item(e, take_ptr(plan), region, latest.attempt + 1);
 	i->state.despite_alarms = despite_alarms;
 	if (record_new(e, i, NULL, NULL, state.canary_hash[0] ? state.canary_hash : NULL) != 0) {

@@ -174,10 +174,7 @@ void engine_after_commit(struct engine *e, void (*run)(void *arg), void *arg);
 void engine_add_row_event(struct engine *e, uint64_t row_id, const char *name, enum rollout_phase phase,
 			  const char *kind, const char *text, const char *by);
 struct instant engine_now(const struct engine *e);
-/* As syslog has them. */
-#define LOG_ERROR   3
-#define LOG_WARNING 4
-#define LOG_INFO    6
+/* `level`: of engine/ports.h. */
 void engine_log(struct engine *e, int level, const char *fmt, ...) printf_like(3, 4);
 
 /* timers.c: a binary heap */
@@ -247,7 +244,10 @@ void intake_remember_source(struct engine *e, const char *source, const char *ha
  * is lifted. NULL: *ret_text says why not. */
 struct item *intake_start(struct engine *e, struct plan *plan, bool lift, const char *by,
 			  char ret_text[static LIMIT_REASON]);
-const char *intake_region(const struct engine *e, const struct plan *p);
+/* Of the plan, its account, or all. Returns 0 with a copy for the caller to free; or 1 with a sentence when that cannot
+ * be told now. */
+must_use int intake_region(const struct engine *e, const struct plan *p, char **ret, char *ret_error,
+			   size_t error_size);
 struct plan *intake_load_plan(const char *normalized, char *ret_error, size_t error_size);
 
 /* views.c */

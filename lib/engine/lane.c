@@ -153,11 +153,6 @@ const char *lane_name(enum lane_kind kind)
 	return names[kind];
 }
 
-static bool is_slowed(const struct lane *lane, int64_t now_ms)
-{
-	return lane->adaptive.slowed && !adaptive_has_recovered(&lane->adaptive, now_ms, lane->bucket.rate);
-}
-
 /* Nothing that a rollback waits for is slowed down: traffic is on a version that has failed. */
 static bool keeps_pace(enum dispatch_priority p)
 {
@@ -166,7 +161,7 @@ static bool keeps_pace(enum dispatch_priority p)
 
 bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms)
 {
-	bool slow = !keeps_pace(p) && is_slowed(lane, now_ms);
+	bool slow = !keeps_pace(p) && lane->adaptive.slowed;
 
 	if (slow && bucket_wait_ms(&lane->slow, now_ms) > 0)
 		return false;
@@ -175,11 +170,18 @@ bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms)
 	return !slow || bucket_take(&lane->slow, now_ms);
 }
 
+void lane_give_back(struct lane *lane, enum dispatch_priority p)
+{
+	bucket_give_back(&lane->bucket);
+	if (!keeps_pace(p) && lane->adaptive.slowed)
+		bucket_give_back(&lane->slow);
+}
+
 int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms)
 {
 	int64_t wait_ms = bucket_wait_ms(&lane->bucket, now_ms), slow_ms = 0;
 
-	if (!keeps_pace(p) && is_slowed(lane, now_ms))
+	if (!keeps_pace(p) && lane->adaptive.slowed)
 		slow_ms = bucket_wait_ms(&lane->slow, now_ms);
 	return slow_ms > wait_ms ? slow_ms : wait_ms;
 }
@@ -187,23 +189,23 @@ int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t 
 enum lane_pace lane_answered(struct lane *lane, bool throttled, int64_t now_ms)
 {
 	struct adaptive *a = &lane->adaptive;
-	bool before = a->slowed, now;
+	bool before = a->slowed;
 	double rate;
 
-	a->slowed = is_slowed(lane, now_ms);
 	adaptive_answered(a, now_ms, throttled);
 	/* Others use the quota too: what was saved up is not there. */
 	if (throttled)
 		lane->bucket.tokens = 0;
-	now = a->slowed = is_slowed(lane, now_ms);
+	else if (adaptive_has_recovered(a, now_ms))
+		a->slowed = false;
 	rate = a->rate < lane->bucket.rate ? a->rate : lane->bucket.rate;
-	if (now && !before) {
+	if (a->slowed && !before) {
 		bucket_init(&lane->slow, rate, 1, now_ms);
 		lane->slow.tokens = 0;
-	} else if (now) {
+	} else if (a->slowed) {
 		bucket_set_rate(&lane->slow, rate, rate < 1 ? 1 : rate, now_ms);
 	}
-	return now == before ? LANE_AS_BEFORE : now ? LANE_SLOWED : LANE_RECOVERED;
+	return a->slowed == before ? LANE_AS_BEFORE : a->slowed ? LANE_SLOWED : LANE_RECOVERED;
 }
 
 void lanes_hold(struct lanes *l, struct lane *lane)

@@ -43,14 +43,17 @@ struct call {
 	enum call_place place;
 	struct call *prev; /* in a queue or the list of ended ones */
 	struct call *next;
+	int64_t since_boot_ms;	  /* it was submitted */
 	int64_t due_ms;		  /* backing off until then */
 	size_t heap_slot;	  /* there */
 	int64_t keyless_since_ms; /* it has waited for keys since then; 0: it has not */
+	int64_t tell_keyless_ms;  /* then somebody should hear of that (again) */
 	struct retry_state retry;
 	bool called_back;	 /* on the wire: what comes of this try is the end of it */
 	bool clock_corrected;	 /* was tried again by the service's clock */
 	int64_t signed_unix_ms;	 /* the last signature's time */
 	int64_t sent_boot_ms;	 /* when that was */
+	char *key_id;		 /* that the last try was signed with; owned */
 	char *path;		 /* of the last try, for whoever is told that a right is missing; owned */
 	struct aws_error *error; /* ended without an answer: why; owned */
 };
@@ -101,10 +104,13 @@ void lanes_release(struct lanes *l, struct lane *lane, int64_t now_ms);
 
 /* A call of that priority may leave now; if so it has taken its tokens. */
 bool lane_take(struct lane *lane, enum dispatch_priority p, int64_t now_ms);
+/* It has taken them for nothing, just now. */
+void lane_give_back(struct lane *lane, enum dispatch_priority p);
 int64_t lane_wait_ms(const struct lane *lane, enum dispatch_priority p, int64_t now_ms); /* until it may; 0: now */
 const char *lane_name(enum lane_kind kind); /* "Lambda's control plane", …: the calls of such a lane, for people */
 enum lane_pace { LANE_AS_BEFORE, LANE_SLOWED, LANE_RECOVERED };
-/* The service has answered a call of the lane. Says when the lane begins to be slowed down, and when that is over. */
+/* The service has answered a call of the lane. Says when the lane begins to be slowed down, and, ten minutes after the
+ * last throttling, that it is over. */
 enum lane_pace lane_answered(struct lane *lane, bool throttled, int64_t now_ms);
 
 void lanes_queue(struct lanes *l, struct call *c, bool first); /* first: before those that wait already */

@@ -62,6 +62,8 @@ struct ports {
 	 * again. The caller deinits *ret. */
 	int (*credentials)(void *ctx, const char *account, struct aws_credentials *ret, char *ret_error,
 			   size_t error_size);
+	/* AWS has refused an account's keys, those with this id: others may be fetched. NULL: nobody cares. */
+	void (*keys_refused)(void *ctx, const char *account, const char *access_key_id);
 	/* What is to be told of those keys; nothing is fetched. NULL: nobody can tell. */
 	void (*describe_keys)(void *ctx, const char *account, struct keys_told *ret);
 	/* Endpoint of a service, as the account's profile and the environment have it; 0, or 1 with a sentence. */

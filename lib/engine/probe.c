@@ -33,9 +33,9 @@ void probe_url(const struct engine *e, const struct chain_place *place, enum api
 	if (api_id[0] == '\0' ||
 	    e->ports.endpoint(e->ports.ctx, place->account, service, region, &at, problem, sizeof(problem)) != 0)
 		return;
-	/* In the clear, and so on loopback, it is a stand-in, which serves by itself what it was told to. Wherever else
-	 * the control plane is reached (FIPS, dual-stack, a VPC's own endpoint), what AWS serves has its own host. */
-	if (strcmp(at.scheme, "http") == 0)
+	/* On loopback it is a stand-in, which serves by itself what it was told to. Wherever else the control plane is
+	 * reached (FIPS, dual-stack, a VPC's own endpoint), what AWS serves has its own host. */
+	if (endpoint_is_here(&at))
 		(void)snprintf(out, size, "%s://%s%s/restapis/%s/%s/_user_request_%s", at.scheme, at.host, at.base_path,
 			       api_id, stage, path);
 	else if (type == API_HTTP && strcmp(stage, "$default") == 0)

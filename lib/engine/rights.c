@@ -402,24 +402,12 @@ static const struct right *find_right(enum engine_operation operation, const cha
 	return NULL;
 }
 
-static int hex_value(char c)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	const char *found = c ? strchr(digits, c) : NULL;
-
-	return found ? (int)(found - digits) : -1;
-}
-
-/* What requests encode: upper-case hex. */
 static void add_decoded(struct buf *out, const char *text, size_t len)
 {
 	for (size_t n = 0; n < len; n++) {
-		if (text[n] == '%' && n + 2 < len && hex_value(text[n + 1]) >= 0 && hex_value(text[n + 2]) >= 0) {
-			buf_add_char(out, (char)(hex_value(text[n + 1]) * 16 + hex_value(text[n + 2])));
-			n += 2;
-		} else {
-			buf_add_char(out, text[n]);
-		}
+		int decoded = text_percent_byte(text + n, len - n);
+		buf_add_char(out, decoded >= 0 ? (char)decoded : text[n]);
+		n += decoded >= 0 ? 2 : 0;
 	}
 }
 

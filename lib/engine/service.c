@@ -448,10 +448,9 @@ static bool clash_of_stages(const struct service *o, const struct plan *plan, ch
 	return false;
 }
 
-bool service_clashes(const struct engine *e, const struct plan *plan, char ret_text[static LIMIT_REASON])
+bool service_clashes(const struct engine *e, const struct plan *plan, const char *region,
+		     char ret_text[static LIMIT_REASON])
 {
-	const char *region = intake_region(e, plan);
-
 	for (const struct service *o = e->first_service; o; o = o->next) {
 		if (o->unreadable || strcmp(o->name, plan->name) == 0 || strcmp(o->plan->account, plan->account) != 0 ||
 		    strcmp(o->region, region) != 0)
@@ -518,8 +517,9 @@ static void restart_changed_rollouts(struct service *s, const char *by)
 	}
 }
 
-enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t attempt, const char *source,
-				  const char *hash, const char *by, char ret_text[static LIMIT_REASON])
+enum intake_result service_accept(struct engine *e, struct plan *plan, const char *region, uint64_t attempt,
+				  const char *source, const char *hash, const char *by,
+				  char ret_text[static LIMIT_REASON])
 {
 	struct service *older = service_find(e, plan->name);
 	struct service *s = service_new(e, plan);
@@ -527,7 +527,7 @@ enum intake_result service_accept(struct engine *e, struct plan *plan, uint64_t 
 
 	s->attempt = attempt;
 	s->revision = 1;
-	s->region = mem_strdup(intake_region(e, plan));
+	s->region = mem_strdup(region);
 	s->key = mem_printf(KEY_PREFIX "%s/%s/%s", plan->account, s->region, plan->function);
 	s->state.phase = PHASE_PREPARING;
 	s->state.created_unix_ms = engine_now(e).unix_ms;

@@ -76,29 +76,10 @@ static bool is_line(const char *s, size_t max)
 	return true;
 }
 
-/* "127.0.0.1", any of 127.0.0.0/8. */
-static bool is_loopback_address(const char *host, size_t len)
-{
-	unsigned parts = 0;
-	size_t i = 0;
-	for (; parts < 4 && i < len; parts++) {
-		size_t digits = strspn(host + i, DIGITS);
-		unsigned value = 0;
-		for (size_t d = 0; d < digits && d < 3; d++)
-			value = value * 10 + (unsigned)(host[i + d] - '0');
-		if (digits == 0 || digits > 3 || value > 255 || (parts == 0 && value != 127))
-			return false;
-		i += digits;
-		if (parts < 3 && (i >= len || host[i++] != '.'))
-			return false;
-	}
-	return parts == 4 && i == len;
-}
-
 static bool is_loopback(const char *host, size_t len)
 {
 	return (len == 9 && memcmp(host, "localhost", 9) == 0) || (len == 5 && memcmp(host, "[::1]", 5) == 0) ||
-	       is_loopback_address(host, len);
+	       text_is_loopback(host, len);
 }
 
 /* A name or an address, in brackets when it has colons; `ret_len` is its length. */

@@ -101,6 +101,12 @@ static bool any_matches(const json_t *patterns, const char *text, bool any_case)
 	return false;
 }
 
+/* IAM takes one statement without a list around it, too. */
+static size_t count_statements(const json_t *statements)
+{
+	return json_is_object(statements) ? 1 : json_array_size(statements);
+}
+
 bool iam_allows(struct call *c, const json_t *policy)
 {
 	const json_t *statements = json_object_get(policy, "Statement");
@@ -109,8 +115,8 @@ bool iam_allows(struct call *c, const json_t *policy)
 
 	if (c->operation->run == sts_get_caller_identity)
 		return true;
-	for (size_t n = 0; n < json_array_size(statements); n++) {
-		const json_t *s = json_array_get(statements, n);
+	for (size_t n = 0; n < count_statements(statements); n++) {
+		const json_t *s = json_is_object(statements) ? statements : json_array_get(statements, n);
 		const char *effect = json_string_value(json_object_get(s, "Effect"));
 
 		if (!effect || !any_matches(json_object_get(s, "Action"), action, true) ||

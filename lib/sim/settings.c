@@ -319,9 +319,10 @@ static bool read_key(const struct node *n, struct key_wish *ret, struct diags *d
 	reader_text(node_get(n, "policy"), POLICY_TEXT_MAX, &ret->policy, d);
 	reader_bool(node_get(n, "expired"), &ret->expired, d);
 	json_t *policy = ret->policy ? json_loads(ret->policy, 0, NULL) : NULL;
-	if (ret->policy && !json_is_array(json_object_get(policy, "Statement")))
+	const json_t *statements = json_object_get(policy, "Statement");
+	if (ret->policy && !json_is_array(statements) && !json_is_object(statements))
 		reader_error(node_get(n, "policy"), d,
-			     "`policy` must be an IAM policy in JSON, with a list of statements");
+			     "`policy` must be an IAM policy in JSON, with a statement or a list of them");
 	json_decref(policy);
 	if (d->errors == before && (!ret->id || !*ret->id || (!ret->secret && !ret->expired)))
 		reader_error(n, d, "a key needs `id` and `secret`");

@@ -193,11 +193,14 @@ static void port_log(void *ctx, int level, const char *text)
 	(void)text;
 }
 
-static const char *account_region(void *ctx, const char *account)
+static int account_region(void *ctx, const char *account, const char **ret, char *ret_error, size_t error_size)
 {
 	(void)ctx;
 	(void)account;
-	return NULL;
+	(void)ret_error;
+	(void)error_size;
+	*ret = NULL;
+	return 0;
 }
 
 static bool account_known(void *ctx, const char *account)

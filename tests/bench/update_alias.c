@@ -161,11 +161,14 @@ static bool any_account(void *ctx, const char *account)
 	return true;
 }
 
-static const char *no_region(void *ctx, const char *account)
+static int no_region(void *ctx, const char *account, const char **ret, char *ret_error, size_t error_size)
 {
 	(void)ctx;
 	(void)account;
-	return NULL;
+	(void)ret_error;
+	(void)error_size;
+	*ret = NULL;
+	return 0;
 }
 
 static void turn_cb(void *ctx)

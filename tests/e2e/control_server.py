@@ -12,6 +12,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import socketserver
 import struct
@@ -300,6 +301,8 @@ class Terminal:
     def own(slave):
         os.setsid()
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)  # as a shell starts it, though the tests may run under nohup
 
     def resize(self, columns, rows, notify=True):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -577,6 +577,15 @@ class Signatures(Case):
         self.server.admin("PUT", "keys", [{"id": "temp", "expired": True}])
         self.refused("ExpiredTokenException", 403, self.server.client("lambda", "temp", "s", "t").list_functions)
 
+    def test_a_policy_of_one_statement(self):
+        """IAM takes it without a list around it."""
+        allow = {"Effect": "Allow", "Action": "lambda:ListFunctions", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": allow})
+        self.server.admin("PUT", "keys", [{"id": "one", "secret": "s", "policy": policy}])
+        lam = self.server.client("lambda", "one", "s")
+        lam.list_functions()
+        self.refused("AccessDeniedException", 403, lam.get_function, FunctionName="hello")
+
     def test_sts(self):
         who = self.server.client("sts").get_caller_identity()
         self.assertEqual((who["Account"], who["Arn"]), ("123456789012", "arn:aws:iam::123456789012:user/localaws"))

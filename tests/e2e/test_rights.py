@@ -103,7 +103,11 @@ class Models(unittest.TestCase):
 
     def test_wrong_words(self):
         for words, said in ((["--feature", "rolouts"], "no feature 'rolouts'"), (["--account", "12"], "twelve digits"),
-                            (["--function", "a:b"], "names of functions"), (["--reason", "x"], "does not take")):
+                            (["--function", "a:b"], "names of functions"), (["--reason", "x"], "does not take"),
+                            (["--feature", ""], "expected names of features"),
+                            (["--feature", "rollouts", "--feature", ","], "no feature ''"),
+                            (["--function", "a", "--function", "b"],
+                             "--function is there twice: it takes names of functions, with commas between them, once")):
             p = subprocess.run([ROLLOUTCTL, "policy", *words], env=ENVIRONMENT, capture_output=True, text=True,
                                timeout=20, check=False)
             self.assertEqual((p.returncode, p.stdout), (2, ""))

@@ -312,6 +312,15 @@ class Proxies(Case):
             text = self.ask(web, HTTPS_PROXY=f"https://{ENCODED}@proxy.localhost:{p.port}")
             self.assertEqual(bool(p.heads), believed)
             self.assertIn("does not exist" if believed else "unable to get local issuer certificate", text)
+            self.assertEqual("that is the proxy's certificate, and who signed it is not in AWS_CA_BUNDLE" in text,
+                             not believed)
+        # And when it is the server behind the proxy that is not believed, that is said.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.own.sign("outer-again", "proxy.localhost"))
+        web = self.serve(self.foreign.sign("inner-foreign", self.HOST))
+        text = self.ask(web, HTTPS_PROXY=f"https://proxy.localhost:{self.proxy(web, context=context).port}")
+        self.assertRegex(text, "who signed it is (not )?in AWS_CA_BUNDLE")
+        self.assertNotIn("the proxy's certificate", text)
 
     def test_socks(self):
         """The proxy looks the name up, or the daemon does."""
@@ -328,6 +337,11 @@ class Proxies(Case):
         d = self.start(web, HTTPS_PROXY=f"http://127.0.0.1:{p.port}", NO_PROXY="example.com,.localhost")
         self.assertIn("does not exist", self.doctor(d))
         self.assertEqual(p.heads, [])
+        self.assertNotIn("excepts no host", d.log())
+        self.end(d)
+        d = self.start(web, HTTPS_PROXY=f"http://127.0.0.1:{p.port}", NO_PROXY="*.localhost,example.com")
+        self.assertIn("403", self.doctor(d))
+        self.assertEqual(d.log().count("NO_PROXY has '*.localhost', which excepts no host from the proxy"), 1)
 
     def test_what_cannot_be_used(self):
         for value in (f"ftp://{ENCODED}@proxy:1", f"http://{ENCODED}@proxy:http", f"http://{ENCODED}@", "http://a b:1",
@@ -351,10 +365,13 @@ class Proxies(Case):
         from botocore.httpsession import ProxyConfiguration  # pylint: disable=import-outside-toplevel
         from botocore.utils import get_environ_proxies  # pylint: disable=import-outside-toplevel
         compared = 0
+        empty = [{"https_proxy": ""}, {"no_proxy": ""}, {"HTTPS_PROXY": "", "https_proxy": "http://proxy:3128"},
+                 {"NO_PROXY": "", "no_proxy": "localhost"}]
         for n, no_proxy in enumerate(lists):
             proxy = proxies[n % len(proxies)]
-            for names in (("HTTPS_PROXY", "NO_PROXY"), ("https_proxy", "no_proxy")):
-                environment = dict(zip(names, (proxy, no_proxy)))
+            environments = [dict(zip(names, (proxy, no_proxy)))
+                            for names in (("HTTPS_PROXY", "NO_PROXY"), ("https_proxy", "no_proxy"))]
+            for environment in environments + [{**environments[0], **more} for more in empty]:
                 ours = subprocess.run([PROXY_OF, *hosts], env=environment, capture_output=True, text=True, check=True,
                                       timeout=DEADLINE).stdout.split()
                 with unittest.mock.patch.dict(os.environ, environment, clear=True):

@@ -188,7 +188,7 @@ FAULTS = [
     Fault("no-sync", 5, "commits are not synced", "lib/store/sqlite.c",
           ('"PRAGMA synchronous = FULL; ', '"PRAGMA synchronous = OFF; ')),
     # --- 8 the end is clean ---
-    Fault("home-seems-enough", 732, "home is not written when it seems to be home, though a write is still under way",
+    Fault("home-seems-enough", 1307, "home is not written when it seems to be home, though a write is still under way",
           "lib/core/traffic.c",
           ("\tif (alias_target_equal(&wanted, &r->live) && !r->unsure) {",
            "\tif (alias_target_equal(&wanted, &r->live)) {")),

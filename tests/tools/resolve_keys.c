@@ -147,8 +147,8 @@ static int resolve_endpoints(const char *file, const char *name)
 	if (!config)
 		return 2;
 	open_accounts(&t, config);
-	const char *region = accounts_region(t.ports.accounts, name);
-	if (!region)
+	const char *region = NULL;
+	if (accounts_region(t.ports.accounts, name, &region, error, sizeof(error)) || !region)
 		region = accounts_default_region(t.ports.accounts);
 	char *copy cleanup(mem_free_p) = mem_strdup(region);
 	print(endpoints_of(t.ports.accounts, name, copy));

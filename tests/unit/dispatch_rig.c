@@ -48,6 +48,19 @@ static int fake_credentials(void *ctx, const char *account, struct aws_credentia
 	return 0;
 }
 
+static void fake_describe_keys(void *ctx, const char *account, struct keys_told *ret)
+{
+	(void)ctx;
+	(void)account;
+	*ret = (struct keys_told){.source = "a slow program", .error = ""};
+}
+
+static void fake_keys_refused(void *ctx, const char *account, const char *access_key_id)
+{
+	struct dispatch_rig *w = ctx;
+	snprintf(w->refused, sizeof(w->refused), "%s %s", account, access_key_id);
+}
+
 static int fake_endpoint(void *ctx, const char *account, enum aws_service service, const char *region,
 			 struct aws_endpoint *ret, char *ret_error, size_t error_size)
 {
@@ -81,6 +94,8 @@ struct dispatch_rig *dispatch_rig_new_unchecked(double lambda_rps)
 	    .entropy = fake_entropy,
 	    .send = fake_send,
 	    .credentials = fake_credentials,
+	    .describe_keys = fake_describe_keys,
+	    .keys_refused = fake_keys_refused,
 	    .endpoint = fake_endpoint,
 	    .log = fake_log,
 	};

@@ -31,6 +31,7 @@ struct dispatch_rig {
 	uint64_t entropy;
 	struct sent sent[MANY + 100];
 	size_t n_sent;
+	char refused[64];     /* the last keys that AWS refused: account and id */
 	int credentials_fail; /* 1: there are none; 2: they are being fetched */
 	unsigned keys_asked;
 	int endpoint_fail;

@@ -197,7 +197,8 @@ static int port_credentials(void *ctx, const char *account, struct aws_credentia
 {
 	const struct bench *b = ctx;
 
-	(void)account;
+	if (b->keys_pending && strcmp(b->keys_pending, account) == 0)
+		return 2;
 	if (b->no_keys) {
 		(void)snprintf(ret_error, error_size, "%s", b->no_keys);
 		return 1;
@@ -254,11 +255,14 @@ static void port_log(void *ctx, int level, const char *text)
 		print_message("log %d: %s\n", level, text);
 }
 
-static const char *account_region(void *ctx, const char *account)
+static int account_region(void *ctx, const char *account, const char **ret, char *ret_error, size_t error_size)
 {
-	(void)ctx;
+	const struct bench *b = ctx;
 	(void)account;
-	return NULL;
+	*ret = NULL;
+	if (b->region_error)
+		(void)snprintf(ret_error, error_size, "%s", b->region_error);
+	return b->region_error ? 1 : 0;
 }
 
 static bool account_known(void *ctx, const char *account)
@@ -315,7 +319,8 @@ struct bench *bench_new_world(const char *world)
 					   .boot_id = "boot-1",
 					   .account_region = account_region,
 					   .account_known = account_known,
-					   .account_name = account_name};
+					   .account_name = account_name,
+					   .account_ctx = b};
 	bench_load(b);
 	return b;
 }

@@ -101,9 +101,11 @@ struct bench {
 	void *sent_ctx;
 	/* NULL, or told of each answer of AWS before it is handed on, and may put another one in its place. */
 	void (*answers)(struct bench *b, const struct http_request *r, struct world_reply *reply);
-	unsigned calls;	       /* to AWS */
-	const char *no_keys;   /* why no account has keys; NULL: they have */
-	struct keys_told keys; /* what is told of them */
+	unsigned calls;		  /* to AWS */
+	const char *no_keys;	  /* why no account has keys; NULL: they have */
+	const char *keys_pending; /* the account whose keys are being fetched for ever; NULL: none */
+	struct keys_told keys;	  /* what is told of them */
+	const char *region_error; /* why an account's region is not known; NULL: it is */
 	const char *region;
 	char published[64 * 1024]; /* texts of events, one a line */
 };

@@ -35,6 +35,12 @@ static void a_good_clock_is_followed_to_the_millisecond(void **state)
 		assert_int_equal(aws_clock_unix_ms(&c, host_at(good[i], 60000)), NOW_MS + good[i] + 60000);
 		assert_int_equal(aws_clock_host_ahead_ms(&c, host_at(good[i], 60000)), 0);
 	}
+	/* Both clocks are cut to milliseconds: what that makes of them is not seen. */
+	for (int64_t cut = -1; cut <= 1; cut++) {
+		struct aws_clock c = {0};
+		aws_clock_told(&c, host_at(0, 0), NOW_MS, 0, true);
+		assert_int_equal(aws_clock_unix_ms(&c, host_at(cut, 60000)), NOW_MS + cut + 60000);
+	}
 	/* An answer that was nine seconds on its way is of nine seconds ago at the most. */
 	struct aws_clock c = {0};
 	aws_clock_told(&c, host_at(9000, 0), NOW_MS, 9000, true);
@@ -71,6 +77,35 @@ static void a_measured_time_does_not_shake(void **state)
 	assert_in_range(aws_clock_unix_ms(&c, host_at(MS_PER_HOUR, 20000)), NOW_MS + 40000, NOW_MS + 41000);
 }
 
+/* An answer that was long on its way fits nearly any clock: what was measured stands, and the host's is no
+ * better. */
+static void a_slow_answer_changes_nothing(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t host_ms, travel_ms;
+	} cases[] = {{10 * MS_PER_MINUTE, 12 * MS_PER_MINUTE}, {11000, 9000}, {11000, 2900}, {-11000, 9000}};
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct aws_clock c = {0};
+		int64_t at_ms = cases[i].travel_ms, host_ms = cases[i].host_ms;
+		aws_clock_told(&c, host_at(host_ms, 0), NOW_MS, 0, false);
+		int64_t before = c.ahead_ms;
+		aws_clock_told(&c, host_at(host_ms, at_ms), NOW_MS, at_ms, true);
+		assert_int_equal(c.ahead_ms, before);
+		assert_in_range(aws_clock_host_ahead_ms(&c, host_at(host_ms, at_ms)) - host_ms + 1000, 0, 2000);
+	}
+	/* Nor is a time measured by one, when nothing is known or when what is known does not fit. */
+	struct aws_clock c = {0};
+	aws_clock_told(&c, host_at(20000, 0), NOW_MS, 9000, true);
+	assert_false(c.known);
+	aws_clock_told(&c, host_at(0, 0), NOW_MS, 0, true);
+	aws_clock_told(&c, host_at(0, 0), NOW_MS - 20000, 9000, true);
+	assert_int_equal(aws_clock_unix_ms(&c, host_at(0, 0)), NOW_MS);
+	/* A refusal for the time is no such case: whatever it tells is better. */
+	aws_clock_told(&c, host_at(0, 0), NOW_MS - MS_PER_HOUR, 9000, false);
+	assert_in_range(aws_clock_unix_ms(&c, host_at(0, 0)), NOW_MS - MS_PER_HOUR, NOW_MS - MS_PER_HOUR + 10000);
+}
+
 /* AWS took the signature, so its time is within five minutes of it: somebody on the way has put that Date there. */
 static void a_date_that_cannot_be_is_passed_over(void **state)
 {
@@ -99,6 +134,7 @@ int main(void)
 	    cmocka_unit_test(a_good_clock_is_followed_to_the_millisecond),
 	    cmocka_unit_test(a_wrong_clock_is_measured),
 	    cmocka_unit_test(a_measured_time_does_not_shake),
+	    cmocka_unit_test(a_slow_answer_changes_nothing),
 	    cmocka_unit_test(a_date_that_cannot_be_is_passed_over),
 	    cmocka_unit_test(the_host_may_be_set_as_it_likes),
 	};

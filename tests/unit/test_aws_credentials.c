@@ -59,6 +59,13 @@ static void the_environment(void **state)
 	assert_string_equal(t.keys.session_token, "tok");
 	assert_int_equal(t.keys.expires_unix_ms, INT64_C(1795385405000));
 
+	/* As whoever else gives keys may write it. */
+	struct outcome z cleanup(deinit) =
+	    from_env((const char *[]){"AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", SECRET,
+				      "AWS_CREDENTIAL_EXPIRATION", "2026-11-23T00:10:05+02:00", NULL});
+	assert_int_equal(z.result, CREDENTIALS_FOUND);
+	assert_int_equal(z.keys.expires_unix_ms, INT64_C(1795385405000));
+
 	struct outcome old cleanup(deinit) = from_env((const char *[]){
 	    "AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", SECRET, "AWS_SECURITY_TOKEN", "old", NULL});
 	assert_string_equal(old.keys.session_token, "old");

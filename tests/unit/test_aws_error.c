@@ -209,7 +209,11 @@ static void hints_are_read(void **state)
 	assert_int_equal(hint_of("Retry-After", "3"), 3000);
 	assert_int_equal(hint_of("x-amz-retry-after", "1500"), 1500);
 	assert_int_equal(hint_of("Retry-After", "300"), 300000);
-	assert_int_equal(hint_of("Retry-After", "301"), 0); /* nobody means that for an API */
+	/* More than five minutes counts as five. */
+	assert_int_equal(hint_of("Retry-After", "301"), 300000);
+	assert_int_equal(hint_of("Retry-After", "99999999999999999999999"), 300000);
+	assert_int_equal(hint_of("x-amz-retry-after", "300001"), 300000);
+	assert_int_equal(hint_of("Retry-After", "301s"), 0);
 	assert_int_equal(hint_of("Retry-After", "-1"), 0);
 	assert_int_equal(hint_of("Retry-After", "Sun, 22 Nov 2026 22:10:05 GMT"), 0);
 	assert_int_equal(hint_of(NULL, NULL), 0);
@@ -315,6 +319,7 @@ static void outcomes_follow_from_the_class(void **state)
 	    [AWS_SKEW] = CALL_UNAVAILABLE,
 	    [AWS_INVALID] = CALL_REFUSED,
 	    [AWS_MALFORMED] = CALL_UNKNOWN,
+	    [AWS_SETTINGS] = CALL_UNAVAILABLE,
 	    [AWS_NO_CONNECTION] = CALL_UNAVAILABLE,
 	    [AWS_NO_ANSWER] = CALL_UNKNOWN,
 	};

@@ -525,6 +525,35 @@ static void test_equal_secret(void **state)
 	assert_false(text_equal_secret("ab", "ba"));
 }
 
+static void test_loopback(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"127.0.0.1", "127.255.0.255", "127.0.00.001"};
+	static const char *const bad[] = {
+	    "",		  "127",       "127.",	      "127.0.0",      "127.0.0.",
+	    "127.0.0.1.", "128.0.0.1", "127.0.0.256", "127.0.0.0001", "127.0.0.1.example.com",
+	    "127..0.1",	  "127.0.0.x", " 127.0.0.1",  "localhost",    "::1",
+	    "127.0.0.1 ", "10.0.0.1"};
+	for (size_t i = 0; i < array_len(good); i++)
+		assert_true(text_is_loopback(good[i], strlen(good[i])));
+	for (size_t i = 0; i < array_len(bad); i++)
+		assert_false(text_is_loopback(bad[i], strlen(bad[i])));
+	assert_true(text_is_loopback("127.0.0.1:80", 9)); /* no further than its length */
+	assert_false(text_is_loopback("127.0.0.1", 8));	  /* "127.0.0." */
+}
+
+static void test_percent_byte(void **state)
+{
+	(void)state;
+	assert_int_equal(text_percent_byte("%41", 3), 'A');
+	assert_int_equal(text_percent_byte("%fF rest", 8), 255);
+	assert_int_equal(text_percent_byte("%00", 3), 0);
+	static const char *const bad[] = {"", "%", "%4", "41", "%4g", "%g4", "%%41", "%-1", "%4 "};
+	for (size_t i = 0; i < array_len(bad); i++)
+		assert_int_equal(text_percent_byte(bad[i], strlen(bad[i])), -1);
+	assert_int_equal(text_percent_byte("%41", 2), -1); /* cut off */
+}
+
 int main(void)
 {
 	/* Where the machine has one, a locale with a decimal comma shows what depends on it. */
@@ -545,6 +574,8 @@ int main(void)
 	    cmocka_unit_test(test_copy),
 	    cmocka_unit_test(test_copy_printable),
 	    cmocka_unit_test(test_equal_secret),
+	    cmocka_unit_test(test_loopback),
+	    cmocka_unit_test(test_percent_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

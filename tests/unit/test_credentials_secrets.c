@@ -192,7 +192,7 @@ static int go_through(struct rig *w)
 					     .read_file = fake_read,
 					     .endpoint = fake_endpoint};
 	struct aws_credentials keys = {0};
-	int r = source_load_profiles(&request, fake_read, w, &profiles, error, sizeof(error));
+	int r = profiles_load(look_up, w, fake_read, w, &profiles, error, sizeof(error));
 	request.profiles = profiles;
 	if (r == 0)
 		r = source_resolve(&request, &source, error, sizeof(error));

@@ -144,8 +144,9 @@ static void the_order_of_sources(void **state)
 	c.env = "HOME=/h\n";
 	expect(&c, "instance http://169.254.169.254");
 	c.env = "AWS_EC2_METADATA_DISABLED=True\n";
-	expect_broken(&c, "no AWS keys were found: AWS_ACCESS_KEY_ID is not set, /h/credentials does not exist, "
-			  "/h/config has no keys for profile \"default\", and AWS_EC2_METADATA_DISABLED");
+	expect_broken(&c, "no AWS keys were found: give a profile some, or let the instance be asked, which "
+			  "AWS_EC2_METADATA_DISABLED forbids; looked at: AWS_ACCESS_KEY_ID is not set, "
+			  "/h/credentials does not exist, /h/config has no keys for profile \"default\"");
 }
 
 static void a_named_profile(void **state)
@@ -336,6 +337,16 @@ static void addresses_of_containers_and_instances(void **state)
 	expect(&(struct chain){.config = "[default]\nec2_metadata_service_endpoint = http://127.0.0.1:99/\n"},
 	       "instance http://127.0.0.1:99");
 	expect_broken(&(struct chain){.env = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=ipv5\n"}, "neither ipv4 nor ipv6");
+	/* More than is waited for is not one second, or one try. */
+	expect(&(struct chain){.env = "AWS_METADATA_SERVICE_TIMEOUT=60\nAWS_METADATA_SERVICE_NUM_ATTEMPTS=10\n"},
+	       "instance http://169.254.169.254");
+	expect_broken(
+	    &(struct chain){.env = "AWS_METADATA_SERVICE_NUM_ATTEMPTS=11\n"},
+	    "AWS_METADATA_SERVICE_NUM_ATTEMPTS (metadata_service_num_attempts) is no whole number from 1 to 10");
+	expect_broken(&(struct chain){.env = "AWS_METADATA_SERVICE_TIMEOUT=0\n"},
+		      "AWS_METADATA_SERVICE_TIMEOUT (metadata_service_timeout) is no whole number from 1 to 60");
+	expect_broken(&(struct chain){.env = "", .config = "[default]\nmetadata_service_timeout = 2.5\n"},
+		      "(metadata_service_timeout) is no whole number from 1 to 60");
 }
 
 int main(void)

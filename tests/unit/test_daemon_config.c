@@ -169,9 +169,10 @@ static void test_roles_of_accounts(void **state)
 	    complaints("accounts:\n"
 		       "  a: {role_arn: \"arn:aws:iam::111122223333:user/x\"}\n"
 		       "  b: {role_arn: \"arn:aws:iam::1:role/x y\"}\n"
-		       "  c: {external_id: y}\n"
-		       "  d: {session_name: y}\n"
+		       "  c: {external_id: yy}\n"
+		       "  d: {session_name: yy}\n"
 		       "  e: {role_arn: \"arn:aws:iam::1:role/x\", external_id: \"a b\", session_name: \"a/b\"}\n"
+		       "  f: {role_arn: \"arn:aws:iam::1:role/x\", external_id: y, session_name: z}\n"
 		       "  Prod!: {}\n");
 	assert_non_null(strstr(got, "f:2:17: error: 'role_arn': expected a role's ARN such as"));
 	assert_non_null(strstr(got, "f:3:17: error: 'role_arn': expected a role's ARN, of letters"));
@@ -179,7 +180,9 @@ static void test_roles_of_accounts(void **state)
 	assert_non_null(strstr(got, "f:5:3: error: account 'd' has 'session_name' but no 'role_arn'"));
 	assert_non_null(strstr(got, "'external_id': expected an external id"));
 	assert_non_null(strstr(got, "'session_name': expected the name of a session"));
-	assert_non_null(strstr(got, "f:7:3: error: an account's name: expected [a-z0-9-]"));
+	assert_non_null(strstr(got, "f:7:55: error: 'external_id': expected an external id, of 2 to 1224"));
+	assert_non_null(strstr(got, "f:7:72: error: 'session_name': expected the name of a session, of 2 to 64"));
+	assert_non_null(strstr(got, "f:8:3: error: an account's name: expected [a-z0-9-]"));
 	free(got);
 }
 

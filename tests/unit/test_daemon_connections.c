@@ -194,7 +194,7 @@ static void test_certificates_are_read_once(void **state)
 	const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
 	char *bytes;
 	size_t len = 0;
-	if (!bundle || file_read(bundle, BUNDLE_MAX, &bytes, &len) != 0)
+	if (!bundle || file_read(bundle, LIMIT_CA_BUNDLE_BYTES, &bytes, &len) != 0)
 		skip();
 	int fd = mkstemp(path);
 	assert_int_equal(write(fd, bytes, len), len);
@@ -222,7 +222,136 @@ static void test_certificates_are_read_once(void **state)
 	unlink(path);
 }
 
-#define at_once(test) cmocka_unit_test_setup_teardown(test, make_rig_now, drop_rig)
+/* --- profiles with bundles of their own --- */
+
+static char folder[] = "/tmp/bundles-XXXXXX";
+static char paths[LIMIT_CA_BUNDLES + 8][64];
+
+/* Each has the same certificate. */
+static int make_bundles(void **state)
+{
+	const char *system = curl_version_info(CURLVERSION_NOW)->cainfo;
+	static const char end[] = "-----END CERTIFICATE-----\n";
+	char *bytes;
+	size_t len = 0;
+	if (make_rig_now(state) || !system || file_read(system, LIMIT_CA_BUNDLE_BYTES, &bytes, &len) != 0)
+		return -1;
+	char *after = strstr(bytes, end);
+	if (!after || !mkdtemp(folder))
+		return -1;
+	for (size_t i = 0; i < array_len(paths); i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%zu.pem", folder, i);
+		if (file_write_atomic(paths[i], bytes, (size_t)(after - bytes) + strlen(end), 0644))
+			return -1;
+	}
+	free(bytes);
+	return 0;
+}
+
+static int drop_bundles(void **state)
+{
+	for (size_t i = 0; i < array_len(paths); i++)
+		unlink(paths[i]);
+	int r = rmdir(folder);
+	snprintf(folder, sizeof(folder), "/tmp/bundles-XXXXXX");
+	return drop_rig(state) ? -1 : r;
+}
+
+static struct http_request request_by(const struct rig *r, const char *bundle)
+{
+	struct http_request request = request_to(r, "GET", NULL);
+	request.scheme = "https";
+	request.ca_bundle = bundle;
+	return request;
+}
+
+/* What is kept of it, or NULL. */
+static const struct bundle *is_kept(const struct rig *r, const char *path)
+{
+	const struct bundle *b = r->transport->bundles;
+	while (b && strcmp(b->path, path) != 0)
+		b = b->next;
+	return b;
+}
+
+/* Reloads with other paths each time do not add up. */
+static void test_bundles_do_not_add_up(void **state)
+{
+	struct rig *r = *state;
+	const struct transport *first = NULL;
+	r->manner = CLOSE_UNHEARD;
+	for (size_t i = 0; i < array_len(paths); i++) {
+		struct http_request request = request_by(r, paths[i]), always = request_by(r, paths[0]);
+		send_with(r, &request, 5000);
+		send_with(r, &always, 5000);
+		assert_int_equal(r->connections, 2 * (i + 1));
+		const struct bundle *kept = is_kept(r, paths[0]);
+		assert_non_null(kept);
+		assert_true(!first || kept->via == first);
+		first = kept->via;
+	}
+	assert_int_equal(r->transport->n_bundles, LIMIT_CA_BUNDLES);
+	assert_null(is_kept(r, paths[1]));
+	assert_non_null(is_kept(r, paths[array_len(paths) - 1]));
+}
+
+static void send_by_all_others(void *arg, enum transport_result result, const struct http_response *response,
+			       const char *error)
+{
+	struct rig *r = arg;
+	answer_cb(arg, result, response, error);
+	for (size_t i = 1; i <= LIMIT_CA_BUNDLES + 1; i++) {
+		struct http_request request = request_by(r, paths[i]);
+		transport_send(r->transport, &request, 5000, answer_cb, r);
+	}
+}
+
+/* What is in use is not dropped for another: neither what has calls under way, nor what is just giving its answer. */
+static void test_bundles_in_use_are_kept(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_by(r, paths[0]);
+	r->manner = SILENCE;
+	transport_send(r->transport, &request, 60000, send_by_all_others, r);
+	until(r, r->connections == 1);
+	transport_abort(r->transport->bundles->via);
+	assert_non_null(is_kept(r, paths[0]));
+	assert_int_equal(r->transport->n_bundles, LIMIT_CA_BUNDLES);
+	assert_int_equal(transport_in_flight(r->transport), LIMIT_CA_BUNDLES - 1 + 2);
+	until(r, r->answers == 3); /* the two for which there was no place */
+	assert_non_null(strstr(r->error, "calls by 64 profiles"));
+	transport_abort(r->transport);
+	assert_int_equal(r->answers, LIMIT_CA_BUNDLES + 2);
+	assert_int_equal(transport_in_flight(r->transport), 0);
+}
+
+/* Nor is one that cannot be used read for each call. */
+static void test_a_bad_bundle_is_not_read_for_each_call(void **state)
+{
+	struct rig *r = *state;
+	struct http_request request = request_by(r, paths[0]);
+	char *good;
+	size_t len;
+	r->manner = CLOSE_UNHEARD;
+	assert_int_equal(file_read(paths[0], LIMIT_CA_BUNDLE_BYTES, &good, &len), 0);
+	assert_int_equal(file_write_atomic(paths[0], "x", 1, 0644), 0);
+	send_with(r, &request, 5000);
+	assert_non_null(strstr(r->error, "which has no certificates"));
+	assert_int_equal(file_write_atomic(paths[0], good, len, 0644), 0);
+	send_with(r, &request, 5000);
+	assert_non_null(strstr(r->error, "which has no certificates"));
+	assert_non_null(strstr(r->error, paths[0]));
+	assert_int_equal(r->connections, 0);
+	ahead_s += TRUST_LOOK_MS / 1000 + 1;
+	uv_update_time(&r->loop);
+	send_with(r, &request, 5000);
+	assert_int_equal(r->connections, 1);
+	assert_null(strstr(r->error, "certificates"));
+	free(good);
+}
+
+#define at_once(test)	   cmocka_unit_test_setup_teardown(test, make_rig_now, drop_rig)
+#define with_bundles(test) cmocka_unit_test_setup_teardown(test, make_bundles, drop_bundles)
 
 int main(void)
 {
@@ -236,6 +365,9 @@ int main(void)
 	    at_once(test_a_resolver_that_hangs),
 	    at_once(test_the_connection_has_a_time_of_its_own),
 	    at_once(test_certificates_are_read_once),
+	    with_bundles(test_bundles_do_not_add_up),
+	    with_bundles(test_bundles_in_use_are_kept),
+	    with_bundles(test_a_bad_bundle_is_not_read_for_each_call),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -121,7 +121,7 @@ static void programs_that_do_too_much(void **state)
 {
 	struct rig *r = *state;
 	sh(r, 100, "sleep 1000");
-	assert_string_equal(r->o.problem, "did not end in its time of a minute");
+	assert_string_equal(r->o.problem, "did not end within 0.1s");
 	sh(r, 10000, "yes");
 	assert_string_equal(r->o.problem, "wrote more than 64 KiB, which no keys are");
 	sh(r, 10000, "yes no such account | head -c 100000 >&2; exit 1");
@@ -130,6 +130,52 @@ static void programs_that_do_too_much(void **state)
 	/* What it leaves running does not keep it from being over. */
 	sh(r, 10000, "sleep 1000 & echo done");
 	assert_string_equal(r->o.text, "done\n");
+}
+
+/* An agent in a session of its own keeps the pipes open for as long as it lives: the keys are there all the same. */
+static void what_lives_on_elsewhere_does_not_hold_the_keys_back(void **state)
+{
+	struct rig *r = *state;
+	sh(r, 10000, "setsid sleep 1000 & until [ \"$(cut -d' ' -f6 /proc/$!/stat)\" = $! ]; do :; done; echo $!");
+	uint64_t agent = 0;
+	r->o.text[strcspn(r->o.text, "\n")] = '\0';
+	assert_int_equal(text_parse_u64(r->o.text, INT_MAX, &agent), 0);
+	assert_true(agent > 1);
+	assert_int_equal(kill((pid_t)agent, SIGKILL), 0); /* it was not ended: it is no part of the program any more */
+	assert_string_equal(r->o.problem, "");
+	assert_int_equal(r->o.status, 0);
+}
+
+static size_t count_running(const struct rig *r)
+{
+	size_t n = 0;
+	for (const struct program *g = r->programs->running; g; g = g->next)
+		n += g->started && !g->exited;
+	return n;
+}
+
+/* Many accounts may have the same program. */
+static void not_all_run_at_a_time(void **state)
+{
+	struct rig *r = *state;
+	struct outcome o[3 * LIMIT_KEYS_PROGRAMS] = {0};
+	for (size_t i = 0; i < array_len(o); i++)
+		programs_run(r->programs, (char *[]){(char *)"echo", (char *)"keys", NULL}, 10000, ended, &o[i]);
+	while (r->programs->running && !r->late)
+		uv_run(&r->loop, UV_RUN_ONCE);
+	for (size_t i = 0; i < array_len(o); i++)
+		assert_string_equal(o[i].text, "keys\n");
+	/* Those that still wait are answered at a stop, too. */
+	for (size_t i = 0; i < array_len(o); i++) {
+		o[i] = (struct outcome){0};
+		programs_run(r->programs, (char *[]){(char *)"sleep", (char *)"1000", NULL}, 10000, ended, &o[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		uv_run(&r->loop, UV_RUN_NOWAIT);
+	assert_int_equal(count_running(r), LIMIT_KEYS_PROGRAMS);
+	programs_close(take_ptr(r->programs));
+	for (size_t i = 0; i < array_len(o); i++)
+		assert_string_equal(o[i].problem, "was broken off: the daemon stops");
 }
 
 static void a_stop_answers_everybody(void **state)
@@ -149,19 +195,58 @@ static void a_stop_answers_everybody(void **state)
 static void what_could_be_a_key_is_masked(void **state)
 {
 	(void)state;
+#define STARS_40 "****************************************"
 	static const char *const cases[][2] = {
+	    /* Letters alone, hex, UUIDs, other alphabets: the reasons of somebody else's secrets are not known. */
+	    {"secret wJalrXUtnFEMIKbMDENGbPxRfiCYEXAMPLEKEYab", "secret " STARS_40},
+	    {"wjalrxutnfemikbmdengbpxrficyexamplekeyab", STARS_40},
+	    {"WJALRXUTNFEMIKBMDENGBPXRFICYEXAMPLEKEYAB", STARS_40},
+	    {"token=da39a3ee5e6b4b0d3255bfef95601890afd80709", STARS_40 "******"},
+	    {"(123e4567-e89b-12d3-a456-426614174000)", "(************************************)"},
+	    {"wJal/rXUt/nFEM/IKbM+DENG=", "*************************"},
+	    {"eyJhbGciOi.eyJzdWIi~x%2F", "************************"},
+	    {"1234-5678-9012-3456", "*******************"},
+	    {"ABCD-EFGH-IJKL-MNOP", "*******************"},
+	    /* What people need to see. */
+	    {"/usr/lib/python3.11/site-packages/keys.py: no such file",
+	     "/usr/lib/python3.11/site-packages/keys.py: no such file"},
+	    {"ExpiredTokenException for arn:aws:iam::123456789012:role/ops",
+	     "ExpiredTokenException for arn:aws:iam::123456789012:role/ops"},
+	    {"--no-such-option AWS_ACCESS_KEY_ID", "--no-such-option AWS_ACCESS_KEY_ID"},
 	    {"key wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY!", "key ****************************************!"},
 	    {"AKIAIOSFODNN7EXAMPLE and", "******************** and"},
 	    {"an-ordinary-sentence-of-words 12345678901234567890",
-	     "an-ordinary-sentence-of-words 12345678901234567890"},
+	     "an-ordinary-sentence-of-words ********************"},
 	    {"", ""},
 	    {"Short1", "Short1"},
 	};
 	for (size_t i = 0; i < array_len(cases); i++) {
 		char *text = mem_strdup(cases[i][0]);
-		program_mask(text);
+		program_mask(text, false);
 		assert_string_equal(text, cases[i][1]);
 		free(text);
+	}
+	char end[] = "EYab and more";
+	program_mask(end, true);
+	assert_string_equal(end, "**** and more");
+}
+
+/* What is kept begins in the middle of a secret, at whatever place the windows cut it. */
+static void the_end_of_what_was_cut_is_masked(void **state)
+{
+	struct rig *r = *state;
+	static const char secret[] = "wJalrXUtnFEMIKbMDENGbPxRfiCYEXAMPLEKEYab";
+	char line[256];
+	/* In one piece, so that it is read in blocks of 4096. */
+	for (int before = 2 * 4096 - 38; before < 2 * 4096; before += 6) {
+		snprintf(line, sizeof(line),
+			 "{ head -c %d /dev/zero | tr '\\0' ' '; printf '%s end'; } | "
+			 "dd bs=64k iflag=fullblock status=none >&2; exit 1",
+			 before, secret);
+		sh(r, 10000, line);
+		assert_int_equal(r->o.status, 1);
+		for (const char *at = r->o.complaint; *at; at++)
+			assert_true(strchr("* end", *at));
 	}
 }
 
@@ -171,8 +256,12 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(output_complaint_and_status, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(programs_that_cannot_be_run, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(programs_that_do_too_much, rig_setup, rig_teardown),
+	    cmocka_unit_test_setup_teardown(what_lives_on_elsewhere_does_not_hold_the_keys_back, rig_setup,
+					    rig_teardown),
+	    cmocka_unit_test_setup_teardown(not_all_run_at_a_time, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(a_stop_answers_everybody, rig_setup, rig_teardown),
 	    cmocka_unit_test(what_could_be_a_key_is_masked),
+	    cmocka_unit_test_setup_teardown(the_end_of_what_was_cut_is_masked, rig_setup, rig_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,9 +28,9 @@ static void test_where_it_is_read_from(void **state)
 	(void)state;
 	static struct setting cases[][5] = {
 	    {{"https_proxy", "a"}, {"HTTPS_PROXY", "b"}, {"all_proxy", "c"}, {"ALL_PROXY", "d"}},
-	    {{"HTTPS_PROXY", "a"}, {"https_proxy", ""}, {"all_proxy", "c"}, {"ALL_PROXY", "d"}},
+	    {{"HTTPS_PROXY", "a"}, {"all_proxy", "c"}, {"ALL_PROXY", "d"}},
 	    {{"all_proxy", "a"}, {"ALL_PROXY", "d"}, {"http_proxy", "e"}},
-	    {{"ALL_PROXY", "a"}, {"HTTP_PROXY", "e"}},
+	    {{"ALL_PROXY", "a"}, {"HTTP_PROXY", "e"}, {"HTTPS_PROXY", ""}},
 	};
 	char error[512];
 	struct proxy p;
@@ -44,6 +44,60 @@ static void test_where_it_is_read_from(void **state)
 	assert_int_equal(proxy_read(find, plain, &p, error, sizeof(error)), 0);
 	assert_false(proxy_serves(&p, "lambda.example.com"));
 	proxy_deinit(&p);
+}
+
+/* An empty name in small letters switches off, as Python has it. */
+static void test_what_is_switched_off(void **state)
+{
+	(void)state;
+	static struct setting cases[][5] = {
+	    {{"https_proxy", ""}, {"HTTPS_PROXY", "b"}, {"ALL_PROXY", "d"}},
+	    {{"https_proxy", ""}, {"all_proxy", "d"}},
+	    {{"all_proxy", ""}, {"ALL_PROXY", "d"}},
+	};
+	char error[512];
+	struct proxy p;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		assert_int_equal(proxy_read(find, cases[i], &p, error, sizeof(error)), 0);
+		assert_null(p.url);
+		assert_null(p.setting);
+		proxy_deinit(&p);
+	}
+	struct setting env[] = {{"HTTPS_PROXY", "p"}, {"no_proxy", ""}, {"NO_PROXY", "a"}, {.name = NULL}};
+	assert_int_equal(proxy_read(find, env, &p, error, sizeof(error)), 0);
+	assert_true(proxy_serves(&p, "a"));
+	proxy_deinit(&p);
+}
+
+/* What operators write, and what excepts nothing, here as for curl and botocore. */
+static void test_advice(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *list, *named; /* NULL: nothing is amiss */
+	} cases[] = {
+	    {"*", NULL},
+	    {" *,", NULL},
+	    {"", NULL},
+	    {"example.com,.a,10.0.0.0/8", NULL},
+	    {"a, *.example.com,b", "'*.example.com'"},
+	    {"a,*", "'*'"},
+	    {"*,*", "'*'"},
+	    {"10.*\033[2J", "'10.*?[2J'"},
+	};
+	char error[512];
+	struct proxy p;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct setting env[] = {{"HTTPS_PROXY", "p"}, {"NO_PROXY", cases[i].list}, {.name = NULL}};
+		assert_int_equal(proxy_read(find, env, &p, error, sizeof(error)), 0);
+		bool advised = proxy_advise(&p, error, sizeof(error));
+		assert_int_equal(advised, cases[i].named != NULL);
+		if (advised) {
+			assert_true(text_starts_with(error, "NO_PROXY has "));
+			assert_non_null(strstr(error, cases[i].named));
+		}
+		proxy_deinit(&p);
+	}
 }
 
 static void test_forms(void **state)
@@ -162,6 +216,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_where_it_is_read_from),
+	    cmocka_unit_test(test_what_is_switched_off),
+	    cmocka_unit_test(test_advice),
 	    cmocka_unit_test(test_forms),
 	    cmocka_unit_test(test_exceptions),
 	};

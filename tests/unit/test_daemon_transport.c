@@ -10,6 +10,24 @@
 #define closed_cb waker_closed_cb
 #include "daemon/io/waker.c"
 
+#include <dlfcn.h>
+
+/* A libcurl that was built without this option; 0: it has all. */
+static CURLoption missing;
+
+typedef CURLcode (*setopt_fn)(CURL *, CURLoption, ...);
+
+#undef curl_easy_setopt
+__attribute__((visibility("default"))) CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
+{
+	va_list args;
+	va_start(args, option);
+	void *value = va_arg(args, void *); /* long, curl_off_t and pointers are passed alike on 64 bits */
+	va_end(args);
+	return option == missing ? CURLE_UNKNOWN_OPTION
+				 : ((setopt_fn)dlsym(RTLD_NEXT, "curl_easy_setopt"))(easy, option, value);
+}
+
 /* --- what goes over the wire --- */
 
 static void test_a_get_as_it_was_built(void **state)
@@ -203,6 +221,26 @@ static void test_plain_http_stays_on_this_machine(void **state)
 	assert_int_equal(r->result, TRANSPORT_ANSWERED);
 	restart_with(r, "ALL_PROXY", "http://127.0.0.1:1");
 	send_one(r, "PUT", "x");
+	assert_int_equal(r->result, TRANSPORT_ANSWERED);
+}
+
+/* What sees to certificates, and to where a request goes, may be missing in a libcurl: then it is given no request. */
+static void test_nothing_is_sent_by_a_libcurl_that_lacks_an_option(void **state)
+{
+	static const CURLoption wanted[] = {CURLOPT_SSL_CTX_FUNCTION,	  CURLOPT_SSL_VERIFYPEER, CURLOPT_SSLVERSION,
+					    CURLOPT_PROXY_SSL_VERIFYPEER, CURLOPT_PREREQFUNCTION, CURLOPT_NOPROXY};
+	struct rig *r = *state;
+	struct http_request request = request_to(r, "PUT", "x");
+	for (size_t i = 0; i < array_len(wanted); i++) {
+		request.scheme = i % 2 ? "http" : "https";
+		missing = wanted[i];
+		send_with(r, &request, 5000);
+		missing = (CURLoption)0;
+		assert_int_equal(r->result, TRANSPORT_NO_CONNECTION);
+		assert_non_null(strstr(r->error, "this host's libcurl has no CURLOPT_"));
+	}
+	assert_int_equal(r->connections, 0);
+	send_one(r, "PUT", "x"); /* such a handle is not used again */
 	assert_int_equal(r->result, TRANSPORT_ANSWERED);
 }
 
@@ -466,6 +504,7 @@ int main(void)
 	    with_rig(test_a_flood_is_cut_off),
 	    with_rig(test_a_drip_is_timed_out),
 	    with_rig(test_plain_http_stays_on_this_machine),
+	    with_rig(test_nothing_is_sent_by_a_libcurl_that_lacks_an_option),
 	    with_rig(test_what_fetches_keys),
 	    with_rig(test_https_goes_through_the_proxy),
 	    with_rig(test_secrets_that_come_back_are_masked),

@@ -419,101 +419,6 @@ static void the_budget_ends_retries(void **state)
 	dispatch_rig_free(w);
 }
 
-static void keys_and_endpoints_that_fail_end_the_call_unsent(void **state)
-{
-	(void)state;
-	struct dispatch_rig *w = dispatch_rig_new(10);
-	struct probe p[3] = {0};
-	w->credentials_fail = 1;
-	dispatch_rig_submit(w, &p[0], 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	dispatch_run(w->d);
-	assert_int_equal(p[0].done, 0); /* told by the next round */
-	assert_int_equal(dispatch_next_ms(w->d), w->now.boot_ms);
-	w->credentials_fail = 0;
-	w->endpoint_fail = 1;
-	dispatch_rig_submit(w, &p[1], 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	dispatch_run(w->d);
-	w->endpoint_fail = 0;
-	p[2].build_result = -E2BIG;
-	dispatch_rig_submit(w, &p[2], 'c', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	dispatch_run(w->d);
-	dispatch_run(w->d);
-	assert_int_equal(w->n_sent, 0);
-	assert_int_equal(p[0].error.class, AWS_CREDENTIALS);
-	assert_string_equal(p[0].error.message, "no keys for default");
-	assert_int_equal(p[1].error.class, AWS_INVALID);
-	assert_string_equal(p[1].error.message, "bad endpoint");
-	assert_int_equal(p[2].error.class, AWS_INVALID);
-	assert_non_null(strstr(p[2].error.message, "larger than"));
-	assert_true(dispatch_idle(w->d));
-	dispatch_rig_free(w);
-}
-
-/* They wait for their keys without paying: no token, no try, and the rollback is the first to go when they come. */
-static void calls_wait_for_keys_that_are_being_fetched(void **state)
-{
-	(void)state;
-	struct dispatch_rig *w = dispatch_rig_new(10);
-	struct probe p[6] = {0};
-	w->credentials_fail = 2;
-	for (int i = 0; i < 5; i++)
-		dispatch_rig_submit(w, &p[i], (char)('a' + i), OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	for (int ms = 0; ms < 30000; ms += 10) {
-		dispatch_run(w->d);
-		assert_true(dispatch_next_ms(w->d) <= w->now.boot_ms + 1000);
-		dispatch_rig_advance(w, 10);
-	}
-	assert_int_equal(w->n_sent, 0);
-	assert_in_range(w->keys_asked, 5 * 25, 5 * 50); /* pauses from 20 ms to a second */
-	dispatch_rig_submit(w, &p[5], 'H', OPERATION_UPDATE_ALIAS, PRIORITY_HOME);
-	dispatch_run(w->d);
-	w->credentials_fail = 0;
-	dispatch_rig_advance(w, 20);
-	dispatch_run(w->d);
-	assert_int_equal(w->n_sent, 1);
-	assert_string_equal(w->sent[0].path, "/H");
-	dispatch_rig_advance(w, 1000);
-	dispatch_run(w->d);
-	assert_int_equal(w->n_sent, 6); /* at once: the bucket has all that it can hold */
-	for (int i = 0; i < 6; i++)
-		w->sent[i].cb(w->sent[i].arg, TRANSPORT_ANSWERED, &(struct http_response){.status = 200, .body = ""},
-			      NULL);
-	dispatch_run(w->d);
-	for (int i = 0; i < 6; i++)
-		assert_int_equal(p[i].status, 200);
-	dispatch_rig_free(w);
-}
-
-static void calls_do_not_wait_for_keys_without_end(void **state)
-{
-	(void)state;
-	struct dispatch_rig *w = dispatch_rig_new(10);
-	struct probe p = {0};
-	w->credentials_fail = 2;
-	dispatch_rig_submit(w, &p, 'a', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	for (int s = 0; s < 89; s++) {
-		dispatch_run(w->d);
-		dispatch_rig_advance(w, 1000);
-	}
-	assert_int_equal(p.done, 0);
-	for (int s = 0; s < 5; s++) {
-		dispatch_run(w->d);
-		dispatch_rig_advance(w, 1000);
-	}
-	assert_int_equal(p.done, 1);
-	assert_int_equal(p.error.class, AWS_CREDENTIALS);
-	assert_non_null(strstr(p.error.message, "were not there after a minute and a half"));
-	/* One that is taken back while it waits. */
-	struct probe q = {0};
-	dispatch_rig_submit(w, &q, 'b', OPERATION_GET_ALIAS, PRIORITY_NORMAL);
-	dispatch_run(w->d);
-	assert_true(dispatch_cancel(w->d, q.ticket));
-	dispatch_run(w->d);
-	assert_int_equal(q.done, 1);
-	assert_true(dispatch_idle(w->d));
-	dispatch_rig_free(w);
-}
-
 /* One that is on the wire comes back once, and is not sent again: what was called back must not leave a second time. */
 static void a_call_on_the_wire_that_is_called_back_is_not_tried_again(void **state)
 {
@@ -868,9 +773,6 @@ int main(void)
 	    cmocka_unit_test(what_may_have_been_applied_is_not_sent_again),
 	    cmocka_unit_test(a_rollback_is_tried_without_end_and_says_so),
 	    cmocka_unit_test(the_budget_ends_retries),
-	    cmocka_unit_test(keys_and_endpoints_that_fail_end_the_call_unsent),
-	    cmocka_unit_test(calls_wait_for_keys_that_are_being_fetched),
-	    cmocka_unit_test(calls_do_not_wait_for_keys_without_end),
 	    cmocka_unit_test(a_call_on_the_wire_that_is_called_back_is_not_tried_again),
 	    cmocka_unit_test(waiting_calls_can_be_cancelled),
 	    cmocka_unit_test(a_drain_leaves_changes_that_wait),

@@ -172,6 +172,25 @@ static void test_retry(void **state)
 }
 
 /* No weight rises without a record, a rollback goes out nevertheless, and everything is recorded in the end. */
+/* The region is recorded with the plan for good, so nothing is taken in while it is not known. */
+static void test_region_not_known(void **state)
+{
+	struct bench *b = bench_new();
+	char text[LIMIT_REASON];
+
+	(void)state;
+	b->region_error = "/home/ops/.aws/config may not be read by this user";
+	assert_int_equal(bench_take(b, "hello.yaml", bench_plan_text("hello", 2, ""), text), INTAKE_REFUSED);
+	assert_string_equal(text,
+			    "the region of account default is not known: /home/ops/.aws/config may not be read by "
+			    "this user");
+	assert_int_equal(bench_take(b, "placed.yaml", bench_plan_text("placed", 2, "region: us-east-1\n"), text),
+			 INTAKE_STARTED);
+	b->region_error = NULL;
+	assert_int_not_equal(bench_take(b, "hello.yaml", bench_plan_text("hello", 2, ""), text), INTAKE_REFUSED);
+	bench_free(b);
+}
+
 static void test_failing_store(void **state)
 {
 	struct bench *b = bench_new();
@@ -605,6 +624,7 @@ int main(void)
 	    cmocka_unit_test(test_supersede),
 	    cmocka_unit_test(test_two_plans_of_one_alias),
 	    cmocka_unit_test(test_retry),
+	    cmocka_unit_test(test_region_not_known),
 	    cmocka_unit_test(test_failing_store),
 	    cmocka_unit_test(test_rollback_of_a_succeeded_one),
 	    cmocka_unit_test(test_rollback_beside_an_open_call),

@@ -14,6 +14,7 @@ struct told {
 	bool failed;
 	size_t n_accounts;
 	char accounts[2048]; /* "name|arn|number|source|expires", one a line */
+	char cure[512];	     /* of the first */
 	char findings[4096]; /* "level subject: text", one a line */
 };
 
@@ -35,6 +36,8 @@ static void told(void *arg, const struct inspection *i)
 	for (size_t n = 0; n < i->n_findings; n++)
 		len += (size_t)snprintf(t->findings + len, sizeof(t->findings) - len, "%d %s: %s\n",
 					i->findings[n].level, i->findings[n].subject, i->findings[n].text);
+	if (i->n_findings > 0)
+		(void)snprintf(t->cure, sizeof(t->cure), "%s", i->findings[0].cure);
 }
 
 static void ask(struct bench *b, struct told *t)
@@ -105,6 +108,57 @@ static void keys_that_are_missing_are_a_problem(void **state)
 	assert_string_equal(t.findings,
 			    "2 account default: it has no keys: profile ops: get-keys ended with status 7\n");
 	assert_int_equal(b->calls, 0);
+	bench_free(b);
+}
+
+/* The others are told well before whoever asks gives up (after a minute). */
+static void one_slow_source_hides_nobody(void **state)
+{
+	struct bench *b = bench_new();
+	struct told t = {0};
+
+	(void)state;
+	b->keys_pending = "other";
+	b->keys = (struct keys_told){.source = "profile ops", .error = ""};
+	assert_int_not_equal(engine_inspect_accounts(b->e, told, &t), 0);
+	bench_run_for(b, 19 * MS_PER_SECOND);
+	assert_int_equal(t.times, 0); /* they may come yet */
+	bench_run_for(b, 3 * MS_PER_SECOND);
+	assert_int_equal(t.times, 1);
+	assert_non_null(strstr(t.findings,
+			       "2 account other: its keys are still being fetched from profile ops\n0 account default: "
+			       "it is " ARN));
+	/* So is it of a plan's account, and nothing else is asked. */
+	b->keys_pending = "default";
+	b->calls = 0;
+	memset(&t, 0, sizeof(t));
+	assert_int_not_equal(engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t), 0);
+	bench_run_for(b, 22 * MS_PER_SECOND);
+	assert_string_equal(t.findings, "2 account default: its keys are still being fetched from profile ops\n");
+	assert_int_equal(b->calls, 0);
+	bench_free(b);
+}
+
+static void ask_for_patience(struct bench *b, const struct http_request *r, struct world_reply *reply)
+{
+	(void)b;
+	(void)r;
+	reply->response = (struct http_response){.status = 429, .body = ""};
+	reply->response.headers[reply->response.n_headers++] = (struct http_header){"Retry-After", "12"};
+}
+
+/* An STS that asks to come again later is not asked for longer than that either. */
+static void nobody_is_asked_without_end(void **state)
+{
+	struct bench *b = bench_new();
+	struct told t = {0};
+
+	(void)state;
+	b->answers = ask_for_patience;
+	assert_int_not_equal(engine_inspect_accounts(b->e, told, &t), 0);
+	bench_run_for(b, 22 * MS_PER_SECOND);
+	assert_int_equal(t.times, 1);
+	assert_non_null(strstr(t.findings, "1 account default: it has keys"));
 	bench_free(b);
 }
 
@@ -201,6 +255,33 @@ static void little_traffic_and_none(void **state)
 	assert_null(strstr(t.findings, "lately"));
 }
 
+/* An STS that answers is not one that cannot be reached. */
+static void the_cure_is_of_what_sts_says(void **state)
+{
+	static const struct {
+		const char *fault, *cure;
+	} cases[] = {
+	    {"throttle", "ask again in a minute"},
+	    {"access_denied", "allow this operation"},
+	    {"html", "somebody else than AWS has answered"},
+	    {"error503", "let this host reach STS"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct bench *b = bench_new();
+		struct told t;
+		char fault[128];
+
+		(void)snprintf(fault, sizeof(fault), "[{\"fault\": \"%s\", \"op\": \"GetCallerIdentity\"}]",
+			       cases[i].fault);
+		bench_admin(b, "PUT", "/_localaws/faults", fault);
+		ask(b, &t);
+		assert_ptr_equal(strstr(t.cure, cases[i].cure), t.cure);
+		bench_free(b);
+	}
+}
+
 static void what_is_no_answer_of_sts(void **state)
 {
 	struct bench *b = bench_new();
@@ -261,9 +342,12 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_account_is_told_in_its_order),
 	    cmocka_unit_test(keys_that_are_missing_are_a_problem),
+	    cmocka_unit_test(one_slow_source_hides_nobody),
+	    cmocka_unit_test(nobody_is_asked_without_end),
 	    cmocka_unit_test(a_deaf_sts_is_a_warning),
 	    cmocka_unit_test(the_traffic_says_when_a_bad_version_is_noticed),
 	    cmocka_unit_test(little_traffic_and_none),
+	    cmocka_unit_test(the_cure_is_of_what_sts_says),
 	    cmocka_unit_test(what_is_no_answer_of_sts),
 	    cmocka_unit_test(the_engine_ends_while_one_looks),
 	    cmocka_unit_test(the_engine_ends_while_the_doctor_tries),

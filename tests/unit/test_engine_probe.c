@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -59,6 +60,17 @@ static void stages_have_hosts_of_their_own(void **state)
 		   "https://abc.execute-api.eu-west-1.amazonaws.com/hello");
 	expect_url("http", "127.0.0.1:4599", "eu-west-1", API_REST, "prod",
 		   "http://127.0.0.1:4599/restapis/abc/prod/_user_request_/hello");
+	/* Nor is it AWS when it speaks TLS. */
+	static const char *const here[] = {"127.0.0.1:4599", "127.8.0.1",  "localhost:4599",
+					   "localhost",	     "[::1]:4599", "[::1]"};
+	for (size_t n = 0; n < array_len(here); n++) {
+		char want[128];
+		(void)snprintf(want, sizeof(want), "https://%s/restapis/abc/prod/_user_request_/hello", here[n]);
+		expect_url("https", here[n], "eu-west-1", API_REST, "prod", want);
+	}
+	/* A name that only begins so is somebody else's. */
+	expect_url("https", "127.0.0.1.example.com", "eu-west-1", API_REST, "prod",
+		   "https://abc.execute-api.eu-west-1.amazonaws.com/prod/hello");
 }
 
 int main(void)

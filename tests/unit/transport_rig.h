@@ -25,6 +25,7 @@ static void look_and_free(void *block);
 #define free(p) look_and_free(p)
 #include "daemon/io/echo.c"
 #include "daemon/io/failure.c"
+#include "daemon/io/multi.c"
 #include "daemon/io/proxy.c"
 #include "daemon/io/transport.c"
 #include "daemon/io/trust.c"
