@@ -151,7 +151,7 @@ static int connect_file(struct sqlite_store *s)
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	/* An opening that fails must not copy the log into the file: see settle_log(). */
+	/* An opening that fails must not copy the log into the file: see settle_log() and disconnect(). */
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	return 0;
 }
@@ -207,6 +207,16 @@ static int configure(struct sqlite_store *s)
 			  "PRAGMA cell_size_check = ON");
 }
 
+/* SQLite's own handle of it; NULL: it is not open. */
+static sqlite3_file *find_log(struct sqlite_store *s)
+{
+	sqlite3_file *log = NULL;
+
+	if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log) != SQLITE_OK)
+		return NULL;
+	return log && log->pMethods ? log : NULL;
+}
+
 /* The log's bytes are written again as they are read, and synced. Nobody else may be writing to it. */
 static int write_log_again(sqlite3_file *log)
 {
@@ -239,11 +249,9 @@ static int settle_log(struct sqlite_store *s)
 	int r = execute(s, "BEGIN IMMEDIATE");
 	if (r)
 		return r;
-	sqlite3_file *log = NULL;
+	sqlite3_file *log = find_log(s);
 	errno = 0;
-	int code = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
-	if (code == SQLITE_OK && log && log->pMethods)
-		code = write_log_again(log);
+	int code = log ? write_log_again(log) : SQLITE_OK;
 	if (code != SQLITE_OK)
 		r = sqlite_fail(s, code, errno);
 	if (sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK && !r)
@@ -414,9 +422,22 @@ static bool sqlite_spend_reserve(struct store *store)
 	return spend_reserve(sqlite_of(store));
 }
 
+/* A file that was only looked at is left as it was found: SQLite takes an empty log away that it has made itself, but
+ * only where it may copy it as well. */
+static void drop_empty_log(struct sqlite_store *s)
+{
+	sqlite3_file *log = find_log(s);
+	sqlite3_int64 size = 0;
+
+	if (log && log->pMethods->xFileSize(log, &size) == SQLITE_OK && size == 0)
+		sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+}
+
 static void disconnect(struct sqlite_store *s)
 {
 	sqlite_finalize_all(s);
+	if (s->db)
+		drop_empty_log(s);
 	sqlite3_close(s->db);
 	s->db = NULL;
 }
