@@ -139,14 +139,25 @@ static bool weighs_history(const struct spec_analysis *a)
 	return false;
 }
 
-/* Up to when the stable version's history is to be read; 0: it is not, or not yet, as it must have settled. */
-static int64_t history_through(const struct turn *t, int64_t settled_unix_ms)
+/* Asks for the stable version's history, once it has settled. Where the alias held another version just before, there
+ * is none: its errors would be counted as those of this one. */
+static void ask_history(struct turn *t, int64_t settled_unix_ms, struct rollout_effect *e)
 {
-	int64_t through = verdict_period_start(t->r->first_traffic_unix_ms, HISTORY_PERIOD_MS);
+	struct rollout *r = t->r;
+	int64_t through = verdict_period_start(r->first_traffic_unix_ms, HISTORY_PERIOD_MS);
+	int64_t from = through - HISTORY_MS;
+	int64_t since = verdict_period_end(r->stable_since_unix_ms, HISTORY_PERIOD_MS);
 
-	if (t->r->history.seen || !weighs_history(&t->spec->analysis))
-		return 0;
-	return through <= settled_unix_ms ? through : 0;
+	if (r->history.seen || !weighs_history(&t->spec->analysis) || through > settled_unix_ms)
+		return;
+	if (since > from)
+		from = since;
+	if (from >= through) {
+		r->history = (struct counts){.seen = true};
+		return;
+	}
+	e->poll.history_from_unix_ms = from;
+	e->poll.history_through_unix_ms = through;
 }
 
 void watch_poll(struct turn *t)
@@ -172,7 +183,7 @@ void watch_poll(struct turn *t)
 	e->seq = ++r->poll_seq;
 	e->poll.from_unix_ms = verdict_period_start(from, a->period_ms);
 	e->poll.through_unix_ms = through;
-	e->poll.history_through_unix_ms = history_through(t, through);
+	ask_history(t, through, e);
 	plan_poll(t);
 }
 

@@ -296,7 +296,7 @@ static void take_history(const struct poll_query *q, int64_t unix_ms, double val
 	struct poll_entry *p = q->owner;
 
 	/* The batch's range is the union of all its rollouts'. */
-	if (unix_ms < p->history_through_unix_ms - HISTORY_MS || unix_ms >= p->history_through_unix_ms)
+	if (unix_ms < p->history_from_unix_ms || unix_ms >= p->history_through_unix_ms)
 		return;
 	if (q->metric == CLOUDWATCH_ERRORS)
 		p->history.errors += (uint64_t)llround(value);

@@ -16,7 +16,7 @@
 #include "engine/item.h"
 #include "engine/record_values.h"
 
-#define RECORD_VERSION	5
+#define RECORD_VERSION	6
 #define METRIC_BITS_MAX ((UINT64_C(1) << LIMIT_METRICS) - 1)
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
@@ -108,6 +108,7 @@ static const struct field fields[] = {
     {"excused_alarms", FIELD_U32, MEMBER(excused_alarms), METRIC_BITS_MAX, 5},
     {"dry_failed", FIELD_U32, MEMBER(dry_failed), METRIC_BITS_MAX, 5},
     {"concluded", FIELD_BOOL, MEMBER(concluded), 0, 5},
+    {"stable_since_unix_ms", FIELD_I64, MEMBER(stable_since_unix_ms), 0, 6},
 };
 
 static void add_i64(struct buf *out, int64_t v)

@@ -261,6 +261,64 @@ static void the_history_is_read_once(void **state)
 	bench_free(b);
 }
 
+/*
+ * What the alias had before is the record of the version that served then. Held against that of a better one, a canary
+ * that is as bad as the version it takes the place of would be sent back as soon as it serves alone.
+ */
+static void the_history_is_of_the_stable_version_alone(void **state)
+{
+	const struct spec_metric lenient = {
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500000, .min_invocations = 50, .failure_limit = 1};
+	const struct spec_metric compare = {
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+
+	(void)state;
+	bench_admin(b, "PUT", "/_localaws/functions/hello/versions/2", "{error_rate: 10%}");
+	bench_admin(b, "PUT", "/_localaws/functions/hello/versions/3", "{error_rate: 10%}");
+	bench_run_for(b, 2 * MS_PER_HOUR);
+	take(b, "first", "hello", 2, &lenient, 1);
+	bench_run_for(b, 15 * MS_PER_MINUTE);
+	bench_assert_phase(b, "first", PHASE_SUCCEEDED);
+	bench_crash(b);
+	bench_load(b);
+	take(b, "second", "hello", 3, &compare, 1);
+	bench_run_for(b, 3 * MS_PER_MINUTE);
+	/* Some seven minutes since the first one's promotion, and not two hours. */
+	assert_true(item_of(b, "second")->state.history.seen);
+	assert_true(item_of(b, "second")->state.history.invocations < 20 * 60 * 11);
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	bench_assert_phase(b, "second", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
+/* Somebody else has moved the alias since: nobody knows when, so nothing is known of the version that it holds. */
+static void a_version_that_somebody_else_put_there_has_no_history(void **state)
+{
+	const struct spec_metric lenient = {
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500000, .min_invocations = 50, .failure_limit = 1};
+	const struct spec_metric compare = {
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+
+	(void)state;
+	take(b, "first", "hello", 2, &lenient, 1);
+	bench_run_for(b, 15 * MS_PER_MINUTE);
+	bench_assert_phase(b, "first", PHASE_SUCCEEDED);
+	bench_admin(b, "PUT", "/_localaws/functions/hello/aliases/prod", "{version: 1}");
+	bench_run_for(b, 15 * MS_PER_MINUTE);
+	w.history = 0;
+	take(b, "second", "hello", 3, &compare, 1);
+	bench_run_for(b, 5 * MS_PER_MINUTE);
+	assert_int_equal(w.history, 0);
+	assert_true(item_of(b, "second")->state.history.seen);
+	assert_int_equal(item_of(b, "second")->state.history.invocations, 0);
+	bench_crash(b);
+	bench_free(b);
+}
+
 /* --- queries that CloudWatch refuses --- */
 
 static void a_bad_query_blinds_nobody_else(void **state)
@@ -437,6 +495,8 @@ int main(void)
 	    cmocka_unit_test(durations_after_the_promotion_are_the_aliass),
 	    cmocka_unit_test(each_of_them_brings_it_back),
 	    cmocka_unit_test(the_history_is_read_once),
+	    cmocka_unit_test(the_history_is_of_the_stable_version_alone),
+	    cmocka_unit_test(a_version_that_somebody_else_put_there_has_no_history),
 	    cmocka_unit_test(a_bad_query_blinds_nobody_else),
 	    cmocka_unit_test(a_bad_query_stays_alone),
 	    cmocka_unit_test(what_runs_dry_may_be_refused),
