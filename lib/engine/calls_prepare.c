@@ -342,6 +342,12 @@ static void stable_answered(struct preparing *p, const struct http_response *res
 
 /* --- provisioned concurrency --- */
 
+/* An alarm that only runs dry is in nobody's way, and that it cannot be read neither. */
+static bool forbids(const struct spec_metric *m)
+{
+	return m->kind == SPEC_METRIC_ALARM && !m->dry_run;
+}
+
 static void after_concurrency(struct preparing *p)
 {
 	const struct spec_analysis *a = &p->item->plan->spec.analysis;
@@ -349,7 +355,7 @@ static void after_concurrency(struct preparing *p)
 
 	p->pages = 0;
 	for (size_t m = 0; m < a->n_metrics; m++) {
-		if (a->metrics[m].kind == SPEC_METRIC_ALARM) {
+		if (forbids(&a->metrics[m])) {
 			p->alarms[m] = ALARM_MISSING;
 			any = true;
 		}
@@ -453,7 +459,7 @@ static void build_alarms(struct preparing *p, struct arena *a, const struct aws_
 	size_t n = 0;
 
 	for (size_t m = 0; m < an->n_metrics; m++) {
-		if (an->metrics[m].kind == SPEC_METRIC_ALARM)
+		if (forbids(&an->metrics[m]))
 			names[n++] = an->metrics[m].alarm;
 	}
 	cloudwatch_build_describe_alarms(a, e, names, n, p->token.len > 0 ? buf_text(&p->token) : NULL, ret);

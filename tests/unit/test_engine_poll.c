@@ -64,6 +64,8 @@ struct watcher {
 	size_t most;	   /* queries in one */
 	bool lose_history; /* an error instead of it */
 	bool several;	   /* the seventh query has two results */
+	bool lose_alarms;  /* DescribeAlarms is not allowed */
+	unsigned alarms;   /* calls of it */
 };
 
 static size_t queries_in(const char *body)
@@ -82,8 +84,15 @@ static void see(struct bench *b, const struct http_request *r, struct world_repl
 	static const char twice[] = "{\"MetricDataResults\":[" EMPTY("q0") "," EMPTY("q1") "," EMPTY("q2") "," EMPTY(
 	    "q3") "," EMPTY("q6") "," EMPTY("q6") "]}";
 	struct watcher *w = b->sent_ctx;
+	static const char denied[] = "{\"__type\":\"AccessDenied\",\"message\":\"no DescribeAlarms\"}";
 	bool history;
 
+	if (r->body && strstr(r->body, "AlarmNames")) {
+		w->alarms++;
+		if (w->lose_alarms)
+			reply->response =
+			    (struct http_response){.status = 403, .body = denied, .body_len = sizeof(denied) - 1};
+	}
 	if (!r->body || !strstr(r->body, "MetricDataQueries"))
 		return;
 	history = strstr(r->body, "\"Period\":300") != NULL;
@@ -453,6 +462,22 @@ static void alarms_are_excused_by_an_operator(void **state)
 
 /* --- values on record --- */
 
+/* It is shown as one that could not be read, and nothing waits for it: neither the start nor a step. */
+static void an_alarm_that_runs_dry_may_be_out_of_reach(void **state)
+{
+	const struct spec_metric metrics[] = {threshold, {.kind = SPEC_METRIC_ALARM, .alarm = "bad", .dry_run = true}};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+
+	(void)state;
+	w.lose_alarms = true;
+	take(b, "hello", "hello", 2, metrics, 2);
+	bench_run_for(b, 25 * MS_PER_MINUTE);
+	assert_true(w.alarms > 0);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
 static void values_have_a_text(void **state)
 {
 	struct samples s = {.n_values = 3}, t = {.n_values = 3};
@@ -503,6 +528,7 @@ int main(void)
 	    cmocka_unit_test(a_query_that_cannot_be_asked_for_is_said),
 	    cmocka_unit_test(several_series_are_no_value),
 	    cmocka_unit_test(alarms_are_excused_by_an_operator),
+	    cmocka_unit_test(an_alarm_that_runs_dry_may_be_out_of_reach),
 	    cmocka_unit_test(values_have_a_text),
 	};
 
