@@ -24,6 +24,10 @@ static double min_effect(const struct spec_metric *m)
  * Periods with few requests are put together to blocks that have BLOCK_MIN: one request of the canary's with nothing
  * beside it would tell nothing. Where a block ends depends on requests alone, never on errors, and a block that is not
  * full yet is not weighed: the promise for every look holds for whole blocks.
+ *
+ * Once the canary has all traffic nothing will ever stand beside it, and each of its requests is held against the
+ * record by itself: a period is a block then, however small, or the last few requests of a quiet function would never
+ * be weighed. The block before that ends with the promotion, as its share is another one.
  */
 struct block {
 	struct counts canary;
@@ -38,16 +42,25 @@ static void sum_up(struct counts *sum, const struct counts *c)
 	sum->errors += c->errors < c->invocations ? c->errors : c->invocations;
 }
 
+static bool is_promoted(const struct judge *j, const struct sample *s)
+{
+	return j->q->promoted_unix_ms != 0 && s->start_unix_ms >= j->q->promoted_unix_ms;
+}
+
 /* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */
 static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end, struct block *ret)
 {
 	*ret = (struct block){0};
 	while (*i < end) {
-		const struct sample *s = &j->q->samples->items[(*i)++];
+		const struct sample *s = &j->q->samples->items[*i];
+		bool alone = !probes && is_promoted(j, s);
 
+		if (alone && ret->canary.invocations + ret->stable.invocations > 0)
+			return true;
+		(*i)++;
 		sum_up(&ret->canary, probes ? &s->probe_canary : judge_canary(j, s));
 		sum_up(&ret->stable, probes ? &s->probe_stable : &s->stable);
-		if (ret->canary.invocations + ret->stable.invocations >= BLOCK_MIN)
+		if (ret->canary.invocations + ret->stable.invocations >= (alone ? 1 : BLOCK_MIN))
 			return true;
 	}
 	return false;

@@ -233,11 +233,11 @@ static bool find_gap(const struct spec_analysis *a, struct verdict_result *ret)
 	return found;
 }
 
-/* A step's own minimum is of requests that the metrics count. */
+/* A step's own minimum is of requests that the metrics count. What runs dry makes no step shorter, either. */
 static bool counts_probes(const struct spec_analysis *a)
 {
 	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (a->metrics[i].count_probes)
+		if (a->metrics[i].count_probes && !a->metrics[i].dry_run)
 			return true;
 	}
 	return false;

@@ -187,13 +187,25 @@ void watch_poll(struct turn *t)
 	plan_poll(t);
 }
 
+/* What another metric lacks for good may be told first, as it is the stronger reason; this one is still to come. */
+static bool awaits_data(const struct spec_analysis *a, const struct verdict_result *v)
+{
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (!a->metrics[i].dry_run && v->metrics[i].gap == VERDICT_GAP_NOT_SETTLED)
+			return true;
+	}
+	return false;
+}
+
 static bool evidence_allows(const struct turn *t, const struct verdict_result *v)
 {
+	const struct spec_analysis *a = &t->spec->analysis;
+
 	if (v->verdict == VERDICT_PASS)
 		return true;
 	if (v->verdict == VERDICT_FAIL || !v->min_met)
 		return false;
-	return t->spec->analysis.no_data == SPEC_NO_DATA_PASS &&
+	return a->no_data == SPEC_NO_DATA_PASS && !awaits_data(a, v) &&
 	       (v->gap == VERDICT_GAP_NO_DATA || v->gap == VERDICT_GAP_FEW);
 }
 

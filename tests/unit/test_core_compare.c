@@ -201,6 +201,23 @@ static void alone_it_is_held_against_the_record(void **state)
 	assert_int_equal(judge(f), VERDICT_PASS);
 }
 
+/* What it does alone needs nothing beside it, so each request counts by itself. */
+static void alone_a_few_are_enough(void **state)
+{
+	struct fixture *f = *state;
+
+	f->q.promoted_unix_ms = T0 + 1;
+	f->q.history = (struct counts){100000, 100, true};
+	/* Before that they are too few to tell anything, and are not weighed with those that come later. */
+	add(f, 0, 1, 1, 3, 0);
+	for (int i = 1; i < 5; i++)
+		samples_at(&f->samples, T0 + i * MIN)->alias = (struct counts){1, 0, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+	for (int i = 1; i < 5; i++)
+		samples_at(&f->samples, T0 + i * MIN)->alias.errors = 1;
+	assert_int_equal(judge(f), VERDICT_FAIL);
+}
+
 /* What the stable version did beside the canary belongs to its record, too. */
 static void the_steps_are_the_record(void **state)
 {
@@ -267,6 +284,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(with_little_traffic_it_takes_several, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nothing_to_compare_with, setup, teardown),
 	    cmocka_unit_test_setup_teardown(alone_it_is_held_against_the_record, setup, teardown),
+	    cmocka_unit_test_setup_teardown(alone_a_few_are_enough, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_steps_are_the_record, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_runs_dry_has_no_consequence, setup, teardown),
 	    cmocka_unit_test_setup_teardown(dry_alone_still_waits_for_the_bake, setup, teardown),
