@@ -108,6 +108,22 @@ void evidence_add(struct evidence *e, const struct counts *canary, const struct 
 		add_bounded(e, &p);
 }
 
+void evidence_add_rising(struct evidence *e, const struct counts *canary, const struct counts *stable, double share)
+{
+	double x = errors_of(canary), errors = x + errors_of(stable);
+	double all = (double)canary->invocations + (double)stable->invocations;
+
+	require(share > 0 && share <= 1);
+	if (errors == 0)
+		return;
+	share = fmax(share, (double)canary->invocations / all);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+		double ratio = x * e->log_effect[i] - errors * log1p(share * (e->effect[i] - 1));
+
+		e->log_ratio[i] += ratio > 0 ? ratio + log1p(exp(-ratio)) - M_LN2 : log1p(exp(ratio)) - M_LN2;
+	}
+}
+
 static void add_alone(struct evidence *e, double canary, double errors, double null_rate)
 {
 	for (int i = 0; i < EVIDENCE_EFFECTS; i++)

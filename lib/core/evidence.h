@@ -16,6 +16,13 @@
  * width of its support, and by the inequality of the means G(w) <= w^lo (1 + (mean - lo) / m (w - 1))^m. For errors
  * that are rare this is the binomial law of the canary's share.
  *
+ * All that holds as long as a request is the canary's with the same chance throughout the period. While its share rises,
+ * what fails late is more often its own than what fails early: an outage behind both that begins just then would speak
+ * against it. Each error is the canary's with at most the new share p, whenever it happens, so w^x is at most
+ * (1 + p (w - 1))^m in the mean, for m errors of both. With many early errors that bound is far too high, and the ratio
+ * next to nothing: for good, as ratios multiply. So the mean of the ratio and 1 is taken, which keeps the promise as
+ * well, and costs at most a factor of two.
+ *
  * Where the stable version serves next to nothing (at 100 %), there is nothing to condition on. The canary's errors are
  * then held against the highest rate that the stable version's own record still allows: an upper confidence bound that
  * fails with chance A / 10, while the evidence is asked to reach 1 / (0.9 A): together still A, as long as the stable
@@ -48,6 +55,9 @@ struct evidence {
 void evidence_init(struct evidence *e, double min_effect);
 /* One period in which both served. More errors than invocations count as that many. */
 void evidence_add(struct evidence *e, const struct counts *canary, const struct counts *stable);
+/* One period within which the canary's share rose, up to `share`, 0 < share <= 1: of what failed, it may have had that
+ * much by chance, whenever in the period it failed. */
+void evidence_add_rising(struct evidence *e, const struct counts *canary, const struct counts *stable, double share);
 /* One period in which the canary served alone; `null_rate` in [0, 1] is the highest rate that counts as no worse. */
 void evidence_add_alone(struct evidence *e, const struct counts *canary, double null_rate);
 /* Natural logarithm of the e-value: of the mean of all ratios. */

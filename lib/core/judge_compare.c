@@ -3,12 +3,15 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "core/alias.h"
 #include "core/evidence.h"
 #include "core/judge.h"
 
 #define BLOCK_MIN      10
 #define ODDS_SHOWN_MAX 1e9
+#define LANDING_MS     (10 * MS_PER_SECOND) /* a weight that is asked for takes hold that soon, or was seen that late */
 
 static double false_alarm(const struct spec_metric *m)
 {
@@ -32,6 +35,7 @@ static double min_effect(const struct spec_metric *m)
 struct block {
 	struct counts canary;
 	struct counts stable;
+	uint32_t rising_bp; /* the weight landed within it, so up to that the canary's share rose; 0: it did not */
 };
 
 static void sum_up(struct counts *sum, const struct counts *c)
@@ -47,6 +51,25 @@ static bool is_promoted(const struct judge *j, const struct sample *s)
 	return j->q->promoted_unix_ms != 0 && s->start_unix_ms >= j->q->promoted_unix_ms;
 }
 
+/* The weight that landed within that period, or so close to it that it may have; 0: none. */
+static uint32_t landed_within(const struct judge *j, const struct sample *s)
+{
+	const struct verdict_question *q = j->q;
+	int64_t from = s->start_unix_ms - LANDING_MS, until = s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
+	uint32_t weight_bp = 0;
+
+	for (size_t i = 0; i < q->n_steps; i++) {
+		if (q->landed_unix_ms[i] > from && q->landed_unix_ms[i] < until)
+			weight_bp = q->steps[i].weight_bp;
+	}
+	return weight_bp;
+}
+
+static uint32_t higher(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */
 static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end, struct block *ret)
 {
@@ -58,6 +81,7 @@ static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end
 		if (alone && ret->canary.invocations + ret->stable.invocations > 0)
 			return true;
 		(*i)++;
+		ret->rising_bp = higher(ret->rising_bp, probes ? 0 : landed_within(j, s));
 		sum_up(&ret->canary, probes ? &s->probe_canary : judge_canary(j, s));
 		sum_up(&ret->stable, probes ? &s->probe_stable : &s->stable);
 		if (ret->canary.invocations + ret->stable.invocations >= (alone ? 1 : BLOCK_MIN))
@@ -91,6 +115,8 @@ static void weigh(const struct judge *j, const struct spec_metric *m, double nul
 	while (next_block(j, false, &i, end, &b)) {
 		if (evidence_is_alone(&b.canary, &b.stable))
 			evidence_add_alone(ret, &b.canary, null_rate);
+		else if (b.rising_bp > 0)
+			evidence_add_rising(ret, &b.canary, &b.stable, (double)b.rising_bp / WEIGHT_BP_MAX);
 		else
 			evidence_add(ret, &b.canary, &b.stable);
 	}

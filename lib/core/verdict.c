@@ -243,6 +243,15 @@ static bool counts_probes(const struct spec_analysis *a)
 	return false;
 }
 
+bool verdict_awaits_data(const struct spec_analysis *a, const struct verdict_result *v)
+{
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (!a->metrics[i].dry_run && v->metrics[i].gap == VERDICT_GAP_NOT_SETTLED)
+			return true;
+	}
+	return false;
+}
+
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 {
 	const struct spec_analysis *a = q->analysis;

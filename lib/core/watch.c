@@ -47,6 +47,9 @@ void rollout_question(const struct rollout_spec *spec, const struct rollout *r, 
 	    .read_through_unix_ms = r->read_through_unix_ms,
 	    .promoted_unix_ms = r->promoted_unix_ms,
 	    .history = r->history,
+	    .steps = spec->steps,
+	    .landed_unix_ms = r->landed_unix_ms,
+	    .n_steps = spec->n_steps,
 	    .excused_alarms = r->excused_alarms,
 	    .step_min_invocations =
 		r->step < spec->n_steps ? spec->steps[r->step].min_invocations : spec->final_min_invocations,
@@ -108,6 +111,8 @@ void watch_begin(struct turn *t)
 	}
 	if (r->step == t->spec->n_steps)
 		r->promoted_unix_ms = t->now.unix_ms;
+	else
+		r->landed_unix_ms[r->step] = t->now.unix_ms;
 	plan_poll(t);
 }
 
@@ -124,6 +129,10 @@ static void follow_clock(struct turn *t)
 		r->first_traffic_unix_ms = now;
 	if (r->promoted_unix_ms > now)
 		r->promoted_unix_ms = now;
+	for (size_t i = 0; i < t->spec->n_steps; i++) {
+		if (r->landed_unix_ms[i] > now)
+			r->landed_unix_ms[i] = now;
+	}
 	if (r->read_through_unix_ms > now)
 		r->read_through_unix_ms = verdict_period_start(now, a->period_ms);
 	if (r->next_poll_unix_ms > now + a->every_ms + a->settle_ms)
@@ -187,16 +196,6 @@ void watch_poll(struct turn *t)
 	plan_poll(t);
 }
 
-/* What another metric lacks for good may be told first, as it is the stronger reason; this one is still to come. */
-static bool awaits_data(const struct spec_analysis *a, const struct verdict_result *v)
-{
-	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (!a->metrics[i].dry_run && v->metrics[i].gap == VERDICT_GAP_NOT_SETTLED)
-			return true;
-	}
-	return false;
-}
-
 static bool evidence_allows(const struct turn *t, const struct verdict_result *v)
 {
 	const struct spec_analysis *a = &t->spec->analysis;
@@ -205,7 +204,7 @@ static bool evidence_allows(const struct turn *t, const struct verdict_result *v
 		return true;
 	if (v->verdict == VERDICT_FAIL || !v->min_met)
 		return false;
-	return a->no_data == SPEC_NO_DATA_PASS && !awaits_data(a, v) &&
+	return a->no_data == SPEC_NO_DATA_PASS && !verdict_awaits_data(a, v) &&
 	       (v->gap == VERDICT_GAP_NO_DATA || v->gap == VERDICT_GAP_FEW);
 }
 
