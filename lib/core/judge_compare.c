@@ -35,7 +35,8 @@ static double min_effect(const struct spec_metric *m)
 struct block {
 	struct counts canary;
 	struct counts stable;
-	uint32_t rising_bp; /* the weight landed within it, so up to that the canary's share rose; 0: it did not */
+	bool rising;  /* a weight landed within it */
+	size_t first; /* sample */
 };
 
 static void sum_up(struct counts *sum, const struct counts *c)
@@ -51,37 +52,36 @@ static bool is_promoted(const struct judge *j, const struct sample *s)
 	return j->q->promoted_unix_ms != 0 && s->start_unix_ms >= j->q->promoted_unix_ms;
 }
 
-/* The weight that landed within that period, or so close to it that it may have; 0: none. */
-static uint32_t landed_within(const struct judge *j, const struct sample *s)
+/* The weight at a period's end, and whether it landed within that, or so close to it that it may have; 0: it is not
+ * known. */
+static uint32_t weight_in(const struct judge *j, const struct sample *s, bool *ret_rising)
 {
 	const struct verdict_question *q = j->q;
 	int64_t from = s->start_unix_ms - LANDING_MS, until = s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
 	uint32_t weight_bp = 0;
 
+	*ret_rising = false;
 	for (size_t i = 0; i < q->n_steps; i++) {
-		if (q->landed_unix_ms[i] > from && q->landed_unix_ms[i] < until)
-			weight_bp = q->steps[i].weight_bp;
+		if (q->landed_unix_ms[i] == 0 || q->landed_unix_ms[i] >= until)
+			continue;
+		weight_bp = q->steps[i].weight_bp;
+		*ret_rising = q->landed_unix_ms[i] > from;
 	}
 	return weight_bp;
-}
-
-static uint32_t higher(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
 }
 
 /* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */
 static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end, struct block *ret)
 {
-	*ret = (struct block){0};
+	*ret = (struct block){.first = *i};
 	while (*i < end) {
 		const struct sample *s = &j->q->samples->items[*i];
-		bool alone = !probes && is_promoted(j, s);
+		bool alone = !probes && is_promoted(j, s), rising;
 
 		if (alone && ret->canary.invocations + ret->stable.invocations > 0)
 			return true;
 		(*i)++;
-		ret->rising_bp = higher(ret->rising_bp, probes ? 0 : landed_within(j, s));
+		ret->rising = ret->rising || (weight_in(j, s, &rising) > 0 && rising);
 		sum_up(&ret->canary, probes ? &s->probe_canary : judge_canary(j, s));
 		sum_up(&ret->stable, probes ? &s->probe_stable : &s->stable);
 		if (ret->canary.invocations + ret->stable.invocations >= (alone ? 1 : BLOCK_MIN))
@@ -106,6 +106,33 @@ static struct counts stable_record(const struct judge *j)
 	return record;
 }
 
+/* Whether the canary got all traffic within that period: which part of its counts is of before that, nobody knows. */
+static bool may_be_promoted(const struct judge *j, const struct sample *s)
+{
+	const struct verdict_question *q = j->q;
+
+	return q->promoted_unix_ms != 0 &&
+	       q->promoted_unix_ms < s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
+}
+
+/* A block of several weights: each period by the one that it had. */
+static void weigh_rising(const struct judge *j, size_t from, size_t end, struct evidence *ret)
+{
+	for (size_t i = from; i < end; i++) {
+		const struct sample *s = &j->q->samples->items[i];
+		struct counts canary = {0}, stable = {0};
+		bool rising;
+		uint32_t weight_bp = weight_in(j, s, &rising);
+
+		sum_up(&canary, judge_canary(j, s));
+		sum_up(&stable, &s->stable);
+		if (weight_bp > 0 && !may_be_promoted(j, s))
+			evidence_add_share(ret, &canary, &stable, (double)weight_bp / WEIGHT_BP_MAX, rising);
+		else
+			evidence_add(ret, &canary, &stable);
+	}
+}
+
 static void weigh(const struct judge *j, const struct spec_metric *m, double null_rate, struct evidence *ret)
 {
 	size_t i, end = judge_settled(j, &i);
@@ -115,8 +142,8 @@ static void weigh(const struct judge *j, const struct spec_metric *m, double nul
 	while (next_block(j, false, &i, end, &b)) {
 		if (evidence_is_alone(&b.canary, &b.stable))
 			evidence_add_alone(ret, &b.canary, null_rate);
-		else if (b.rising_bp > 0)
-			evidence_add_rising(ret, &b.canary, &b.stable, (double)b.rising_bp / WEIGHT_BP_MAX);
+		else if (b.rising)
+			weigh_rising(j, b.first, i, ret);
 		else
 			evidence_add(ret, &b.canary, &b.stable);
 	}

@@ -210,10 +210,10 @@ static void a_rising_share_adds_nothing_in_the_mean(void **state)
 				double chance = exp(log_choose(30, x)) * pow(q, x) * pow(1 - q, 30 - x);
 
 				evidence_init(&e, EFFECT);
-				evidence_add_rising(&e, &canary, &stable, high[h]);
+				evidence_add_share(&e, &canary, &stable, high[h], true);
 				for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
 					means[i] += chance * exp(e.log_ratio[i]);
-					assert_true(e.log_ratio[i] >= log(0.5) - 1e-9);
+					assert_true(e.log_ratio[i] >= log(0.1) - 1e-9);
 				}
 			}
 			for (int i = 0; i < EVIDENCE_EFFECTS; i++)
@@ -221,10 +221,10 @@ static void a_rising_share_adds_nothing_in_the_mean(void **state)
 		}
 	}
 	evidence_init(&e, EFFECT);
-	evidence_add_rising(&e, &(struct counts){0}, &(struct counts){0}, 0.5);
+	evidence_add_share(&e, &(struct counts){0}, &(struct counts){0}, 0.5, true);
 	assert_true(evidence_log(&e) == 0);
 	/* What was more than that anyway counts as it was. */
-	evidence_add_rising(&e, &(struct counts){900, 9, true}, &(struct counts){100, 1, true}, 0.1);
+	evidence_add_share(&e, &(struct counts){900, 9, true}, &(struct counts){100, 1, true}, 0.1, true);
 	assert_true(evidence_log(&e) < 0.1);
 }
 
