@@ -11,7 +11,7 @@
 
 #define BLOCK_MIN      10
 #define ODDS_SHOWN_MAX 1e9
-#define LANDING_MS     (10 * MS_PER_SECOND) /* a weight that is asked for takes hold that soon, or was seen that late */
+#define LANDING_MS     (3 * MS_PER_SECOND) /* a weight that is asked for takes hold that soon, or was seen that late */
 
 static double false_alarm(const struct spec_metric *m)
 {
@@ -58,16 +58,15 @@ static uint32_t weight_in(const struct judge *j, const struct sample *s, bool *r
 {
 	const struct verdict_question *q = j->q;
 	int64_t from = s->start_unix_ms - LANDING_MS, until = s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
-	uint32_t weight_bp = 0;
 
 	*ret_rising = false;
-	for (size_t i = 0; i < q->n_steps; i++) {
+	for (size_t i = q->n_steps; i-- > 0;) {
 		if (q->landed_unix_ms[i] == 0 || q->landed_unix_ms[i] >= until)
 			continue;
-		weight_bp = q->steps[i].weight_bp;
 		*ret_rising = q->landed_unix_ms[i] > from;
+		return q->steps[i].weight_bp;
 	}
-	return weight_bp;
+	return 0;
 }
 
 /* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */

@@ -237,11 +237,7 @@ static struct counts *counts_of(struct sample *s, enum poll_series series)
 
 static void note_change(struct item *i, int64_t start_unix_ms)
 {
-	if (i->n_changed > 0 && i->changed_samples[i->n_changed - 1] == start_unix_ms)
-		return;
-	i->changed_samples =
-	    mem_grow(i->changed_samples, &i->cap_changed, i->n_changed + 1, sizeof(*i->changed_samples));
-	i->changed_samples[i->n_changed++] = start_unix_ms;
+	flight_changed(i, start_unix_ms);
 	item_mark_dirty(i);
 }
 
