@@ -16,12 +16,13 @@
  * width of its support, and by the inequality of the means G(w) <= w^lo (1 + (mean - lo) / m (w - 1))^m. For errors
  * that are rare this is the binomial law of the canary's share.
  *
- * All that holds as long as a request is the canary's with the same chance throughout the period. While its share rises,
- * what fails late is more often its own than what fails early: an outage behind both that begins just then would speak
- * against it. Each error is the canary's with at most the new share p, whenever it happens, so w^x is at most
- * (1 + p (w - 1))^m in the mean, for m errors of both. With many early errors that bound is far too high, and the ratio
- * next to nothing: for good, as ratios multiply. So nine parts of the ratio and one part of 1 are taken, which keeps the
- * promise as well. Nothing of it takes more requests than there are errors, so quiet periods need not be put together.
+ * All that holds as long as a request is the canary's with the same chance throughout the period. While its share
+ * rises, what fails late is more often its own than what fails early: an outage behind both that begins just then
+ * would speak against it. Each error is the canary's with at most the new share p, whenever it happens, so w^x is at
+ * most (1 + p (w - 1))^m in the mean, for m errors of both. With many early errors that bound is far too high, and
+ * the ratio next to nothing: for good, as ratios multiply. So nine parts of the ratio and one part of 1 are taken,
+ * which keeps the promise as well. Nothing of it takes more requests than there are errors, so quiet periods need not
+ * be put together.
  *
  * Where the stable version serves next to nothing (at 100 %), there is nothing to condition on. The canary's errors are
  * then held against the highest rate that the stable version's own record still allows: an upper confidence bound that

@@ -110,8 +110,7 @@ static bool may_be_promoted(const struct judge *j, const struct sample *s)
 {
 	const struct verdict_question *q = j->q;
 
-	return q->promoted_unix_ms != 0 &&
-	       q->promoted_unix_ms < s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
+	return q->promoted_unix_ms != 0 && q->promoted_unix_ms < s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
 }
 
 /* A block of several weights: each period by the one that it had. */

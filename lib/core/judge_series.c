@@ -132,8 +132,8 @@ static int64_t warm_from(const struct series *x)
 	return verdict_period_end(from + x->m->warm_up_ms, period);
 }
 
-/* A ratio is all that is asked for, and cannot be formed for want of the stable version's duration, although that version
- * may have served. */
+/* A ratio is all that is asked for, and cannot be formed for want of the stable version's duration, although that
+ * version may have served. */
 static bool lacks_beside(const struct series *x, const struct reading *r)
 {
 	int64_t promoted = x->j->q->promoted_unix_ms;

@@ -148,8 +148,8 @@ struct rollout {
 	uint64_t stale;	       /* answers that came for an older request */
 
 	int64_t created_unix_ms;
-	int64_t first_traffic_unix_ms; /* when the canary first got traffic; 0: never */
-	int64_t step_from_unix_ms;     /* when the current weight landed */
+	int64_t first_traffic_unix_ms;	     /* when the canary first got traffic; 0: never */
+	int64_t step_from_unix_ms;	     /* when the current weight landed */
 	int64_t landed_unix_ms[LIMIT_STEPS]; /* when each step's weight landed; 0: not yet, or nobody knows */
 	int64_t promoted_unix_ms;
 	int64_t ended_unix_ms;

@@ -60,7 +60,7 @@ struct verdict_question {
 	const struct spec_step *steps; /* what they weigh, rising, … */
 	const int64_t *landed_unix_ms; /* … and when each of them landed; 0: not yet, or it is not known */
 	size_t n_steps;
-	uint32_t excused_alarms;       /* bits by metric: in ALARM since before the start, which counts as OK */
+	uint32_t excused_alarms; /* bits by metric: in ALARM since before the start, which counts as OK */
 };
 
 /* Of one metric. */
