@@ -197,7 +197,7 @@ class Metrics(Together):
     # --- compared with the stable version ---
 
     def test_compared_it_comes_back(self):
-        self.comes_back("compared", ["errors: {compare: stable}"], r"limit: 1 of 100", version=5)
+        self.comes_back("compared", ["errors: {compare: stable}"], r"the plan acts at 1 of 100", version=5)
 
     # --- alarms ---
 
