@@ -247,9 +247,28 @@ static uint64_t least_invocations(const struct replay *r, uint32_t weight_bp)
 	return weight_bp >= WEIGHT_BP_MAX ? spec->final_min_invocations : 0;
 }
 
+/* The weights that it really had, and when they landed. */
+static size_t take_weights(const struct story *s, struct spec_step **ret_steps, int64_t **ret_landed)
+{
+	size_t n = 0;
+
+	*ret_steps = mem_array(s->n_weights + 1, sizeof(**ret_steps));
+	*ret_landed = mem_array(s->n_weights + 1, sizeof(**ret_landed));
+	for (size_t i = 0; i < s->n_weights; i++) {
+		if (s->weights[i].weight_bp == 0 || s->weights[i].weight_bp >= WEIGHT_BP_MAX)
+			continue;
+		(*ret_steps)[n].weight_bp = s->weights[i].weight_bp;
+		(*ret_landed)[n++] = s->weights[i].from_unix_ms;
+	}
+	return n;
+}
+
 static void judge(struct replay *r, const struct story_judgement *j, struct verdict_result *ret)
 {
 	const struct story *s = r->s;
+	struct spec_step *steps cleanup(mem_free_p) = NULL;
+	int64_t *landed cleanup(mem_free_p) = NULL;
+	size_t n_steps = take_weights(s, &steps, &landed);
 	enum alarm_state alarms[LIMIT_METRICS];
 	bool promoted = s->promoted_unix_ms != 0 && s->promoted_unix_ms <= j->at_unix_ms;
 	struct verdict_question q = {
@@ -265,6 +284,9 @@ static void judge(struct replay *r, const struct story_judgement *j, struct verd
 	    .promoted_unix_ms = promoted ? s->promoted_unix_ms : 0,
 	    .step_min_invocations = least_invocations(r, j->weight_bp),
 	    .history = take_history(r),
+	    .steps = steps,
+	    .landed_unix_ms = landed,
+	    .n_steps = n_steps,
 	};
 
 	learn_until(r, j->at_unix_ms);
@@ -281,7 +303,8 @@ static enum verdict read_verdict(const struct replay *r, const struct verdict_re
 		return v->verdict;
 	if (v->gap == VERDICT_GAP_NO_DATA && no_data == SPEC_NO_DATA_ROLLBACK)
 		return VERDICT_FAIL;
-	if ((v->gap == VERDICT_GAP_NO_DATA || v->gap == VERDICT_GAP_FEW) && v->min_met && no_data == SPEC_NO_DATA_PASS)
+	if ((v->gap == VERDICT_GAP_NO_DATA || v->gap == VERDICT_GAP_FEW) && v->min_met &&
+	    no_data == SPEC_NO_DATA_PASS && !verdict_awaits_data(&r->analysis, v))
 		return VERDICT_PASS;
 	return VERDICT_UNDECIDED;
 }

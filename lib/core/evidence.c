@@ -9,6 +9,8 @@
 #define REQUESTS_MAX 1e15 /* as good as never */
 #define BISECTIONS   60	  /* halves an interval to nothing that a double can show */
 #define EXACT_MAX    16	  /* the widest support that is summed: 2^11 min_effect to that power is far from overflow */
+#define SURE_PART    0.1  /* of what is staked on a period in which the share rises: kept back */
+#define SHARE_SHOWS  100  /* requests by which it is seen that the share is higher than was asked for */
 #define RATE_MIN     1e-7
 #define RATE_STEP    1.1
 #define RATE_STEPS   170 /* from RATE_MIN past 1 */
@@ -106,6 +108,32 @@ void evidence_add(struct evidence *e, const struct counts *canary, const struct 
 		add_exactly(e, &p, lo, (int)width);
 	else
 		add_bounded(e, &p);
+}
+
+/* Logarithm of SURE_PART + (1 - SURE_PART) ratio. */
+static double log_tempered(double log_ratio)
+{
+	double x = log_ratio + log1p(-SURE_PART), y = log(SURE_PART);
+
+	return fmax(x, y) + log1p(exp(-fabs(x - y)));
+}
+
+void evidence_add_share(struct evidence *e, const struct counts *canary, const struct counts *stable, double share,
+			bool rising)
+{
+	double x = errors_of(canary), errors = x + errors_of(stable);
+	double all = (double)canary->invocations + (double)stable->invocations;
+
+	require(share > 0 && share <= 1);
+	if (errors == 0)
+		return;
+	if (all >= SHARE_SHOWS)
+		share = fmax(share, (double)canary->invocations / all);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+		double ratio = x * e->log_effect[i] - errors * log1p(share * (e->effect[i] - 1));
+
+		e->log_ratio[i] += rising ? log_tempered(ratio) : ratio;
+	}
 }
 
 static void add_alone(struct evidence *e, double canary, double errors, double null_rate)

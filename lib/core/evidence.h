@@ -16,6 +16,14 @@
  * width of its support, and by the inequality of the means G(w) <= w^lo (1 + (mean - lo) / m (w - 1))^m. For errors
  * that are rare this is the binomial law of the canary's share.
  *
+ * All that holds as long as a request is the canary's with the same chance throughout the period. While its share
+ * rises, what fails late is more often its own than what fails early: an outage behind both that begins just then
+ * would speak against it. Each error is the canary's with at most the new share p, whenever it happens, so w^x is at
+ * most (1 + p (w - 1))^m in the mean, for m errors of both. With many early errors that bound is far too high, and
+ * the ratio next to nothing: for good, as ratios multiply. So nine parts of the ratio and one part of 1 are taken,
+ * which keeps the promise as well. Nothing of it takes more requests than there are errors, so quiet periods need not
+ * be put together.
+ *
  * Where the stable version serves next to nothing (at 100 %), there is nothing to condition on. The canary's errors are
  * then held against the highest rate that the stable version's own record still allows: an upper confidence bound that
  * fails with chance A / 10, while the evidence is asked to reach 1 / (0.9 A): together still A, as long as the stable
@@ -48,6 +56,10 @@ struct evidence {
 void evidence_init(struct evidence *e, double min_effect);
 /* One period in which both served. More errors than invocations count as that many. */
 void evidence_add(struct evidence *e, const struct counts *canary, const struct counts *stable);
+/* One period in which the canary got that share of the requests, 0 < share <= 1, however few there were; `rising`: at
+ * its end, after less. */
+void evidence_add_share(struct evidence *e, const struct counts *canary, const struct counts *stable, double share,
+			bool rising);
 /* One period in which the canary served alone; `null_rate` in [0, 1] is the highest rate that counts as no worse. */
 void evidence_add_alone(struct evidence *e, const struct counts *canary, double null_rate);
 /* Natural logarithm of the e-value: of the mean of all ratios. */

@@ -3,12 +3,15 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "core/alias.h"
 #include "core/evidence.h"
 #include "core/judge.h"
 
 #define BLOCK_MIN      10
 #define ODDS_SHOWN_MAX 1e9
+#define LANDING_MS     (3 * MS_PER_SECOND) /* a weight that is asked for takes hold that soon, or was seen that late */
 
 static double false_alarm(const struct spec_metric *m)
 {
@@ -24,10 +27,16 @@ static double min_effect(const struct spec_metric *m)
  * Periods with few requests are put together to blocks that have BLOCK_MIN: one request of the canary's with nothing
  * beside it would tell nothing. Where a block ends depends on requests alone, never on errors, and a block that is not
  * full yet is not weighed: the promise for every look holds for whole blocks.
+ *
+ * Once the canary has all traffic nothing will ever stand beside it, and each of its requests is held against the
+ * record by itself: a period is a block then, however small, or the last few requests of a quiet function would never
+ * be weighed. The block before that ends with the promotion, as its share is another one.
  */
 struct block {
 	struct counts canary;
 	struct counts stable;
+	bool rising;  /* a weight landed within it */
+	size_t first; /* sample */
 };
 
 static void sum_up(struct counts *sum, const struct counts *c)
@@ -38,16 +47,43 @@ static void sum_up(struct counts *sum, const struct counts *c)
 	sum->errors += c->errors < c->invocations ? c->errors : c->invocations;
 }
 
+static bool is_promoted(const struct judge *j, const struct sample *s)
+{
+	return j->q->promoted_unix_ms != 0 && s->start_unix_ms >= j->q->promoted_unix_ms;
+}
+
+/* The weight at a period's end, and whether it landed within that, or so close to it that it may have; 0: it is not
+ * known. */
+static uint32_t weight_in(const struct judge *j, const struct sample *s, bool *ret_rising)
+{
+	const struct verdict_question *q = j->q;
+	int64_t from = s->start_unix_ms - LANDING_MS, until = s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
+
+	*ret_rising = false;
+	for (size_t i = q->n_steps; i-- > 0;) {
+		if (q->landed_unix_ms[i] == 0 || q->landed_unix_ms[i] >= until)
+			continue;
+		*ret_rising = q->landed_unix_ms[i] > from;
+		return q->steps[i].weight_bp;
+	}
+	return 0;
+}
+
 /* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */
 static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end, struct block *ret)
 {
-	*ret = (struct block){0};
+	*ret = (struct block){.first = *i};
 	while (*i < end) {
-		const struct sample *s = &j->q->samples->items[(*i)++];
+		const struct sample *s = &j->q->samples->items[*i];
+		bool alone = !probes && is_promoted(j, s), rising;
 
+		if (alone && ret->canary.invocations + ret->stable.invocations > 0)
+			return true;
+		(*i)++;
+		ret->rising = ret->rising || (weight_in(j, s, &rising) > 0 && rising);
 		sum_up(&ret->canary, probes ? &s->probe_canary : judge_canary(j, s));
 		sum_up(&ret->stable, probes ? &s->probe_stable : &s->stable);
-		if (ret->canary.invocations + ret->stable.invocations >= BLOCK_MIN)
+		if (ret->canary.invocations + ret->stable.invocations >= (alone ? 1 : BLOCK_MIN))
 			return true;
 	}
 	return false;
@@ -69,6 +105,32 @@ static struct counts stable_record(const struct judge *j)
 	return record;
 }
 
+/* Whether the canary got all traffic within that period: which part of its counts is of before that, nobody knows. */
+static bool may_be_promoted(const struct judge *j, const struct sample *s)
+{
+	const struct verdict_question *q = j->q;
+
+	return q->promoted_unix_ms != 0 && q->promoted_unix_ms < s->start_unix_ms + q->analysis->period_ms + LANDING_MS;
+}
+
+/* A block of several weights: each period by the one that it had. */
+static void weigh_rising(const struct judge *j, size_t from, size_t end, struct evidence *ret)
+{
+	for (size_t i = from; i < end; i++) {
+		const struct sample *s = &j->q->samples->items[i];
+		struct counts canary = {0}, stable = {0};
+		bool rising;
+		uint32_t weight_bp = weight_in(j, s, &rising);
+
+		sum_up(&canary, judge_canary(j, s));
+		sum_up(&stable, &s->stable);
+		if (weight_bp > 0 && !may_be_promoted(j, s))
+			evidence_add_share(ret, &canary, &stable, (double)weight_bp / WEIGHT_BP_MAX, rising);
+		else
+			evidence_add(ret, &canary, &stable);
+	}
+}
+
 static void weigh(const struct judge *j, const struct spec_metric *m, double null_rate, struct evidence *ret)
 {
 	size_t i, end = judge_settled(j, &i);
@@ -78,6 +140,8 @@ static void weigh(const struct judge *j, const struct spec_metric *m, double nul
 	while (next_block(j, false, &i, end, &b)) {
 		if (evidence_is_alone(&b.canary, &b.stable))
 			evidence_add_alone(ret, &b.canary, null_rate);
+		else if (b.rising)
+			weigh_rising(j, b.first, i, ret);
 		else
 			evidence_add(ret, &b.canary, &b.stable);
 	}

@@ -33,6 +33,7 @@ struct outcome {
 	uint32_t failed;     /* since the rollout began */
 	uint32_t judged;     /* in the step's window, as the next ones are */
 	uint32_t known;	     /* with a value, enough requests or not */
+	uint32_t beside;     /* of them, without the stable version's, which it would take */
 	double most;	     /* requests in any of those */
 	struct reading last; /* the last one judged, or the one that failed it */
 };
@@ -131,6 +132,16 @@ static int64_t warm_from(const struct series *x)
 	return verdict_period_end(from + x->m->warm_up_ms, period);
 }
 
+/* A ratio is all that is asked for, and cannot be formed for want of the stable version's duration, although that
+ * version may have served. */
+static bool lacks_beside(const struct series *x, const struct reading *r)
+{
+	int64_t promoted = x->j->q->promoted_unix_ms;
+	bool alone = promoted != 0 && r->start_unix_ms >= promoted;
+
+	return x->m->kind == SPEC_METRIC_DURATION && x->m->max_us == 0 && isnan(r->beside) && !alone;
+}
+
 /* Returns whether so many periods have failed as it takes; the last of them is ret->last then. */
 static bool judge_periods(const struct series *x, struct outcome *ret)
 {
@@ -148,11 +159,12 @@ static bool judge_periods(const struct series *x, struct outcome *ret)
 			continue;
 		if (in_step) {
 			ret->known++;
+			ret->beside += lacks_beside(x, &r);
 			ret->most = fmax(ret->most, r.requests);
 		}
 		if (!enough)
 			continue;
-		if (in_step)
+		if (in_step && !lacks_beside(x, &r))
 			ret->judged++;
 		ret->last = r;
 		if (fails(x->m, &r) && ++ret->failed >= x->m->failure_limit)
@@ -164,12 +176,13 @@ static bool judge_periods(const struct series *x, struct outcome *ret)
 /* --- sentences --- */
 
 /* "the alias's throttles": what there is no value of. */
-static void name_series(const struct spec_metric *m, char *out, size_t size)
+static void name_series(const struct spec_metric *m, bool of_stable, char *out, size_t size)
 {
 	if (m->kind == SPEC_METRIC_THROTTLES)
 		(void)snprintf(out, size, "the alias's throttles");
 	else if (m->kind == SPEC_METRIC_DURATION)
-		(void)snprintf(out, size, "the canary's %.16s duration", m->stat);
+		(void)snprintf(out, size, "the %s %.16s duration", of_stable ? "stable version's" : "canary's",
+			       m->stat);
 	else if (m->kind == SPEC_METRIC_API_5XX)
 		(void)snprintf(out, size, "the answers of the API %.64s on its stage %.48s", m->api, m->stage);
 	else
@@ -265,8 +278,8 @@ static void judge_gaps(const struct series *x, const struct outcome *o, struct m
 		judge_cover_until(x->j, warm_until, "the first period after the canary's warm-up", ret);
 	if (ret->gap != VERDICT_GAP_NONE || o->judged > 0)
 		return;
-	name_series(x->m, what, sizeof(what));
-	if (o->known == 0) {
+	name_series(x->m, o->beside > 0 && o->known == o->beside, what, sizeof(what));
+	if (o->known == o->beside) {
 		(void)snprintf(why, sizeof(why), "CloudWatch has no value of %s at the current weight", what);
 		judge_gap(ret, VERDICT_GAP_NO_DATA, why);
 	} else {

@@ -256,6 +256,7 @@ static void begin_forward(struct turn *t)
 
 	r->stable = t->event->prepared.alias.target.version;
 	(void)text_copy(r->stable_hash, sizeof(r->stable_hash), t->event->prepared.stable_info.hash);
+	r->stable_since_unix_ms = t->event->prepared.stable_since_unix_ms;
 	traffic_confirm(t, &t->event->prepared.alias);
 	r->prepared = true;
 	if (r->despite_alarms)

@@ -148,8 +148,9 @@ struct rollout {
 	uint64_t stale;	       /* answers that came for an older request */
 
 	int64_t created_unix_ms;
-	int64_t first_traffic_unix_ms; /* when the canary first got traffic; 0: never */
-	int64_t step_from_unix_ms;     /* when the current weight landed */
+	int64_t first_traffic_unix_ms;	     /* when the canary first got traffic; 0: never */
+	int64_t step_from_unix_ms;	     /* when the current weight landed */
+	int64_t landed_unix_ms[LIMIT_STEPS]; /* when each step's weight landed; 0: not yet, or nobody knows */
 	int64_t promoted_unix_ms;
 	int64_t ended_unix_ms;
 	int64_t baked_ms;	    /* time at the current weight, up to the mark */
@@ -157,9 +158,10 @@ struct rollout {
 	int64_t hold_from_baked_ms; /* what it had baked when it began to be held for a verdict; -1: it is not */
 	int64_t prepare_ms;	    /* spent waiting for the version to become ready */
 
-	/* The alias's counts of the three hours before the canary had traffic: the stable version's, for judging a
-	 * canary that serves alone. Not seen: not read yet. */
+	/* The alias's counts of the three hours before the canary had traffic, as far as it is known to have held
+	 * nothing but the stable version: for judging a canary that serves alone. Not seen: not read yet. */
 	struct counts history;
+	int64_t stable_since_unix_ms; /* another version may have served before this; 0: nobody knows of any */
 	int64_t read_through_unix_ms; /* metrics are complete up to here */
 	int64_t alarms_read_unix_ms;
 	enum alarm_state alarms[LIMIT_METRICS];
@@ -256,6 +258,7 @@ struct rollout_event {
 			bool from_alias;
 			const char *source;	      /* that alias's name */
 			int64_t source_since_unix_ms; /* what our own record knows about since when; 0: nothing */
+			int64_t stable_since_unix_ms; /* likewise, since when the alias holds the stable version */
 			uint32_t stable_provisioned;  /* of the stable version itself; 0: none */
 			bool alias_provisioned;	      /* the alias itself has provisioned concurrency */
 			enum provision_state canary_provision;
@@ -332,8 +335,9 @@ struct rollout_effect {
 		struct {
 			int64_t from_unix_ms;	 /* aligned to the period */
 			int64_t through_unix_ms; /* aligned to the period, exclusive */
-			/* And the alias's own counts of the HISTORY_MS before this, which is aligned to
-			 * HISTORY_PERIOD_MS; 0: they are not asked for. */
+			/* And the alias's own counts between these two, which are aligned to HISTORY_PERIOD_MS and at
+			 * most HISTORY_MS apart; through 0: they are not asked for. */
+			int64_t history_from_unix_ms;
 			int64_t history_through_unix_ms;
 		} poll;
 		struct {

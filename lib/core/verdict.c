@@ -233,11 +233,20 @@ static bool find_gap(const struct spec_analysis *a, struct verdict_result *ret)
 	return found;
 }
 
-/* A step's own minimum is of requests that the metrics count. */
+/* A step's own minimum is of requests that the metrics count. What runs dry makes no step shorter, either. */
 static bool counts_probes(const struct spec_analysis *a)
 {
 	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (a->metrics[i].count_probes)
+		if (a->metrics[i].count_probes && !a->metrics[i].dry_run)
+			return true;
+	}
+	return false;
+}
+
+bool verdict_awaits_data(const struct spec_analysis *a, const struct verdict_result *v)
+{
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (!a->metrics[i].dry_run && v->metrics[i].gap == VERDICT_GAP_NOT_SETTLED)
 			return true;
 	}
 	return false;

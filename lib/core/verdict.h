@@ -57,7 +57,10 @@ struct verdict_question {
 	                                  * read from the alias's own series where the version has none. */
 	uint64_t step_min_invocations; /* the step's own; 0: none */
 	struct counts history;	       /* of the stable version, before the canary had traffic */
-	uint32_t excused_alarms;       /* bits by metric: in ALARM since before the start, which counts as OK */
+	const struct spec_step *steps; /* what they weigh, rising, … */
+	const int64_t *landed_unix_ms; /* … and when each of them landed; 0: not yet, or it is not known */
+	size_t n_steps;
+	uint32_t excused_alarms; /* bits by metric: in ALARM since before the start, which counts as OK */
 };
 
 /* Of one metric. */
@@ -85,6 +88,9 @@ struct verdict_result {
 	char why[LIMIT_REASON]; /* the deciding metric's */
 	struct metric_result metrics[LIMIT_METRICS];
 };
+
+/* Whether any metric waits for data that is still to come, whatever others lack for good. */
+bool verdict_awaits_data(const struct spec_analysis *a, const struct verdict_result *v);
 
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret);
 

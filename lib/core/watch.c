@@ -47,6 +47,9 @@ void rollout_question(const struct rollout_spec *spec, const struct rollout *r, 
 	    .read_through_unix_ms = r->read_through_unix_ms,
 	    .promoted_unix_ms = r->promoted_unix_ms,
 	    .history = r->history,
+	    .steps = spec->steps,
+	    .landed_unix_ms = r->landed_unix_ms,
+	    .n_steps = spec->n_steps,
 	    .excused_alarms = r->excused_alarms,
 	    .step_min_invocations =
 		r->step < spec->n_steps ? spec->steps[r->step].min_invocations : spec->final_min_invocations,
@@ -108,6 +111,8 @@ void watch_begin(struct turn *t)
 	}
 	if (r->step == t->spec->n_steps)
 		r->promoted_unix_ms = t->now.unix_ms;
+	else
+		r->landed_unix_ms[r->step] = t->now.unix_ms;
 	plan_poll(t);
 }
 
@@ -124,6 +129,10 @@ static void follow_clock(struct turn *t)
 		r->first_traffic_unix_ms = now;
 	if (r->promoted_unix_ms > now)
 		r->promoted_unix_ms = now;
+	for (size_t i = 0; i < t->spec->n_steps; i++) {
+		if (r->landed_unix_ms[i] > now)
+			r->landed_unix_ms[i] = now;
+	}
 	if (r->read_through_unix_ms > now)
 		r->read_through_unix_ms = verdict_period_start(now, a->period_ms);
 	if (r->next_poll_unix_ms > now + a->every_ms + a->settle_ms)
@@ -139,14 +148,25 @@ static bool weighs_history(const struct spec_analysis *a)
 	return false;
 }
 
-/* Up to when the stable version's history is to be read; 0: it is not, or not yet, as it must have settled. */
-static int64_t history_through(const struct turn *t, int64_t settled_unix_ms)
+/* Asks for the stable version's history, once it has settled. Where the alias held another version just before, there
+ * is none: its errors would be counted as those of this one. */
+static void ask_history(struct turn *t, int64_t settled_unix_ms, struct rollout_effect *e)
 {
-	int64_t through = verdict_period_start(t->r->first_traffic_unix_ms, HISTORY_PERIOD_MS);
+	struct rollout *r = t->r;
+	int64_t through = verdict_period_start(r->first_traffic_unix_ms, HISTORY_PERIOD_MS);
+	int64_t from = through - HISTORY_MS;
+	int64_t since = verdict_period_end(r->stable_since_unix_ms, HISTORY_PERIOD_MS);
 
-	if (t->r->history.seen || !weighs_history(&t->spec->analysis))
-		return 0;
-	return through <= settled_unix_ms ? through : 0;
+	if (r->history.seen || !weighs_history(&t->spec->analysis) || through > settled_unix_ms)
+		return;
+	if (since > from)
+		from = since;
+	if (from >= through) {
+		r->history = (struct counts){.seen = true};
+		return;
+	}
+	e->poll.history_from_unix_ms = from;
+	e->poll.history_through_unix_ms = through;
 }
 
 void watch_poll(struct turn *t)
@@ -172,17 +192,19 @@ void watch_poll(struct turn *t)
 	e->seq = ++r->poll_seq;
 	e->poll.from_unix_ms = verdict_period_start(from, a->period_ms);
 	e->poll.through_unix_ms = through;
-	e->poll.history_through_unix_ms = history_through(t, through);
+	ask_history(t, through, e);
 	plan_poll(t);
 }
 
 static bool evidence_allows(const struct turn *t, const struct verdict_result *v)
 {
+	const struct spec_analysis *a = &t->spec->analysis;
+
 	if (v->verdict == VERDICT_PASS)
 		return true;
 	if (v->verdict == VERDICT_FAIL || !v->min_met)
 		return false;
-	return t->spec->analysis.no_data == SPEC_NO_DATA_PASS &&
+	return a->no_data == SPEC_NO_DATA_PASS && !verdict_awaits_data(a, v) &&
 	       (v->gap == VERDICT_GAP_NO_DATA || v->gap == VERDICT_GAP_FEW);
 }
 

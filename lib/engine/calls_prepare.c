@@ -20,8 +20,10 @@
 
 #define TOKEN_MAX		8192
 #define CONCURRENCY_UNKNOWN_MAX 4
-/* How far back in the records it is looked for since when a version is on its source alias. */
+/* How far back in the records it is looked for since when a version is on its source alias … */
 #define SOURCE_ATTEMPTS 2000
+/* … and on the rollout's own, which each rollout asks: among the last ones of all, and of its name. */
+#define STABLE_ATTEMPTS 200
 
 enum stage {
 	STAGE_SOURCE,
@@ -133,6 +135,16 @@ static int weigh_row(void *ctx, const struct store_rollout *row)
 	return s->found ? 1 : 0;
 }
 
+/* Returns 0 or the store's error. */
+static int find_since(const struct engine *e, unsigned attempts, struct since *s)
+{
+	for (const struct item *n = e->last; n && !s->found; n = n->prev) {
+		if (!n->unreadable && strcmp(n->alias_key, s->alias_key) == 0)
+			weigh(s, &n->state);
+	}
+	return s->found ? 0 : store_each_of_name(e->store, NULL, attempts, weigh_row, s);
+}
+
 /* What is not found soaks from now on, so a store that cannot be read costs time and nothing else. */
 static int64_t source_since(const struct item *i, uint64_t version)
 {
@@ -140,13 +152,18 @@ static int64_t source_since(const struct item *i, uint64_t version)
 	    mem_printf("%s/%s/%s/%s", i->plan->account, i->region, i->plan->function, i->plan->from_alias);
 	struct since s = {.alias_key = key, .version = version};
 
-	for (const struct item *n = i->engine->last; n && !s.found; n = n->prev) {
-		if (!n->unreadable && strcmp(n->alias_key, key) == 0)
-			weigh(&s, &n->state);
-	}
-	if (!s.found && store_each_of_name(i->engine->store, NULL, SOURCE_ATTEMPTS, weigh_row, &s) < 0)
-		return 0;
-	return s.unix_ms;
+	return find_since(i->engine, SOURCE_ATTEMPTS, &s) < 0 ? 0 : s.unix_ms;
+}
+
+/* If the last rollout of ours left another version there, somebody else has moved the alias since, perhaps just now. */
+static int64_t stable_since(const struct item *i, uint64_t version)
+{
+	struct since s = {.alias_key = i->alias_key, .version = version};
+	int r = find_since(i->engine, STABLE_ATTEMPTS, &s);
+
+	if (r >= 0 && !s.found)
+		r = store_each_of_name(i->engine->store, i->name, STABLE_ATTEMPTS, weigh_row, &s);
+	return r < 0 || (s.found && s.unix_ms == 0) ? engine_now(i->engine).unix_ms : s.unix_ms;
 }
 
 static bool has_soaked(const struct item *i, uint64_t version)
@@ -317,12 +334,19 @@ static void stable_answered(struct preparing *p, const struct http_response *res
 		return;
 	}
 	version_info(&stable, &p->event.prepared.stable_info);
+	p->event.prepared.stable_since_unix_ms = stable_since(p->item, p->event.prepared.alias.target.version);
 	p->event.prepared.same_role = strcmp(stable.role, p->canary.role) == 0 &&
 				      strcmp(stable.dead_letter_target, p->canary.dead_letter_target) == 0;
 	next_stage(p, STAGE_CONCURRENCY);
 }
 
 /* --- provisioned concurrency --- */
+
+/* An alarm that only runs dry is in nobody's way, and that it cannot be read neither. */
+static bool forbids(const struct spec_metric *m)
+{
+	return m->kind == SPEC_METRIC_ALARM && !m->dry_run;
+}
 
 static void after_concurrency(struct preparing *p)
 {
@@ -331,7 +355,7 @@ static void after_concurrency(struct preparing *p)
 
 	p->pages = 0;
 	for (size_t m = 0; m < a->n_metrics; m++) {
-		if (a->metrics[m].kind == SPEC_METRIC_ALARM) {
+		if (forbids(&a->metrics[m])) {
 			p->alarms[m] = ALARM_MISSING;
 			any = true;
 		}
@@ -435,7 +459,7 @@ static void build_alarms(struct preparing *p, struct arena *a, const struct aws_
 	size_t n = 0;
 
 	for (size_t m = 0; m < an->n_metrics; m++) {
-		if (an->metrics[m].kind == SPEC_METRIC_ALARM)
+		if (forbids(&an->metrics[m]))
 			names[n++] = an->metrics[m].alarm;
 	}
 	cloudwatch_build_describe_alarms(a, e, names, n, p->token.len > 0 ? buf_text(&p->token) : NULL, ret);

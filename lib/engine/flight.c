@@ -19,6 +19,8 @@
 /* Judgements that wait for a store that does not take them: beyond this, the oldest go. */
 #define JUDGEMENTS_KEPT 1000
 #define VALUES_BYTES	4096
+/* Further back it is not looked whether a period is on the list already: it is stored twice then, to the same row. */
+#define CHANGED_SEEN 32
 
 struct judgement {
 	uint64_t seq;
@@ -205,6 +207,20 @@ static int put_judgements(struct engine *e, const struct item *i)
 }
 
 /* --- samples --- */
+
+/* An answer tells its metrics one after the other, each of them the same few periods. */
+void flight_changed(struct item *i, int64_t start_unix_ms)
+{
+	size_t oldest = i->n_changed > CHANGED_SEEN ? i->n_changed - CHANGED_SEEN : 0;
+
+	for (size_t n = i->n_changed; n-- > oldest;) {
+		if (i->changed_samples[n] == start_unix_ms)
+			return;
+	}
+	i->changed_samples =
+	    mem_grow(i->changed_samples, &i->cap_changed, i->n_changed + 1, sizeof(*i->changed_samples));
+	i->changed_samples[i->n_changed++] = start_unix_ms;
+}
 
 /* What was read without being judged at once, such as the first page of an answer, is read now. */
 static int64_t read_time(const struct engine *e, const struct flight_log *f)

@@ -219,6 +219,7 @@ struct flight_log *flight_log_new(void);
 void flight_log_free(struct flight_log *f);					  /* NULL is fine */
 void flight_judged(struct item *i, const struct rollout_judged *j, uint64_t seq); /* by the poll of that number */
 void flight_asked(struct item *i);						  /* a poll is about to leave */
+void flight_changed(struct item *i, int64_t start_unix_ms);			  /* the sample of that period */
 must_use int flight_put(struct engine *e, const struct item *i);		  /* within a transaction */
 void flight_recorded(struct item *i);						  /* … which is durable now */
 must_use int flight_load(struct engine *e, struct item *i);			  /* the samples, after a restart */

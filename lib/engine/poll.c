@@ -23,6 +23,7 @@ void poll_add(struct item *i, const struct rollout_effect *effect)
 	    .seq = effect->seq,
 	    .from_unix_ms = effect->poll.from_unix_ms,
 	    .through_unix_ms = effect->poll.through_unix_ms,
+	    .history_from_unix_ms = effect->poll.history_from_unix_ms,
 	    .history_through_unix_ms = effect->poll.history_through_unix_ms,
 	};
 	item_pin(i);

@@ -13,6 +13,7 @@ struct poll_entry {
 	uint64_t seq;
 	int64_t from_unix_ms;
 	int64_t through_unix_ms;
+	int64_t history_from_unix_ms;
 	int64_t history_through_unix_ms; /* 0: not asked for */
 	unsigned parts;			 /* still to be answered */
 	bool failed;

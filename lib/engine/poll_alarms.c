@@ -31,13 +31,25 @@ static void take_alarm(void *ctx, const char *name, enum alarm_state state, cons
 	}
 }
 
+/* Whether an alarm that cannot be read has a consequence: not if all of them run dry. */
+static bool counts_on_alarms(const struct poll_entry *p)
+{
+	const struct spec_analysis *a = &p->item->plan->spec.analysis;
+
+	for (size_t m = 0; m < a->n_metrics; m++) {
+		if (a->metrics[m].kind == SPEC_METRIC_ALARM && !a->metrics[m].dry_run)
+			return true;
+	}
+	return false;
+}
+
 static void alarm_batch_finish(struct alarm_batch *b, const char *error)
 {
 	for (size_t k = 0; k < b->n_entries; k++) {
-		if (error)
-			poll_part_failed(b->entries[k], error);
-		else
+		if (!error)
 			b->entries[k]->alarms_read = true;
+		else if (counts_on_alarms(b->entries[k]))
+			poll_part_failed(b->entries[k], error);
 		poll_part_done(b->entries[k]);
 	}
 	buf_deinit(&b->token);

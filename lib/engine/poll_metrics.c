@@ -71,8 +71,7 @@ struct range {
 static struct range range_of(const struct poll_entry *p, bool history)
 {
 	if (history)
-		return (struct range){p->history_through_unix_ms - HISTORY_MS, p->history_through_unix_ms,
-				      HISTORY_PERIOD_MS};
+		return (struct range){p->history_from_unix_ms, p->history_through_unix_ms, HISTORY_PERIOD_MS};
 	return (struct range){p->from_unix_ms, p->through_unix_ms, p->item->plan->spec.analysis.period_ms};
 }
 

@@ -237,11 +237,7 @@ static struct counts *counts_of(struct sample *s, enum poll_series series)
 
 static void note_change(struct item *i, int64_t start_unix_ms)
 {
-	if (i->n_changed > 0 && i->changed_samples[i->n_changed - 1] == start_unix_ms)
-		return;
-	i->changed_samples =
-	    mem_grow(i->changed_samples, &i->cap_changed, i->n_changed + 1, sizeof(*i->changed_samples));
-	i->changed_samples[i->n_changed++] = start_unix_ms;
+	flight_changed(i, start_unix_ms);
 	item_mark_dirty(i);
 }
 
@@ -296,7 +292,7 @@ static void take_history(const struct poll_query *q, int64_t unix_ms, double val
 	struct poll_entry *p = q->owner;
 
 	/* The batch's range is the union of all its rollouts'. */
-	if (unix_ms < p->history_through_unix_ms - HISTORY_MS || unix_ms >= p->history_through_unix_ms)
+	if (unix_ms < p->history_from_unix_ms || unix_ms >= p->history_through_unix_ms)
 		return;
 	if (q->metric == CLOUDWATCH_ERRORS)
 		p->history.errors += (uint64_t)llround(value);

@@ -118,16 +118,6 @@ static void skip(struct probing *p)
 	p->item->engine->stats.probes_skipped++;
 }
 
-/* Durable with the next record: a probe is no reason for one. */
-static void note_sample(struct item *i, int64_t start_unix_ms)
-{
-	if (i->n_changed > 0 && i->changed_samples[i->n_changed - 1] == start_unix_ms)
-		return;
-	i->changed_samples =
-	    mem_grow(i->changed_samples, &i->cap_changed, i->n_changed + 1, sizeof(*i->changed_samples));
-	i->changed_samples[i->n_changed++] = start_unix_ms;
-}
-
 static void count(struct probing *p, enum probed which, bool failed)
 {
 	struct item *i = p->item;
@@ -141,7 +131,7 @@ static void count(struct probing *p, enum probed which, bool failed)
 	c->seen = true;
 	c->invocations++;
 	c->errors += failed;
-	note_sample(i, start);
+	flight_changed(i, start); /* durable with the next record: a probe is no reason for one */
 	i->engine->stats.probes_answered++;
 	i->engine->stats.probes_failed += failed;
 }

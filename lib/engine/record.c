@@ -16,7 +16,8 @@
 #include "engine/item.h"
 #include "engine/record_values.h"
 
-#define RECORD_VERSION	5
+#define RECORD_VERSION	6
+#define LANDED_SINCE	6 /* the times at which steps landed */
 #define METRIC_BITS_MAX ((UINT64_C(1) << LIMIT_METRICS) - 1)
 
 enum field_type { FIELD_BOOL, FIELD_U32, FIELD_U64, FIELD_I64, FIELD_ENUM, FIELD_TEXT };
@@ -108,6 +109,7 @@ static const struct field fields[] = {
     {"excused_alarms", FIELD_U32, MEMBER(excused_alarms), METRIC_BITS_MAX, 5},
     {"dry_failed", FIELD_U32, MEMBER(dry_failed), METRIC_BITS_MAX, 5},
     {"concluded", FIELD_BOOL, MEMBER(concluded), 0, 5},
+    {"stable_since_unix_ms", FIELD_I64, MEMBER(stable_since_unix_ms), 0, 6},
 };
 
 static void add_i64(struct buf *out, int64_t v)
@@ -151,6 +153,21 @@ static void encode_field(const struct rollout *r, const struct field *f, struct 
 	}
 }
 
+/* Only as far as there are any. */
+static void encode_landed(const struct rollout *r, struct buf *out)
+{
+	size_t n = LIMIT_STEPS;
+
+	while (n > 0 && r->landed_unix_ms[n - 1] == 0)
+		n--;
+	buf_add_text(out, "],\"landed_unix_ms\":[");
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			buf_add_char(out, ',');
+		add_i64(out, r->landed_unix_ms[i]);
+	}
+}
+
 void record_encode(const struct rollout *r, const char *boot_id, struct buf *out)
 {
 	_Static_assert(sizeof(enum rollout_phase) == sizeof(uint32_t), "enums are stored as 32 bits");
@@ -164,6 +181,7 @@ void record_encode(const struct rollout *r, const char *boot_id, struct buf *out
 			buf_add_char(out, ',');
 		buf_add_u64(out, r->alarms[i]);
 	}
+	encode_landed(r, out);
 	buf_add_text(out, "]}");
 }
 
@@ -208,6 +226,21 @@ static bool decode_alarms(const json_t *list, struct rollout *r)
 	return true;
 }
 
+static bool decode_landed(const json_t *list, struct rollout *r)
+{
+	if (!json_is_array(list) || json_array_size(list) > LIMIT_STEPS)
+		return false;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *v = json_array_get(list, i);
+		json_int_t n = json_integer_value(v);
+
+		if (!json_is_integer(v) || n < -RECORD_MS_MAX || n > RECORD_MS_MAX)
+			return false;
+		r->landed_unix_ms[i] = n;
+	}
+	return true;
+}
+
 static void json_free(json_t *j)
 {
 	json_decref(j);
@@ -243,6 +276,10 @@ int record_decode(const char *json, struct rollout *ret, char ret_boot_id[static
 	}
 	if (!decode_alarms(json_object_get(root, "alarms"), &r)) {
 		(void)snprintf(ret_error, error_size, "its stored record has no usable `alarms`");
+		return 1;
+	}
+	if (version >= LANDED_SINCE && !decode_landed(json_object_get(root, "landed_unix_ms"), &r)) {
+		(void)snprintf(ret_error, error_size, "its stored record has no usable `landed_unix_ms`");
 		return 1;
 	}
 	boot_id = json_string_value(json_object_get(root, "boot_id"));

@@ -179,6 +179,35 @@ static void nothing_to_compare_with(void **state)
 	assert_int_equal(f->v.gap, VERDICT_GAP_UNREADABLE);
 }
 
+/* An outage behind both that begins while the weight rises hits the canary more than its share of the whole period. */
+static void a_weight_that_rises_amid_an_outage(void **state)
+{
+	static const struct spec_step steps[] = {{.weight_bp = 100}, {.weight_bp = 5000}};
+	int64_t landed[] = {T0 - 10 * MIN, T0 + MIN / 2};
+	struct fixture *f = *state;
+
+	f->q.steps = steps;
+	f->q.landed_unix_ms = landed;
+	f->q.n_steps = 2;
+	add(f, 0, 150 + 7500, 125, 14850 + 7500, 125);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	/* Whether it was that is seen a minute later. */
+	add(f, 1, 15000, 250, 15000, 250);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	add(f, 1, 15000, 250, 15000, 125);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	/* What fails before it rises speaks for the canary, but not for ever. */
+	add(f, 0, 150 + 7500, 150 + 100, 14850 + 7500, 14850 + 100);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	/* And there is proof enough that it is not an outage. */
+	add(f, 0, 150 + 7500, 50, 14850 + 7500, 5);
+	add(f, 1, 0, 0, 0, 0);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	landed[1] = T0 + 2 * MIN;
+	add(f, 0, 150 + 7500, 125, 14850 + 7500, 125);
+	assert_int_equal(judge(f), VERDICT_FAIL);
+}
+
 /* At 100 % it is held against what was known of the stable version. */
 static void alone_it_is_held_against_the_record(void **state)
 {
@@ -199,6 +228,23 @@ static void alone_it_is_held_against_the_record(void **state)
 	/* More errors than requests are all of them. */
 	f->q.history = (struct counts){10, 20, true};
 	assert_int_equal(judge(f), VERDICT_PASS);
+}
+
+/* What it does alone needs nothing beside it, so each request counts by itself. */
+static void alone_a_few_are_enough(void **state)
+{
+	struct fixture *f = *state;
+
+	f->q.promoted_unix_ms = T0 + 1;
+	f->q.history = (struct counts){100000, 100, true};
+	/* Before that they are too few to tell anything, and are not weighed with those that come later. */
+	add(f, 0, 1, 1, 3, 0);
+	for (int i = 1; i < 5; i++)
+		samples_at(&f->samples, T0 + i * MIN)->alias = (struct counts){1, 0, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+	for (int i = 1; i < 5; i++)
+		samples_at(&f->samples, T0 + i * MIN)->alias.errors = 1;
+	assert_int_equal(judge(f), VERDICT_FAIL);
 }
 
 /* What the stable version did beside the canary belongs to its record, too. */
@@ -266,7 +312,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_request_a_day, setup, teardown),
 	    cmocka_unit_test_setup_teardown(with_little_traffic_it_takes_several, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nothing_to_compare_with, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_weight_that_rises_amid_an_outage, setup, teardown),
 	    cmocka_unit_test_setup_teardown(alone_it_is_held_against_the_record, setup, teardown),
+	    cmocka_unit_test_setup_teardown(alone_a_few_are_enough, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_steps_are_the_record, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_runs_dry_has_no_consequence, setup, teardown),
 	    cmocka_unit_test_setup_teardown(dry_alone_still_waits_for_the_bake, setup, teardown),

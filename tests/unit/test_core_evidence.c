@@ -193,6 +193,41 @@ static unsigned run(struct prng *p, const struct world *w)
 	return 0;
 }
 
+/* Wherever in the period they fail: of so many errors, each is the canary's with at most its highest share. */
+static void a_rising_share_adds_nothing_in_the_mean(void **state)
+{
+	static const double high[] = {0.01, 0.1, 0.5, 1};
+	static const double part[] = {0, 0.3, 1}; /* of it, that the errors meet */
+	struct evidence e;
+
+	(void)state;
+	for (size_t h = 0; h < array_len(high); h++) {
+		for (size_t k = 0; k < array_len(part); k++) {
+			double q = high[h] * part[k], means[EVIDENCE_EFFECTS] = {0};
+
+			for (unsigned x = 0; x <= 30; x++) {
+				struct counts canary = {5 + x, x, true}, stable = {100000, 30 - x, true};
+				double chance = exp(log_choose(30, x)) * pow(q, x) * pow(1 - q, 30 - x);
+
+				evidence_init(&e, EFFECT);
+				evidence_add_share(&e, &canary, &stable, high[h], true);
+				for (int i = 0; i < EVIDENCE_EFFECTS; i++) {
+					means[i] += chance * exp(e.log_ratio[i]);
+					assert_true(e.log_ratio[i] >= log(0.1) - 1e-9);
+				}
+			}
+			for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+				assert_true(means[i] <= 1 + 1e-9);
+		}
+	}
+	evidence_init(&e, EFFECT);
+	evidence_add_share(&e, &(struct counts){0}, &(struct counts){0}, 0.5, true);
+	assert_true(evidence_log(&e) == 0);
+	/* What was more than that anyway counts as it was. */
+	evidence_add_share(&e, &(struct counts){900, 9, true}, &(struct counts){100, 1, true}, 0.1, true);
+	assert_true(evidence_log(&e) < 0.1);
+}
+
 /* However often it is looked at, at most ALARM of the rollouts of an equal canary come back. */
 static void equal_canaries_stay(void **state)
 {
@@ -373,6 +408,7 @@ static void what_makes_no_sense_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_rising_share_adds_nothing_in_the_mean),
 	    cmocka_unit_test(no_alternative_gains_by_luck),
 	    cmocka_unit_test(alone_nothing_gains_by_luck),
 	    cmocka_unit_test(equal_canaries_stay),

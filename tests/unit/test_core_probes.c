@@ -206,6 +206,13 @@ static void a_steps_own_minimum_is_of_what_is_counted(void **state)
 	f->metrics[0].count_probes = false;
 	assert_int_equal(judge(f), VERDICT_UNDECIDED);
 	assert_says(f, "has served 100 of the 200 requests");
+	/* What runs dry counts them for itself alone. */
+	f->metrics[1] = f->metrics[0];
+	f->metrics[1].count_probes = true;
+	f->metrics[1].dry_run = true;
+	f->analysis.n_metrics = 2;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	assert_says(f, "has served 100 of the 200 requests");
 }
 
 /* --- compared --- */

@@ -212,6 +212,7 @@ static void durations_have_a_limit(void **state)
 	expect(&f, VERDICT_FAIL,
 	       "the canary's p99 duration was 800.5 ms in the period from 2026-11-22T20:03:00Z; at most 800 ms is "
 	       "allowed");
+	put(&f, 3, 800.5, 700);
 	f.metrics[1].max_us = 0;
 	assert_int_equal(judge(&f), VERDICT_PASS);
 	samples_deinit(&f.samples);
@@ -236,6 +237,33 @@ static void durations_are_held_against_the_stable_versions(void **state)
 	assert_int_equal(judge(&f), VERDICT_PASS);
 	put(&f, 0, 151, 100);
 	f.metrics[1].max_ratio_permille = 0;
+	assert_int_equal(judge(&f), VERDICT_PASS);
+	samples_deinit(&f.samples);
+}
+
+/* A ratio that could not be formed is no evidence, unless there is nothing that it could be formed with. */
+static void a_ratio_needs_both(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f, &duration);
+	f.metrics[1].max_us = 0;
+	put_served(&f, 150, NAN, 20);
+	expect_gap(&f, VERDICT_GAP_NO_DATA,
+		   "CloudWatch has no value of the stable version's p99 duration at the current weight");
+	put(&f, 3, 151, 100);
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	put(&f, 3, 150, 100);
+	assert_int_equal(judge(&f), VERDICT_PASS);
+	put(&f, 3, 150, NAN);
+	f.q.promoted_unix_ms = T0 + 3 * MIN;
+	assert_int_equal(judge(&f), VERDICT_PASS);
+	f.q.promoted_unix_ms = 0;
+	/* The limit holds by itself. */
+	f.metrics[1].max_us = 149000;
+	assert_int_equal(judge(&f), VERDICT_FAIL);
+	f.metrics[1].max_us = 150000;
 	assert_int_equal(judge(&f), VERDICT_PASS);
 	samples_deinit(&f.samples);
 }
@@ -396,6 +424,7 @@ int main(void)
 	    cmocka_unit_test(durations_have_a_limit),
 	    cmocka_unit_test(durations_are_held_against_the_stable_versions),
 	    cmocka_unit_test(few_invocations_say_nothing_of_durations),
+	    cmocka_unit_test(a_ratio_needs_both),
 	    cmocka_unit_test(the_warm_up_is_not_judged),
 	    cmocka_unit_test(queries_have_a_range),
 	    cmocka_unit_test(so_many_periods_must_fail),

@@ -161,6 +161,33 @@ static void few_requests_pass_where_the_plan_says_so(void **state)
 	rig_deinit(&g);
 }
 
+/* … and not one metric's too few requests for what another one still waits for. */
+static void few_requests_do_not_hide_what_is_to_come(void **state)
+{
+	struct rig g;
+	int64_t landed;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.no_data = SPEC_NO_DATA_PASS;
+	g.canary_invocations = 3;
+	g.metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_DURATION,
+					    .stat = "p99",
+					    .max_us = 800000,
+					    .warm_up_ms = 15 * MIN,
+					    .min_invocations = 20,
+					    .failure_limit = 1};
+	g.spec.analysis.n_metrics = 2;
+	g.samples.n_values = SPEC_VALUES_MAX;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	landed = g.now.boot_ms;
+	rig_run_to_weight(&g, 2);
+	assert_true(g.now.boot_ms - landed >= 16 * MIN);
+	assert_true(g.now.boot_ms - landed <= 19 * MIN);
+	rig_deinit(&g);
+}
+
 /* A step's own minimum is waited for even where the schedule goes by the clock. */
 static void a_minimum_is_waited_for_by_the_clock_too(void **state)
 {
@@ -631,6 +658,7 @@ int main(void)
 	    cmocka_unit_test(evidence_for_one_weight_is_none_for_the_next),
 	    cmocka_unit_test(alarms_that_cannot_be_read_never_pass),
 	    cmocka_unit_test(few_requests_pass_where_the_plan_says_so),
+	    cmocka_unit_test(few_requests_do_not_hide_what_is_to_come),
 	    cmocka_unit_test(a_minimum_is_waited_for_by_the_clock_too),
 	    cmocka_unit_test(a_weight_without_an_answer_does_not_rise),
 	    cmocka_unit_test(each_step_bakes_by_itself),

@@ -142,6 +142,9 @@ static void check_judged_again(const struct flown *f)
 		    .read_through_unix_ms = detail_time(detail, "read_through_at"),
 		    .promoted_unix_ms = f->state.promoted_unix_ms <= j->unix_ms ? f->state.promoted_unix_ms : 0,
 		    .history = f->state.history,
+		    .steps = f->plan->spec.steps,
+		    .landed_unix_ms = f->state.landed_unix_ms,
+		    .n_steps = f->plan->spec.n_steps,
 		};
 		struct verdict_result v;
 
@@ -301,6 +304,35 @@ static void test_failing_store(void **state)
 	bench_free(b);
 }
 
+static size_t samples_put;
+
+static int count_put(struct store *s, const struct store_sample *x)
+{
+	const struct bench *b = (const struct bench *)((const char *)s->ops - offsetof(struct bench, bad_ops));
+
+	samples_put++;
+	return b->good_ops->put_sample(s, x);
+}
+
+/* However many metrics are read of them in one answer, periods are written once. */
+static void test_rows_are_written_once(void **state)
+{
+	struct bench *b = bench_of_flight(2);
+	struct flown *f;
+
+	(void)state;
+	b->bad_ops = *b->good_ops;
+	b->bad_ops.put_sample = count_put;
+	b->store->ops = &b->bad_ops;
+	samples_put = 0;
+	bench_run_for(b, 25 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	f = read_flown(b, 1);
+	assert_int_equal(samples_put, f->n_samples);
+	flown_free(f);
+	bench_free(b);
+}
+
 /* CloudWatch corrects: what was known before stays. */
 static void test_versions(void **state)
 {
@@ -440,9 +472,15 @@ static void test_told_in_part(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),		cmocka_unit_test(test_crashes),
-	    cmocka_unit_test(test_failing_store),  cmocka_unit_test(test_versions),	cmocka_unit_test(test_told),
-	    cmocka_unit_test(test_told_of_damage), cmocka_unit_test(test_told_in_part),
+	    cmocka_unit_test(test_good),
+	    cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_crashes),
+	    cmocka_unit_test(test_failing_store),
+	    cmocka_unit_test(test_rows_are_written_once),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_told),
+	    cmocka_unit_test(test_told_of_damage),
+	    cmocka_unit_test(test_told_in_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -593,7 +593,7 @@ static int make_older(void *ctx, const struct store_rollout *r)
 
 	for (size_t n = 0; n < array_len(newer); n++)
 		assert_int_equal(json_object_del(record, newer[n]), 0);
-	assert_int_equal(json_integer_value(json_object_get(record, "version")), 5);
+	assert_int_equal(json_integer_value(json_object_get(record, "version")), 6);
 	json_object_set_new(record, "version", json_integer(1));
 	text = json_dumps(record, JSON_COMPACT);
 	row.record = text;

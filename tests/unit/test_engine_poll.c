@@ -64,6 +64,8 @@ struct watcher {
 	size_t most;	   /* queries in one */
 	bool lose_history; /* an error instead of it */
 	bool several;	   /* the seventh query has two results */
+	bool lose_alarms;  /* DescribeAlarms is not allowed */
+	unsigned alarms;   /* calls of it */
 };
 
 static size_t queries_in(const char *body)
@@ -82,8 +84,15 @@ static void see(struct bench *b, const struct http_request *r, struct world_repl
 	static const char twice[] = "{\"MetricDataResults\":[" EMPTY("q0") "," EMPTY("q1") "," EMPTY("q2") "," EMPTY(
 	    "q3") "," EMPTY("q6") "," EMPTY("q6") "]}";
 	struct watcher *w = b->sent_ctx;
+	static const char denied[] = "{\"__type\":\"AccessDenied\",\"message\":\"no DescribeAlarms\"}";
 	bool history;
 
+	if (r->body && strstr(r->body, "AlarmNames")) {
+		w->alarms++;
+		if (w->lose_alarms)
+			reply->response =
+			    (struct http_response){.status = 403, .body = denied, .body_len = sizeof(denied) - 1};
+	}
 	if (!r->body || !strstr(r->body, "MetricDataQueries"))
 		return;
 	history = strstr(r->body, "\"Period\":300") != NULL;
@@ -261,6 +270,64 @@ static void the_history_is_read_once(void **state)
 	bench_free(b);
 }
 
+/*
+ * What the alias had before is the record of the version that served then. Held against that of a better one, a canary
+ * that is as bad as the version it takes the place of would be sent back as soon as it serves alone.
+ */
+static void the_history_is_of_the_stable_version_alone(void **state)
+{
+	const struct spec_metric lenient = {
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500000, .min_invocations = 50, .failure_limit = 1};
+	const struct spec_metric compare = {
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+
+	(void)state;
+	bench_admin(b, "PUT", "/_localaws/functions/hello/versions/2", "{error_rate: 10%}");
+	bench_admin(b, "PUT", "/_localaws/functions/hello/versions/3", "{error_rate: 10%}");
+	bench_run_for(b, 2 * MS_PER_HOUR);
+	take(b, "first", "hello", 2, &lenient, 1);
+	bench_run_for(b, 15 * MS_PER_MINUTE);
+	bench_assert_phase(b, "first", PHASE_SUCCEEDED);
+	bench_crash(b);
+	bench_load(b);
+	take(b, "second", "hello", 3, &compare, 1);
+	bench_run_for(b, 3 * MS_PER_MINUTE);
+	/* Some seven minutes since the first one's promotion, and not two hours. */
+	assert_true(item_of(b, "second")->state.history.seen);
+	assert_true(item_of(b, "second")->state.history.invocations < 20 * 60 * 11);
+	bench_run_for(b, 20 * MS_PER_MINUTE);
+	bench_assert_phase(b, "second", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
+/* Somebody else has moved the alias since: nobody knows when, so nothing is known of the version that it holds. */
+static void a_version_that_somebody_else_put_there_has_no_history(void **state)
+{
+	const struct spec_metric lenient = {
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 500000, .min_invocations = 50, .failure_limit = 1};
+	const struct spec_metric compare = {
+	    .kind = SPEC_METRIC_COMPARE, .false_alarm_ppm = 10000, .min_effect_permille = 1250, .min_invocations = 1};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+
+	(void)state;
+	take(b, "first", "hello", 2, &lenient, 1);
+	bench_run_for(b, 15 * MS_PER_MINUTE);
+	bench_assert_phase(b, "first", PHASE_SUCCEEDED);
+	bench_admin(b, "PUT", "/_localaws/functions/hello/aliases/prod", "{version: 1}");
+	bench_run_for(b, 15 * MS_PER_MINUTE);
+	w.history = 0;
+	take(b, "second", "hello", 3, &compare, 1);
+	bench_run_for(b, 5 * MS_PER_MINUTE);
+	assert_int_equal(w.history, 0);
+	assert_true(item_of(b, "second")->state.history.seen);
+	assert_int_equal(item_of(b, "second")->state.history.invocations, 0);
+	bench_crash(b);
+	bench_free(b);
+}
+
 /* --- queries that CloudWatch refuses --- */
 
 static void a_bad_query_blinds_nobody_else(void **state)
@@ -395,6 +462,22 @@ static void alarms_are_excused_by_an_operator(void **state)
 
 /* --- values on record --- */
 
+/* It is shown as one that could not be read, and nothing waits for it: neither the start nor a step. */
+static void an_alarm_that_runs_dry_may_be_out_of_reach(void **state)
+{
+	const struct spec_metric metrics[] = {threshold, {.kind = SPEC_METRIC_ALARM, .alarm = "bad", .dry_run = true}};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+
+	(void)state;
+	w.lose_alarms = true;
+	take(b, "hello", "hello", 2, metrics, 2);
+	bench_run_for(b, 25 * MS_PER_MINUTE);
+	assert_true(w.alarms > 0);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	bench_free(b);
+}
+
 static void values_have_a_text(void **state)
 {
 	struct samples s = {.n_values = 3}, t = {.n_values = 3};
@@ -437,12 +520,15 @@ int main(void)
 	    cmocka_unit_test(durations_after_the_promotion_are_the_aliass),
 	    cmocka_unit_test(each_of_them_brings_it_back),
 	    cmocka_unit_test(the_history_is_read_once),
+	    cmocka_unit_test(the_history_is_of_the_stable_version_alone),
+	    cmocka_unit_test(a_version_that_somebody_else_put_there_has_no_history),
 	    cmocka_unit_test(a_bad_query_blinds_nobody_else),
 	    cmocka_unit_test(a_bad_query_stays_alone),
 	    cmocka_unit_test(what_runs_dry_may_be_refused),
 	    cmocka_unit_test(a_query_that_cannot_be_asked_for_is_said),
 	    cmocka_unit_test(several_series_are_no_value),
 	    cmocka_unit_test(alarms_are_excused_by_an_operator),
+	    cmocka_unit_test(an_alarm_that_runs_dry_may_be_out_of_reach),
 	    cmocka_unit_test(values_have_a_text),
 	};
 
