@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -418,6 +420,34 @@ static void add_page(const struct page_of *p)
 
 /* --- the command --- */
 
+/* Devices and pipes are written to as they are: a page in place of /dev/null would cost more than a report. */
+static int write_through(const char *path, const struct buf *page)
+{
+	FILE *f = fopen(path, "we");
+	int rc = f ? 0 : -errno;
+
+	if (f && fwrite(buf_text(page), 1, page->len, f) != page->len)
+		rc = -errno;
+	if (f && fclose(f) != 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
+/* A file is there whole or not at all. One that is replaced keeps its mode, a new one gets what the umask leaves. */
+static int write_file(const char *path, const struct buf *page)
+{
+	cleanup(mem_free_p) char *target = realpath(path, NULL);
+	struct stat there;
+	bool exists = stat(path, &there) == 0;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	if (exists && !S_ISREG(there.st_mode))
+		return write_through(path, page);
+	return file_write_atomic(target ? target : path, buf_text(page), page->len,
+				 exists ? there.st_mode & 0777 : 0666 & ~mask);
+}
+
 static int write_page(struct cli *cli, const struct story *s, const struct buf *page)
 {
 	cleanup(mem_free_p) char *named = mem_printf("%s-%" PRId64 ".html", s->name, s->attempt);
@@ -430,7 +460,7 @@ static int write_page(struct cli *cli, const struct story *s, const struct buf *
 		cli_write(page);
 		return EXIT_DONE;
 	}
-	rc = file_write_atomic(path, buf_text(page), page->len, 0644);
+	rc = write_file(path, page);
 	if (rc != 0) {
 		cli_error(cli, "%s cannot be written: %s", path, strerror(-rc));
 		return EXIT_REFUSED;

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import stat
 import unittest
 
 import report_page
@@ -200,6 +201,42 @@ class Pages(ReportCase):
     def test_what_comes_late_and_what_was_kept_back(self):
         self.give({**make_record(), "judgements_omitted": 1234})
         self.assertIn("1234 further judgements", " ".join(self.explain().split()))
+
+
+class Files(ReportCase):
+    def report(self, path, code=0):
+        return self.run_ctl("report", "hello-prod", "-o", path, code=code)
+
+    def test_only_files_are_replaced(self):
+        """The operator is often root: a page in place of a device would break the host."""
+        self.give(make_record(minutes=4))
+        path = os.path.join(self.folder, "pipe")
+        os.mkfifo(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, fd)
+        self.report(path)
+        report_page.check(self, os.read(fd, 65536).decode())
+        self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))
+        self.assertIn("is a directory", self.report(self.folder, code=1).stderr.lower())
+        self.assertIn("expected a file, '-' or 'json'", self.report("", code=2).stderr)
+
+    def test_modes_and_links(self):
+        self.give(make_record())
+        new, old, link = (os.path.join(self.folder, n) for n in ("new.html", "old.html", "link.html"))
+        with open(old, "w", encoding="utf-8") as f:
+            f.write("old")
+        os.chmod(old, 0o640)
+        os.symlink("old.html", link)
+        before = os.umask(0o077)
+        try:
+            self.report(new)
+            self.report(link)
+        finally:
+            os.umask(before)
+        self.assertEqual([stat.S_IMODE(os.stat(p).st_mode) for p in (new, old)], [0o600, 0o640])
+        self.assertTrue(os.path.islink(link))
+        with open(old, encoding="utf-8") as f:
+            report_page.check(self, f.read())
 
 
 class Terminals(ReportCase):
