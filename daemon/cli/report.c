@@ -414,8 +414,8 @@ static void add_page(const struct page_of *p)
 	html_addf(
 	    p->out,
 	    "<footer>Made by rolloutctl %s at %s UTC from the record of rolloutd. Times are UTC. Counts are those that "
-	    "CloudWatch had given by then.</footer>\n</body></html>\n",
-	    ROLLOUTD_VERSION, now);
+	    "rolloutd had read%s.</footer>\n</body></html>\n",
+	    ROLLOUTD_VERSION, now, p->s->ended_unix_ms ? " when the rollout ended" : " by then");
 }
 
 /* --- the command --- */

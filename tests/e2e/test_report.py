@@ -152,6 +152,70 @@ class Pages(ReportCase):
                       "requests", text)  # fmt: skip
         self.assertIn("served 10,000 requests, of which 200 failed (2.00%)", text)
 
+    def told(self, record):
+        self.give(record)
+        return " ".join(self.explain().split())
+
+    def test_how_far_was_counted(self):
+        """Nobody reads metrics once a rollout has ended: what came then is no part of the numbers, and that is said."""
+        counted = "of which 200 failed (2.00%), counted up to 22:40:00; the stable one"
+        text = self.told(make_record())
+        self.assertIn(counted, text)
+        self.assertIn("What it served after that was not read any more.", text)
+        self.assertNotIn("failed (2.00%), counted up to", text[:text.index("10,000 requests")].split("happened")[1])
+        # Read to the end, or read without a datapoint.
+        read = utc(START + 41 * 60)
+        self.assertNotIn("counted up to", self.told(make_record(metrics_read_through_at=read)))
+
+    def test_all_traffic_without_watching(self):
+        record = make_record(phase="succeeded", promoted_at=utc(START + 40 * 60 + 70))
+        record["judgements"][-1].update(verdict="pass", at=utc(START + 40 * 60 + 70))
+        record["events"][7:] = [
+            event(9, START + 40 * 60 + 70, "weight", "the alias sends its traffic to version 42", "promoting"),
+            event(10, START + 40 * 60 + 70, "phase", "succeeded", "succeeded"),
+        ]
+        text = self.told(record)
+        self.assertIn("got all of the traffic. The plan asks for no watching after that.", text)
+        # It came of the judgement of the same millisecond, so it is told after it.
+        self.assertLess(text.index("So it went on, to all of the traffic."), text.index("got all of the traffic."))
+
+    def test_other_writers(self):
+        record = make_record(phase="blocked", ended_at=None)
+        holds = "the alias holds version 5; rolloutd had left it at version 41"
+        record["events"][7:] = [event(8, START + 2399, "foreign-write", holds),
+                                event(9, START + 2400, "phase", "blocked: somebody else", "blocked")]  # fmt: skip
+        text = self.told(record)
+        self.assertIn(f"Somebody else had changed the alias: {holds}.", text)
+        self.assertIn("rolloutd had left alias prod at version 41. What it holds now is for you to look at", text)
+        self.assertNotIn("as rolloutd last saw it", text)
+
+    def test_what_was_excused_and_tried_out(self):
+        record = make_record()
+        alarm = "the alarm x is in state ALARM already, which was excused: it counts once it was seen in another state"
+        record["events"][1:1] = [
+            event(2, START - 4, "command", "retry despite alarms by uid=0 pid=1: noise", "pending", "uid=0 pid=1"),
+            event(2, START - 3, "verdict", alarm, "preparing"),
+            event(2, START + 9, "verdict", "undecided: waits"),
+            event(2, START + 10, "verdict", "would have failed (dry run): p99 was 900 ms"),
+        ]
+        text = self.told(record)
+        self.assertIn("That began this attempt, although alarms of the plan were in state ALARM.", text)
+        self.assertIn(f"T{alarm[1:]}. [event of 21:59:57]", text)
+        self.assertIn("A metric that decides nothing (`dry_run`) failed: p99 was 900 ms. Nothing came of it", text)
+        self.assertNotIn("undecided: waits", text)
+
+    def test_alarms_have_no_periods(self):
+        record = make_record()
+        record["metrics"] = [*METRICS, {**METRICS[0], "kind": "alarm", "source": "CloudWatch alarm"}]
+        record["judgements"][-1]["metric"] = 2
+        self.assertIn("[CloudWatch alarm, judged at 22:41:02]", self.told(record))
+
+    def test_ended_before_it_began(self):
+        record = make_record(phase="failed", reason="version 77 does not exist")
+        text = self.told(record)
+        self.assertNotIn("Mend the function", text)
+        self.assertIn("Put right what the reason says", text)
+
     def test_weeks(self):
         """As many periods as are kept: still a page of a size that a browser likes."""
         self.give(make_record(minutes=20160))
