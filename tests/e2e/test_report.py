@@ -267,6 +267,57 @@ class Pages(ReportCase):
         self.assertIn("1234 further judgements", " ".join(self.explain().split()))
 
 
+class Replays(ReportCase):
+    """Of records by plans, where what is said is short."""
+
+    def replay(self, record, plan, code=0):
+        self.give(record)
+        path = self.write("replayed.yaml", plan)
+        return " ".join(self.run_ctl("replay", path, "--of", "hello-prod", code=code).stdout.split())
+
+    @staticmethod
+    def plan(analysis, steps="[{weight: 10%, bake: 1m}, {weight: 50%, bake: 1m}]", more=""):
+        head = "apiVersion: rolloutd/v1\nkind: Rollout\nname: other\nfunction: hello\nalias: prod\nversion: 2\n"
+        return f"{head}steps: {steps}\n{more}analysis: {analysis}\n"
+
+    @staticmethod
+    def through(record):
+        """With all traffic at the end, and never watched with it."""
+        end = START + 40 * 60 + 200
+        record["events"][7:] = [event(9, end, "weight", "the alias sends its traffic to version 42", "promoting")]
+        record["rollout"].update(phase="succeeded", promoted_at=utc(end), ended_at=utc(end))
+        record["judgements"][-1]["verdict"] = "pass"
+        for j in record["judgements"]:
+            j["detail"]["bake_until_at"] = j["detail"]["weight_since_at"]
+        return record
+
+    def test_all_traffic_needs_no_verdict_where_it_is_not_watched(self):
+        lax = "{metrics: [{errors: {max_rate: 90%}}]}"
+        text = self.replay(self.through(make_record()), self.plan(lax))
+        self.assertIn("By this plan every weight would have passed. What really happened: succeeded.", text)
+        self.assertIn("needs no verdict", text)
+        text = self.replay(self.through(make_record()), self.plan(lax, more="final_bake: 10m\n"))
+        self.assertIn("at a weight of 100% it would have been undecided: that was not watched", text)
+        self.assertIn("never judged", text)
+
+    def test_one_weight_that_does_not_pass(self):
+        steps = "[{weight: 10%, bake: 1m, min_invocations: 100000}, {weight: 50%, bake: 1m}]"
+        text = self.replay(self.through(make_record()), self.plan("{metrics: [{errors: {max_rate: 90%}}]}", steps))
+        self.assertIn("would not have failed, and at a weight of 10% it would have been undecided: ", text)
+
+    def test_alarms_that_were_excused(self):
+        """Whether an alarm in ALARM failed then is in the record; the plan alone does not say it."""
+        for verdict, code in (("pass", 0), ("undecided", 0), ("fail", 3)):
+            record = self.through(make_record())
+            own = self.plan("{metrics: [{errors: {max_rate: 90%}}, {alarm: on-fire}]}")
+            record["plan"] = own
+            for j in record["judgements"]:
+                j["detail"]["metrics"] = [{"verdict": "pass"}, {"verdict": verdict, "alarm": 3}]
+                j["detail"]["alarms_read_at"] = j["at"]
+            text = self.replay(record, own, code)
+            self.assertIn("the alarm on-fire is in state ALARM" if code else "every weight would have passed", text)
+
+
 class Files(ReportCase):
     def report(self, path, code=0):
         return self.run_ctl("report", "hello-prod", "-o", path, code=code)
