@@ -50,10 +50,11 @@ static void read_period(const struct story *s, const json_t *o, struct story_per
 	    .start_unix_ms = field_time(o, "start_at"),
 	    .canary = read_counts(o, "canary"),
 	    .stable = read_counts(o, "stable"),
+	    .alias = read_counts(o, "alias"),
 	    .values = field_array(o, "values"),
 	};
 	if (!ret->canary.seen && s->promoted_unix_ms != 0 && ret->start_unix_ms >= s->promoted_unix_ms)
-		ret->canary = read_counts(o, "alias");
+		ret->canary = ret->alias;
 }
 
 /* They come by start and then by reading, so the last of each start is the newest. */

@@ -12,6 +12,7 @@ struct story_period {
 	int64_t start_unix_ms;
 	struct counts canary; /* once it has all traffic, the alias's own where it has none */
 	struct counts stable;
+	struct counts alias; /* of both together */
 	const json_t *values; /* of metrics with values of their own; NULL: none */
 };
 

@@ -226,6 +226,32 @@ class Pages(ReportCase):
         self.assertIn("6,048,000requests; 120,960 failed (2.00%)", page.text())
         self.assertIn("Requests per 43m", page.text())
 
+    def test_lonely_points_are_seen(self):
+        """Of a quiet function: hours without a request between two that have some."""
+        record = make_record(minutes=2880)
+        record["samples"] = [x for i, x in enumerate(record["samples"]) if i // 2 % 180 == 0]
+        self.give(record)
+        rates = self.page().charts()[2]
+        dots = [e for e in rates.iter() if e.get("class") == "dot canary"]
+        self.assertEqual(len(dots), 16)
+
+    def test_days_have_dates(self):
+        self.give(make_record(minutes=4 * 1440))
+        labels = [e.text for e in self.page().charts()[0].iter() if e.get("class") == "tick"]
+        self.assertEqual([x for x in labels if "%" not in x],
+                         ["11-23", "12:00", "11-24", "12:00", "11-25", "12:00", "11-26", "12:00"])
+
+    def test_the_promotion_is_no_gap(self):
+        """In its period the versions have counts up to it, and the alias those of the whole."""
+        record = make_record(minutes=4, promoted_at=utc(START + 90), phase="succeeded")
+        for x in record["samples"]:
+            if x["start_at"] == utc(START + 60):
+                x.update(canary=[40, 0], stable=[60, 0], alias=[1000, 0])
+        self.give(record)
+        areas = [e.get("d") for e in self.page().charts()[1].iter() if e.get("class") == "area canary"]
+        tops = [float(y) for y in re.findall(r"V([0-9.]+)", areas[0])]
+        self.assertLess(tops[1], 90)  # of 230 units from the top: of 1000 requests 940 are the canary's
+
     def test_hostile_texts(self):
         for text in HOSTILE:
             with self.subTest(text[:30]):
