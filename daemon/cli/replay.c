@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "field.h"
 #include "plans.h"
+#include "progress.h"
 #include "span.h"
 #include "story.h"
 #include "table.h"
@@ -307,11 +308,15 @@ static struct ruling *ruling_at(struct replay *r, const struct story_judgement *
 
 static void run(struct replay *r)
 {
+	/* The name in a record may be anything; that one was given and checked. */
+	struct progress progress = progress_begin(r->cli->of, "judgements");
+
 	for (size_t i = 0; i < r->s->n_judgements && !r->failed; i++) {
 		const struct story_judgement *j = &r->s->judgements[i];
 		struct ruling *ruling = ruling_at(r, j);
 		struct verdict_result v;
 
+		progress_tell(&progress, i, r->s->n_judgements);
 		judge(r, j, &v);
 		if (!ruling)
 			continue;
@@ -324,6 +329,7 @@ static void run(struct replay *r)
 		if (verdict == VERDICT_FAIL)
 			r->failed = ruling;
 	}
+	progress_end(&progress);
 }
 
 /* --- what is said --- */

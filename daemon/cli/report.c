@@ -34,7 +34,7 @@ static const char style[] =
     "max-width:1040px;padding:36px 28px 64px}\n"
     "h1{font-size:30px;line-height:1.2;margin:0;letter-spacing:-.01em;overflow-wrap:anywhere}"
     "h2{font-size:19px;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--rule)}"
-    "h3{font-size:15px;margin:0}p{margin:.4em 0}.soft{color:var(--soft)}code,pre{font:13px/1.5 ui-monospace,"
+    "h3{font-size:15px;margin:0}p{margin:.4em 0;overflow-wrap:anywhere}.soft{color:var(--soft)}code,pre{font:13px/1.5 ui-monospace,"
     "SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}\n"
     "header{display:flex;flex-wrap:wrap;gap:8px 20px;align-items:baseline}header p{flex-basis:100%;margin:0}"
     ".badge{font-weight:650;border:1.5px solid;border-radius:99px;padding:2px 14px}"

@@ -331,6 +331,13 @@ class Replays(ReportCase):
         text = self.replay(self.through(make_record()), self.plan("{metrics: [{errors: {max_rate: 90%}}]}", steps))
         self.assertIn("would not have failed, and at a weight of 10% it would have been undecided: ", text)
 
+    def test_weeks_take_their_time(self):
+        self.give(self.through(make_record(minutes=2000)))
+        path = self.write("replayed.yaml", self.plan("{metrics: [{errors: {compare: stable, dry_run: true}}]}"))
+        t = self.terminal("replay", path, "--of", "hello-prod")
+        self.assertEqual(t.finish(), 0)
+        self.assertRegex(t.text, r"\r\x1b\[Khello-prod: \d+ of 2000 judgements\r")
+
     def test_alarms_that_were_excused(self):
         """Whether an alarm in ALARM failed then is in the record; the plan alone does not say it."""
         for verdict, code in (("pass", 0), ("undecided", 0), ("fail", 3)):
