@@ -189,7 +189,13 @@ static void tell_what(const struct story *s, struct story_chapter *c)
 	story_format_time(s->created_unix_ms, 0, when);
 	begin_sentence(s->stable, stable, sizeof(stable));
 	begin_sentence(s->canary, canary, sizeof(canary));
-	if (known)
+	if (known && strcmp(s->stable, s->canary) == 0)
+		say(c, 0, TONE_PLAIN,
+		    "Rollout %s, attempt %jd, is about alias %s of function %s (%s, account %s). %s was to serve it, "
+		    "and did so already.",
+		    s->name, (intmax_t)s->attempt, field_text(r, "alias"), field_text(r, "function"),
+		    field_text(r, "region"), field_text(r, "account"), canary);
+	else if (known)
 		say(c, 0, TONE_PLAIN,
 		    "Rollout %s, attempt %jd, is about alias %s of function %s (%s, account %s). %s is the stable "
 		    "one: what the alias served before. %s is the canary: the one that was to take its place.",
@@ -471,6 +477,19 @@ static void cite_judgement(const struct story *s, const struct story_judgement *
 	     at);
 }
 
+/* What the plan makes of missing data; of too few requests for the step's own minimum it makes nothing. */
+static const char *no_data_words(const struct story *s, const struct story_judgement *j)
+{
+	const json_t *analysis = json_object_get(json_object_get(s->rollout, "plan"), "analysis");
+	bool missing = strcmp(j->gap, "no-data") == 0, few = strcmp(j->gap, "few") == 0 && story_metric(s, j->metric);
+
+	if (field_is(analysis, "no_data", "pass") && (missing || few))
+		return " The plan takes that for a pass (`no_data: pass`).";
+	if (field_is(analysis, "no_data", "rollback") && missing)
+		return " The plan takes that for a failure (`no_data: rollback`).";
+	return "";
+}
+
 static void tell_undecided(const struct story *s, const struct stretch *x, struct story_chapter *c)
 {
 	bool early = strcmp(x->first->gap, "not-settled") == 0;
@@ -479,11 +498,11 @@ static void tell_undecided(const struct story *s, const struct stretch *x, struc
 
 	format_at(s, x->last->at_unix_ms, until);
 	cite_judgement(s, x->last,
-		       x->n == 1 ? say(c, x->first->at_unix_ms, tone, "Judged, and undecided: %s: %s.",
-				       gap_words(x->first->gap), x->last->text)
+		       x->n == 1 ? say(c, x->first->at_unix_ms, tone, "Judged, and undecided: %s: %s.%s",
+				       gap_words(x->first->gap), x->last->text, no_data_words(s, x->last))
 				 : say(c, x->first->at_unix_ms, tone,
-				       "Judged %zu times until %s, and each time undecided: %s: %s.", x->n, until,
-				       gap_words(x->first->gap), x->last->text));
+				       "Judged %zu times until %s, and each time undecided: %s: %s.%s", x->n, until,
+				       gap_words(x->first->gap), x->last->text, no_data_words(s, x->last)));
 }
 
 /* What came of a pass: the next weight, if that is what came next. */
@@ -745,6 +764,8 @@ static void tell_next(const struct story *s, struct story_chapter *c)
 		    "Mend the function, publish it, and drop a plan with the new version. To run this "
 		    "plan again as it is: `rolloutctl retry %s`.",
 		    s->name);
+	else if (strcmp(s->phase, "succeeded") == 0 && strcmp(s->stable, s->canary) == 0)
+		say(c, 0, TONE_PLAIN, "Nothing is to be done.");
 	else if (strcmp(s->phase, "succeeded") == 0)
 		say(c, 0, TONE_PLAIN, "Nothing is to be done. To go back to %s all the same: `rolloutctl rollback %s`.",
 		    s->stable, s->name);

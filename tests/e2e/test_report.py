@@ -210,6 +210,27 @@ class Pages(ReportCase):
         record["judgements"][-1]["metric"] = 2
         self.assertIn("[CloudWatch alarm, judged at 22:41:02]", self.told(record))
 
+    def test_missing_data_that_passes(self):
+        record = make_record()
+        for j in record["judgements"][15:20]:
+            j["gap"] = "no-data"
+        self.assertNotIn("no_data", self.told(record))
+        for no_data, words in (("pass", "for a pass"), ("rollback", "for a failure")):
+            record["rollout"]["plan"]["analysis"]["no_data"] = no_data
+            self.assertIn(f"The plan takes that {words} (`no_data: {no_data}`).", self.told(record))
+        # The step's own minimum is none of the metrics, and must be met all the same.
+        record["rollout"]["plan"]["analysis"]["no_data"] = "pass"
+        for j in record["judgements"][15:20]:
+            j.update(gap="few", metric=2)
+        self.assertNotIn("no_data", self.told(record))
+
+    def test_nothing_to_change(self):
+        record = make_record(phase="succeeded", canary_version="41", reason="the alias points at this version already")
+        record.update(events=record["events"][:1], judgements=[], samples=[])
+        text = self.told(record)
+        self.assertIn("Version 41 was to serve it, and did so already.", text)
+        self.assertNotIn("go back", text)
+
     def test_ended_before_it_began(self):
         record = make_record(phase="failed", reason="version 77 does not exist")
         text = self.told(record)
