@@ -413,10 +413,11 @@ static void put_summary(const struct replay *r, struct canvas *c)
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);
 	} else {
 		text_format_bp(held->weight->weight_bp, weight);
-		canvas_putf(c, STYLE_WARN,
-			    "By this plan it would not have failed, and at a weight of %s it would have been undecided: "
-			    "%s.",
-			    weight, held->at_unix_ms != 0 ? held->why : "that was not watched, so nothing was judged");
+		canvas_putf(
+		    c, STYLE_WARN,
+		    "By this plan it would not have failed, and at a weight of %s it would have been undecided: "
+		    "%s.",
+		    weight, held->at_unix_ms != 0 ? held->why : "that was not watched, so nothing was judged");
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);
 	}
 	canvas_end_line(c);

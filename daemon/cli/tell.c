@@ -336,7 +336,7 @@ static void format_held(const struct story *s, const struct story_weight *w, cha
 {
 	int64_t asked = asked_bake_ms(s, w->weight_bp);
 	bool last = w == &s->weights[s->n_weights - 1];
-	const char *verb = !last		 ? "had it for"
+	const char *verb = !last		   ? "had it for"
 			   : s->ended_unix_ms == 0 ? "has had it for"
 			   : w->weight_bp >= 10000 ? "was watched with it for"
 						   : "had it for";
@@ -473,8 +473,8 @@ static void cite_judgement(const struct story *s, const struct story_judgement *
 	if (field_is(m, "kind", "alarm"))
 		cite(x, "%s, judged at %s", field_text(m, "source"), at);
 	else
-		cite(x, "%s, periods before %s, judged at %s", m ? field_text(m, "source") : "AWS/Lambda Invocations", through,
-	     at);
+		cite(x, "%s, periods before %s, judged at %s", m ? field_text(m, "source") : "AWS/Lambda Invocations",
+		     through, at);
 }
 
 /* What the plan makes of missing data; of too few requests for the step's own minimum it makes nothing. */
@@ -699,8 +699,7 @@ static bool weight_is_next(const struct story *s, size_t weight, size_t judgemen
 	const struct story_weight *w = &s->weights[weight];
 	const struct story_judgement *j = &s->judgements[judgement];
 
-	return w->from_unix_ms < j->at_unix_ms ||
-	       (w->from_unix_ms == j->at_unix_ms && w->weight_bp == j->weight_bp);
+	return w->from_unix_ms < j->at_unix_ms || (w->from_unix_ms == j->at_unix_ms && w->weight_bp == j->weight_bp);
 }
 
 /* Weights, judgements and events as one row in time. Of the same time events come last. */
@@ -713,7 +712,8 @@ static void tell_course(const struct story *s, struct story_chapter *c)
 		int64_t j = judgement < s->n_judgements ? s->judgements[judgement].at_unix_ms : INT64_MAX;
 		int64_t e = event < n_events ? field_time(json_array_get(s->events, event), "at") : INT64_MAX;
 
-		bool first = weight < s->n_weights && (judgement == s->n_judgements || weight_is_next(s, weight, judgement));
+		bool first =
+		    weight < s->n_weights && (judgement == s->n_judgements || weight_is_next(s, weight, judgement));
 
 		if (first && w <= e) {
 			tell_weight(s, &s->weights[weight++], c);
