@@ -31,8 +31,15 @@ static void format_traffic(double rps, char out[static 48])
 
 	while (i + 1 < array_len(units) && rps > 0 && rps * units[i].seconds < 1)
 		i++;
-	snprintf(out, 48, "%.4g request%s/%s", rps * units[i].seconds, rps * units[i].seconds == 1 ? "" : "s",
-		 units[i].unit);
+	double n = rps * units[i].seconds;
+	char count[SPAN_TIME_SIZE];
+
+	/* "2e+04" is no number for people. */
+	if (n >= 1000)
+		span_format_count(llround(n), count);
+	else
+		snprintf(count, sizeof(count), "%.4g", n);
+	snprintf(out, 48, "%.30s request%s/%s", count, strcmp(count, "1") == 0 ? "" : "s", units[i].unit);
 }
 
 static void format_rate(double rate, char out[static 16])

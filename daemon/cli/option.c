@@ -307,6 +307,10 @@ int option_check(const struct cli *cli)
 		cli_error(cli, "--output: expected 'table' or 'json', not '%s'", cli->output);
 		return EXIT_USAGE;
 	}
+	if (cli->output && cli->output[0] == '\0') {
+		cli_error(cli, "--output: expected a file, '-' or 'json', not ''");
+		return EXIT_USAGE;
+	}
 	for (size_t i = 0; i < array_len(entries); i++) {
 		if (!(entries[i].bit & wrong))
 			continue;

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "field.h"
 #include "plans.h"
+#include "progress.h"
 #include "span.h"
 #include "story.h"
 #include "table.h"
@@ -210,18 +211,26 @@ static void learn_until(struct replay *r, int64_t unix_ms)
 
 /* --- judging --- */
 
-static void take_alarms(const struct replay *r, const struct story_judgement *j, enum alarm_state alarms[LIMIT_METRICS])
+/* Which alarms were excused was not kept for each time; but an alarm that was in ALARM then, and did not fail, was. */
+static uint32_t take_alarms(const struct replay *r, const struct story_judgement *j,
+			    enum alarm_state alarms[LIMIT_METRICS])
 {
 	const json_t *results = json_object_get(j->detail, "metrics");
+	uint32_t excused = 0;
 
 	for (size_t m = 0; m < LIMIT_METRICS; m++)
 		alarms[m] = ALARM_UNKNOWN;
 	for (size_t m = 0; m < r->analysis.n_metrics; m++) {
-		int64_t state = field_int(json_array_get(results, r->source[m]), "alarm");
+		const json_t *result = json_array_get(results, r->source[m]);
+		int64_t state = field_int(result, "alarm");
 
-		if (r->metrics[m].kind == SPEC_METRIC_ALARM && state > 0 && state <= ALARM_MISSING)
-			alarms[m] = (enum alarm_state)state;
+		if (r->metrics[m].kind != SPEC_METRIC_ALARM || state <= 0 || state > ALARM_MISSING)
+			continue;
+		alarms[m] = (enum alarm_state)state;
+		if (state == ALARM_ALARM && !field_is(result, "verdict", "fail"))
+			excused |= UINT32_C(1) << m;
 	}
+	return excused;
 }
 
 static struct counts take_history(const struct replay *r)
@@ -290,7 +299,7 @@ static void judge(struct replay *r, const struct story_judgement *j, struct verd
 	};
 
 	learn_until(r, j->at_unix_ms);
-	take_alarms(r, j, alarms);
+	q.excused_alarms = take_alarms(r, j, alarms);
 	verdict_judge(&q, ret);
 }
 
@@ -322,11 +331,15 @@ static struct ruling *ruling_at(struct replay *r, const struct story_judgement *
 
 static void run(struct replay *r)
 {
+	/* The name in a record may be anything; that one was given and checked. */
+	struct progress progress = progress_begin(r->cli->of, "judgements");
+
 	for (size_t i = 0; i < r->s->n_judgements && !r->failed; i++) {
 		const struct story_judgement *j = &r->s->judgements[i];
 		struct ruling *ruling = ruling_at(r, j);
 		struct verdict_result v;
 
+		progress_tell(&progress, i, r->s->n_judgements);
 		judge(r, j, &v);
 		if (!ruling)
 			continue;
@@ -339,9 +352,33 @@ static void run(struct replay *r)
 		if (verdict == VERDICT_FAIL)
 			r->failed = ruling;
 	}
+	progress_end(&progress);
 }
 
 /* --- what is said --- */
+
+/* With all traffic it was not judged, as neither plan watches that, or the one it ran by did not. */
+static bool is_unwatched(const struct ruling *x)
+{
+	return x->at_unix_ms == 0 && x->weight->weight_bp >= WEIGHT_BP_MAX;
+}
+
+static bool wants_final(const struct replay *r)
+{
+	return r->plan->spec.final_bake_ms > 0;
+}
+
+/* The first weight that the other plan would not have let pass. NULL: none. */
+static const struct ruling *find_undecided(const struct replay *r)
+{
+	for (size_t i = 0; i < r->n_rulings; i++) {
+		const struct ruling *x = &r->rulings[i];
+
+		if (x->verdict != VERDICT_PASS && (!is_unwatched(x) || wants_final(r)))
+			return x;
+	}
+	return NULL;
+}
 
 /* What really came of that weight. */
 static const char *really(const struct replay *r, const struct story_weight *w, char out[static 64])
@@ -365,6 +402,8 @@ static const char *ruling_words(const struct replay *r, const struct ruling *x, 
 	story_format_time(x->at_unix_ms, r->s->created_unix_ms, at);
 	if (r->failed && x->weight->from_unix_ms > r->failed->at_unix_ms)
 		snprintf(out, 64, "not reached");
+	else if (is_unwatched(x) && !wants_final(r))
+		snprintf(out, 64, "needs no verdict");
 	else if (x->at_unix_ms == 0)
 		snprintf(out, 64, "never judged");
 	else
@@ -375,7 +414,7 @@ static const char *ruling_words(const struct replay *r, const struct ruling *x, 
 static void put_summary(const struct replay *r, struct canvas *c)
 {
 	const struct story *s = r->s;
-	const struct ruling *last = r->n_rulings > 0 ? &r->rulings[r->n_rulings - 1] : NULL;
+	const struct ruling *held = find_undecided(r);
 	char at[40], span[32], weight[16];
 
 	if (r->failed) {
@@ -392,13 +431,16 @@ static void put_summary(const struct replay *r, struct canvas *c)
 		else
 			canvas_putf(c, STYLE_PLAIN, "That is %s before what really was its end: %s.", span,
 				    s->ended_unix_ms ? s->phase : "none so far");
-	} else if (last && last->verdict == VERDICT_PASS) {
+	} else if (!held) {
 		canvas_put(c, STYLE_GOOD, "By this plan every weight would have passed.");
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);
 	} else {
-		canvas_putf(c, STYLE_WARN,
-			    "By this plan it would not have failed, and its last weight would have been undecided%s%s.",
-			    last && last->why[0] ? ": " : "", last ? last->why : "");
+		text_format_bp(held->weight->weight_bp, weight);
+		canvas_putf(
+		    c, STYLE_WARN,
+		    "By this plan it would not have failed, and at a weight of %s it would have been undecided: "
+		    "%s.",
+		    weight, held->at_unix_ms != 0 ? held->why : "that was not watched, so nothing was judged");
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);
 	}
 	canvas_end_line(c);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -32,8 +34,8 @@ static const char style[] =
     "max-width:1040px;padding:36px 28px 64px}\n"
     "h1{font-size:30px;line-height:1.2;margin:0;letter-spacing:-.01em;overflow-wrap:anywhere}"
     "h2{font-size:19px;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--rule)}"
-    "h3{font-size:15px;margin:0}p{margin:.4em 0}.soft{color:var(--soft)}code,pre{font:13px/1.5 ui-monospace,"
-    "SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}\n"
+    "h3{font-size:15px;margin:0}p{margin:.4em 0;overflow-wrap:anywhere}.soft{color:var(--soft)}code,pre{"
+    "font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}\n"
     "header{display:flex;flex-wrap:wrap;gap:8px 20px;align-items:baseline}header p{flex-basis:100%;margin:0}"
     ".badge{font-weight:650;border:1.5px solid;border-radius:99px;padding:2px 14px}"
     ".good{color:var(--good)}.bad{color:var(--bad)}.warning{color:var(--warn)}.detail{color:var(--soft)}\n"
@@ -412,11 +414,39 @@ static void add_page(const struct page_of *p)
 	html_addf(
 	    p->out,
 	    "<footer>Made by rolloutctl %s at %s UTC from the record of rolloutd. Times are UTC. Counts are those that "
-	    "CloudWatch had given by then.</footer>\n</body></html>\n",
-	    ROLLOUTD_VERSION, now);
+	    "rolloutd had read%s.</footer>\n</body></html>\n",
+	    ROLLOUTD_VERSION, now, p->s->ended_unix_ms ? " when the rollout ended" : " by then");
 }
 
 /* --- the command --- */
+
+/* Devices and pipes are written to as they are: a page in place of /dev/null would cost more than a report. */
+static int write_through(const char *path, const struct buf *page)
+{
+	FILE *f = fopen(path, "we");
+	int rc = f ? 0 : -errno;
+
+	if (f && fwrite(buf_text(page), 1, page->len, f) != page->len)
+		rc = -errno;
+	if (f && fclose(f) != 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
+/* A file is there whole or not at all. One that is replaced keeps its mode, a new one gets what the umask leaves. */
+static int write_file(const char *path, const struct buf *page)
+{
+	cleanup(mem_free_p) char *target = realpath(path, NULL);
+	struct stat there;
+	bool exists = stat(path, &there) == 0;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	if (exists && !S_ISREG(there.st_mode))
+		return write_through(path, page);
+	return file_write_atomic(target ? target : path, buf_text(page), page->len,
+				 exists ? there.st_mode & 0777 : 0666 & ~mask);
+}
 
 static int write_page(struct cli *cli, const struct story *s, const struct buf *page)
 {
@@ -430,7 +460,7 @@ static int write_page(struct cli *cli, const struct story *s, const struct buf *
 		cli_write(page);
 		return EXIT_DONE;
 	}
-	rc = file_write_atomic(path, buf_text(page), page->len, 0644);
+	rc = write_file(path, page);
 	if (rc != 0) {
 		cli_error(cli, "%s cannot be written: %s", path, strerror(-rc));
 		return EXIT_REFUSED;

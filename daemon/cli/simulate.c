@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -11,11 +10,11 @@
 #include "cli.h"
 #include "command.h"
 #include "plans.h"
+#include "progress.h"
 #include "span.h"
 
 #define RUNS_DEFAULT 200
 #define SEED_DEFAULT 1
-#define PROGRESS_MS  200
 
 /* --- options --- */
 
@@ -120,26 +119,15 @@ static int check_wish(struct cli *cli)
 
 /* --- running --- */
 
-static void show_progress(const char *name, unsigned done, unsigned of)
-{
-	fprintf(stderr, "\r\033[K%s: %u of %u rollouts", name, done, of);
-	fflush(stderr);
-}
-
 static void simulate_all(const struct simulate_wish *w, struct simulated *s, struct simulate_run *runs)
 {
-	bool tell = isatty(STDERR_FILENO) == 1;
-	int64_t told_ms = span_now_ms();
+	struct progress progress = progress_begin(s->plan->name, "rollouts");
 
 	for (unsigned i = 0; i < w->runs; i++) {
 		simulate_run(s->plan, &w->load, simulate_seed(w->seed, i), &runs[i]);
-		if (tell && span_now_ms() - told_ms >= PROGRESS_MS) {
-			told_ms = span_now_ms();
-			show_progress(s->plan->name, i + 1, w->runs);
-		}
+		progress_tell(&progress, i + 1, w->runs);
 	}
-	if (tell)
-		fputs("\r\033[K", stderr);
+	progress_end(&progress);
 	s->runs = runs;
 	simulate_summarise(runs, w->runs, &s->summary);
 }

@@ -50,10 +50,11 @@ static void read_period(const struct story *s, const json_t *o, struct story_per
 	    .start_unix_ms = field_time(o, "start_at"),
 	    .canary = read_counts(o, "canary"),
 	    .stable = read_counts(o, "stable"),
+	    .alias = read_counts(o, "alias"),
 	    .values = field_array(o, "values"),
 	};
 	if (!ret->canary.seen && s->promoted_unix_ms != 0 && ret->start_unix_ms >= s->promoted_unix_ms)
-		ret->canary = read_counts(o, "alias");
+		ret->canary = ret->alias;
 }
 
 /* They come by start and then by reading, so the last of each start is the newest. */
@@ -85,7 +86,7 @@ static void add_counts(struct counts *sum, const struct counts *c)
 static void count_weight(const struct story *s, struct story_weight *w)
 {
 	int64_t from = w->from_unix_ms - w->from_unix_ms % s->period_ms;
-	int64_t until = w->until_unix_ms - w->until_unix_ms % s->period_ms;
+	int64_t until = w->until_unix_ms - w->until_unix_ms % s->period_ms, whole = until;
 
 	/* The last one has no successor that its last period belongs to. */
 	if (until <= from || w == &s->weights[s->n_weights - 1])
@@ -101,6 +102,11 @@ static void count_weight(const struct story *s, struct story_weight *w)
 		add_counts(&w->stable, &p->stable);
 		w->counted_until_unix_ms = p->start_unix_ms + s->period_ms;
 	}
+	/* Periods without a datapoint were read as well. */
+	int64_t read = s->read_through_unix_ms < whole ? s->read_through_unix_ms : whole;
+	if (read > w->counted_until_unix_ms)
+		w->counted_until_unix_ms = read;
+	w->counted_short = w->counted_until_unix_ms < whole;
 }
 
 /* --- weights --- */
@@ -232,6 +238,7 @@ static void read_head(struct story *s)
 	s->promoted_unix_ms = field_time(r, "promoted_at");
 	s->ended_unix_ms = field_time(r, "ended_at");
 	s->until_unix_ms = s->ended_unix_ms != 0 ? s->ended_unix_ms : s->now_unix_ms;
+	s->read_through_unix_ms = field_time(r, "metrics_read_through_at");
 	s->period_ms = field_int(json_object_get(json_object_get(r, "plan"), "analysis"), "period_ms");
 	if (s->period_ms <= 0 || s->period_ms > MS_PER_HOUR * 24)
 		s->period_ms = MS_PER_MINUTE;

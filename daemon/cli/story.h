@@ -12,6 +12,7 @@ struct story_period {
 	int64_t start_unix_ms;
 	struct counts canary; /* once it has all traffic, the alias's own where it has none */
 	struct counts stable;
+	struct counts alias;  /* of both together */
 	const json_t *values; /* of metrics with values of their own; NULL: none */
 };
 
@@ -23,8 +24,9 @@ struct story_weight {
 	bool home;	       /* all traffic back on stable */
 	struct counts canary;  /* of the periods from that one on in which it landed */
 	struct counts stable;
-	int64_t counted_from_unix_ms; /* those periods */
+	int64_t counted_from_unix_ms; /* those periods, as far as they were read */
 	int64_t counted_until_unix_ms;
+	bool counted_short; /* it went on after those */
 };
 
 struct story_judgement {
@@ -50,8 +52,9 @@ struct story {
 	int64_t created_unix_ms;
 	int64_t first_traffic_unix_ms; /* 0: never */
 	int64_t promoted_unix_ms;
-	int64_t ended_unix_ms; /* 0: it lives */
-	int64_t until_unix_ms; /* of what there is to tell: the end, or now */
+	int64_t ended_unix_ms;	      /* 0: it lives */
+	int64_t until_unix_ms;	      /* of what there is to tell: the end, or now */
+	int64_t read_through_unix_ms; /* metrics were read up to here; 0: never, or not known */
 	int64_t period_ms;
 	char stable[32]; /* "version 1" */
 	char canary[32];

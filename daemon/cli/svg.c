@@ -110,7 +110,8 @@ static void format_tick(int64_t at_ms, int64_t step_ms, char out[static 32])
 	char utc[32];
 
 	text_format_utc(at_ms, utc);
-	if (step_ms >= 86400 * MS_PER_SECOND)
+	/* Where a day begins stands which one: what is beside it is clear then. */
+	if (at_ms % (86400 * MS_PER_SECOND) == 0)
 		snprintf(out, 32, "%.5s", utc + 5);
 	else
 		snprintf(out, 32, "%.*s", step_ms < MS_PER_MINUTE ? 8 : 5, utc + 11);
@@ -173,10 +174,16 @@ void svg_end(struct svg_chart *c)
 
 /* --- what is drawn --- */
 
+/* No line goes to it or from it, so without a dot it would not be seen. */
+static bool is_alone(const struct svg_point *points, size_t i, size_t n)
+{
+	return (i == 0 || isnan(points[i - 1].value)) && (i + 1 == n || isnan(points[i + 1].value));
+}
+
 static void add_dots(struct svg_chart *c, const char *class, const struct svg_point *points, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!isnan(points[i].value))
+		if (!isnan(points[i].value) && (n <= DOTS_MAX || is_alone(points, i, n)))
 			buf_addf(c->out, "<circle class=\"dot %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"/>", class,
 				 x_of(c, points[i].at_ms), y_of(c, points[i].value));
 }
@@ -193,8 +200,7 @@ void svg_line(struct svg_chart *c, const char *class, const struct svg_point *po
 		drawing = !isnan(points[i].value);
 	}
 	buf_add_text(c->out, "\"/>");
-	if (n <= DOTS_MAX)
-		add_dots(c, class, points, n);
+	add_dots(c, class, points, n);
 }
 
 static int64_t end_of(const struct svg_point *points, size_t i, size_t n, int64_t until_ms)

@@ -88,6 +88,18 @@ static void format_counts(const struct counts *c, char *out, size_t size)
 	snprintf(out, size, "%s request%s, of which %s failed (%s)", n, c->invocations == 1 ? "" : "s", e, rate);
 }
 
+/* Metrics come late, and nobody reads them any more once a rollout has ended: what is counted is not always all. */
+static void format_counted(const struct story *s, const struct story_weight *w, char out[static 64])
+{
+	char until[40];
+
+	out[0] = '\0';
+	if (!w || !w->counted_short || !w->canary.seen)
+		return;
+	format_at(s, w->counted_until_unix_ms, until);
+	snprintf(out, 64, ", counted up to %s", until);
+}
+
 /* "uid=1000 pid=77" reads as "the user with uid 1000 (process 77)". */
 static void format_by(const char *by, char *out, size_t size)
 {
@@ -177,7 +189,13 @@ static void tell_what(const struct story *s, struct story_chapter *c)
 	story_format_time(s->created_unix_ms, 0, when);
 	begin_sentence(s->stable, stable, sizeof(stable));
 	begin_sentence(s->canary, canary, sizeof(canary));
-	if (known)
+	if (known && strcmp(s->stable, s->canary) == 0)
+		say(c, 0, TONE_PLAIN,
+		    "Rollout %s, attempt %jd, is about alias %s of function %s (%s, account %s). %s was to serve it, "
+		    "and did so already.",
+		    s->name, (intmax_t)s->attempt, field_text(r, "alias"), field_text(r, "function"),
+		    field_text(r, "region"), field_text(r, "account"), canary);
+	else if (known)
 		say(c, 0, TONE_PLAIN,
 		    "Rollout %s, attempt %jd, is about alias %s of function %s (%s, account %s). %s is the stable "
 		    "one: what the alias served before. %s is the canary: the one that was to take its place.",
@@ -201,17 +219,23 @@ static void tell_what(const struct story *s, struct story_chapter *c)
 	     "plan %.12s", field_text(r, "plan_hash"));
 }
 
-/* What the canary served in the whole rollout, and how much of the traffic it had at most. */
-static struct counts count_canary(const struct story *s, uint32_t *ret_most_bp)
+/*
+ * What the canary served in the whole rollout, how much of the traffic it had at most, and the last weight that was
+ * counted (NULL: none).
+ */
+static struct counts count_canary(const struct story *s, uint32_t *ret_most_bp, const struct story_weight **ret_last)
 {
 	struct counts all = {0};
 
 	*ret_most_bp = 0;
+	*ret_last = NULL;
 	for (size_t i = 0; i < s->n_weights; i++) {
 		const struct story_weight *w = &s->weights[i];
 
 		if (w->home)
 			continue;
+		if (w->canary.seen)
+			*ret_last = w;
 		if (w->weight_bp > *ret_most_bp)
 			*ret_most_bp = w->weight_bp;
 		all.seen = all.seen || w->canary.seen;
@@ -224,16 +248,19 @@ static struct counts count_canary(const struct story *s, uint32_t *ret_most_bp)
 static void tell_exposure(const struct story *s, struct story_chapter *c, enum story_tone tone)
 {
 	uint32_t most;
-	struct counts all = count_canary(s, &most);
-	char weight[32], counts[160], span[32];
+	const struct story_weight *last;
+	struct counts all = count_canary(s, &most, &last);
+	char weight[32], counts[160], span[32], counted[64];
 
 	if (s->first_traffic_unix_ms == 0)
 		return;
 	format_weight(most, weight);
 	format_counts(&all, counts, sizeof(counts));
+	format_counted(s, last, counted);
 	format_span_between(s->first_traffic_unix_ms, s->until_unix_ms, span);
-	cite(say(c, 0, tone, "In its %s with traffic the canary had %s at most, and served %s.", span, weight, counts),
-	     "AWS/Lambda Invocations and Errors by ExecutedVersion, as they are known now");
+	cite(say(c, 0, tone, "In its %s with traffic the canary had %s at most, and served %s%s.%s", span, weight,
+		 counts, counted, counted[0] ? " What it served after that was not read any more." : ""),
+	     "AWS/Lambda Invocations and Errors by ExecutedVersion, as they were read last");
 }
 
 static void tell_outcome(const struct story *s, struct story_chapter *c)
@@ -304,32 +331,70 @@ static int64_t asked_bake_ms(const struct story *s, uint32_t bp)
 	return 0;
 }
 
+/* "had it for 5m (the plan asks for at least 5m)". */
+static void format_held(const struct story *s, const struct story_weight *w, char *out, size_t size)
+{
+	int64_t asked = asked_bake_ms(s, w->weight_bp);
+	bool last = w == &s->weights[s->n_weights - 1];
+	const char *verb = !last		   ? "had it for"
+			   : s->ended_unix_ms == 0 ? "has had it for"
+			   : w->weight_bp >= 10000 ? "was watched with it for"
+						   : "had it for";
+	char held[32], bake[32];
+
+	format_span_between(w->from_unix_ms, w->until_unix_ms, held);
+	text_format_span(asked, bake);
+	if (asked > 0)
+		snprintf(out, size, "%s %s (the plan asks for at least %s)", verb, held, bake);
+	else
+		snprintf(out, size, "%s %s", verb, held);
+}
+
+static void tell_home(const struct story *s, const struct story_weight *w, struct story_chapter *c)
+{
+	char from[40];
+
+	format_at(s, w->from_unix_ms, from);
+	cite(say(c, w->from_unix_ms, TONE_GOOD, "All of the traffic was on %s, the stable one.", s->stable),
+	     "alias, event of %s", from);
+}
+
+/* With the last weight the rollout was over: nothing was counted any more. */
+static void tell_last(const struct story *s, const struct story_weight *w, struct story_chapter *c)
+{
+	char from[40];
+
+	format_at(s, w->from_unix_ms, from);
+	cite(say(c, w->from_unix_ms, TONE_PLAIN,
+		 "The canary, %s, got all of the traffic. The plan asks for no watching after that.", s->canary),
+	     "alias, event of %s", from);
+}
+
 static void tell_weight(const struct story *s, const struct story_weight *w, struct story_chapter *c)
 {
-	char weight[32], held[32], bake[32], canary[160], stable[160], from[40], until[40];
-	int64_t asked = asked_bake_ms(s, w->weight_bp);
-	bool last = w == &s->weights[s->n_weights - 1] && s->ended_unix_ms == 0;
+	char weight[32], held[96], canary[160], stable[160], from[40], until[40], counted[64];
 
 	if (w->home) {
-		format_at(s, w->from_unix_ms, from);
-		cite(say(c, w->from_unix_ms, TONE_GOOD, "All of the traffic was on %s, the stable one.", s->stable),
-		     "alias, event of %s", from);
+		tell_home(s, w, c);
+		return;
+	}
+	if (w->weight_bp >= 10000 && asked_bake_ms(s, 10000) == 0 && !w->canary.seen &&
+	    strcmp(s->phase, "succeeded") == 0) {
+		tell_last(s, w, c);
 		return;
 	}
 	format_weight(w->weight_bp, weight);
-	format_span_between(w->from_unix_ms, w->until_unix_ms, held);
-	text_format_span(asked, bake);
+	format_held(s, w, held, sizeof(held));
 	format_counts(&w->canary, canary, sizeof(canary));
 	format_counts(&w->stable, stable, sizeof(stable));
+	format_counted(s, w, counted);
 	format_at(s, w->counted_from_unix_ms, from);
 	format_at(s, w->counted_until_unix_ms, until);
 	/* At 100 % what the stable one still serves began before. */
 	bool beside = w->weight_bp < 10000 || w->stable.invocations > 0;
 	struct story_sentence *x =
-	    say(c, w->from_unix_ms, TONE_PLAIN,
-		"The canary, %s, got %s, and %s it for %s%s%s%s. In that time it served %s%s%s.", s->canary, weight,
-		last ? "has had" : "had", held, asked > 0 ? " (the plan asks for at least " : "", asked > 0 ? bake : "",
-		asked > 0 ? ")" : "", canary,
+	    say(c, w->from_unix_ms, TONE_PLAIN, "The canary, %s, got %s, and %s. In that time it served %s%s%s%s.",
+		s->canary, weight, held, canary, counted,
 		!beside		       ? ""
 		: w->weight_bp < 10000 ? "; the stable one beside it served "
 				       : "; the stable one still served ",
@@ -405,8 +470,24 @@ static void cite_judgement(const struct story *s, const struct story_judgement *
 
 	format_at(s, j->at_unix_ms, at);
 	format_at(s, j->through_unix_ms, through);
-	cite(x, "%s, periods before %s, judged at %s", m ? field_text(m, "source") : "AWS/Lambda Invocations", through,
-	     at);
+	if (field_is(m, "kind", "alarm"))
+		cite(x, "%s, judged at %s", field_text(m, "source"), at);
+	else
+		cite(x, "%s, periods before %s, judged at %s", m ? field_text(m, "source") : "AWS/Lambda Invocations",
+		     through, at);
+}
+
+/* What the plan makes of missing data; of too few requests for the step's own minimum it makes nothing. */
+static const char *no_data_words(const struct story *s, const struct story_judgement *j)
+{
+	const json_t *analysis = json_object_get(json_object_get(s->rollout, "plan"), "analysis");
+	bool missing = strcmp(j->gap, "no-data") == 0, few = strcmp(j->gap, "few") == 0 && story_metric(s, j->metric);
+
+	if (field_is(analysis, "no_data", "pass") && (missing || few))
+		return " The plan takes that for a pass (`no_data: pass`).";
+	if (field_is(analysis, "no_data", "rollback") && missing)
+		return " The plan takes that for a failure (`no_data: rollback`).";
+	return "";
 }
 
 static void tell_undecided(const struct story *s, const struct stretch *x, struct story_chapter *c)
@@ -417,11 +498,11 @@ static void tell_undecided(const struct story *s, const struct stretch *x, struc
 
 	format_at(s, x->last->at_unix_ms, until);
 	cite_judgement(s, x->last,
-		       x->n == 1 ? say(c, x->first->at_unix_ms, tone, "Judged, and undecided: %s: %s.",
-				       gap_words(x->first->gap), x->last->text)
+		       x->n == 1 ? say(c, x->first->at_unix_ms, tone, "Judged, and undecided: %s: %s.%s",
+				       gap_words(x->first->gap), x->last->text, no_data_words(s, x->last))
 				 : say(c, x->first->at_unix_ms, tone,
-				       "Judged %zu times until %s, and each time undecided: %s: %s.", x->n, until,
-				       gap_words(x->first->gap), x->last->text));
+				       "Judged %zu times until %s, and each time undecided: %s: %s.%s", x->n, until,
+				       gap_words(x->first->gap), x->last->text, no_data_words(s, x->last)));
 }
 
 /* What came of a pass: the next weight, if that is what came next. */
@@ -477,6 +558,8 @@ static void tell_command(const struct story *s, const json_t *event, struct stor
 	    {"promote", "That took the next step without waiting any longer."},
 	    {"promote --full", "That sent all traffic to the canary at once."},
 	    {"rollback", "That sent all traffic back to the stable version."},
+	    {"retry", "That began this attempt."},
+	    {"retry despite alarms", "That began this attempt, although alarms of the plan were in state ALARM."},
 	};
 	const char *text = field_text(event, "text"), *by = strstr(text, " by ");
 	char command[64], by_whom[128], who[128], at[40];
@@ -519,6 +602,29 @@ static void tell_trouble(const struct story *s, size_t index, struct story_chapt
 	     "event of %s", when);
 }
 
+/* Verdicts are told from the judgements; what is no verdict is what alarms and metrics would have said. */
+static void tell_verdict(const struct story *s, const json_t *event, struct story_chapter *c)
+{
+	static const char *const verdicts[] = {"pass: ", "fail: ", "undecided: "};
+	static const char dry_run[] = "would have failed (dry run): ";
+	const char *text = field_text(event, "text");
+	int64_t at = field_time(event, "at");
+	char when[40], begun[LIMIT_REASON];
+
+	for (size_t i = 0; i < array_len(verdicts); i++)
+		if (text_starts_with(text, verdicts[i]))
+			return;
+	format_at(s, at, when);
+	begin_sentence(text, begun, sizeof(begun));
+	if (text_starts_with(text, dry_run))
+		cite(say(c, at, TONE_WARN,
+			 "A metric that decides nothing (`dry_run`) failed: %s. Nothing came of it, as the plan says.",
+			 text + sizeof(dry_run) - 1),
+		     "event of %s", when);
+	else
+		cite(say(c, at, TONE_WARN, "%s.", begun), "event of %s", when);
+}
+
 /* The sentence before says it already. */
 static bool was_told(const struct story_chapter *c, const char *reason)
 {
@@ -536,7 +642,8 @@ static void tell_phase(const struct story *s, const json_t *event, struct story_
 	if (strcmp(phase, "paused") == 0 && !text_starts_with(reason, "paused by "))
 		cite(say(c, at, TONE_WARN, "It paused by itself, the weight staying where it was: %s.", reason),
 		     "event of %s", when);
-	else if (strcmp(phase, "rolling-back") == 0 && was_told(c, reason))
+	else if (strcmp(phase, "rolling-back") == 0 &&
+		 (was_told(c, reason) || text_starts_with(reason, "rolled back by ")))
 		cite(say(c, at, TONE_BAD, "So it went back: all traffic to %s.", s->stable), "event of %s", when);
 	else if (strcmp(phase, "rolling-back") == 0)
 		cite(say(c, at, TONE_BAD, "So it went back: all traffic to %s. The reason: %s.", s->stable, reason),
@@ -571,21 +678,31 @@ static void tell_event(const struct story *s, size_t index, struct story_chapter
 		tell_command(s, event, c);
 	} else if (strcmp(kind, "trouble") == 0) {
 		tell_trouble(s, index, c);
-	} else if (strcmp(kind, "foreign") == 0) {
+	} else if (strcmp(kind, "foreign-write") == 0) {
 		cite(say(c, at, TONE_BAD, "Somebody else had changed the alias: %s.", field_text(event, "text")),
 		     "event of %s", when);
+	} else if (strcmp(kind, "verdict") == 0) {
+		tell_verdict(s, event, c);
 	} else if (strcmp(kind, "intent") == 0) {
 		/* Of weights it is told that they landed. */
 		if (!text_starts_with(field_text(event, "text"), "asks AWS for version"))
 			cite(say(c, at, TONE_DIM, "It was about to do this: %s.", field_text(event, "text")),
 			     "event of %s", when);
-	} else if (strcmp(kind, "accepted") != 0 && strcmp(kind, "weight") != 0 && strcmp(kind, "verdict") != 0 &&
-		   strcmp(kind, "recovered") != 0) {
+	} else if (strcmp(kind, "accepted") != 0 && strcmp(kind, "weight") != 0 && strcmp(kind, "recovered") != 0) {
 		cite(say(c, at, TONE_PLAIN, "%s: %s.", kind, field_text(event, "text")), "event of %s", when);
 	}
 }
 
-/* Weights, judgements and events as one row in time. Of the same time the weight comes first, then its judgement. */
+/* A weight that landed at the time of a judgement came of it, unless that is about this weight already. */
+static bool weight_is_next(const struct story *s, size_t weight, size_t judgement)
+{
+	const struct story_weight *w = &s->weights[weight];
+	const struct story_judgement *j = &s->judgements[judgement];
+
+	return w->from_unix_ms < j->at_unix_ms || (w->from_unix_ms == j->at_unix_ms && w->weight_bp == j->weight_bp);
+}
+
+/* Weights, judgements and events as one row in time. Of the same time events come last. */
 static void tell_course(const struct story *s, struct story_chapter *c)
 {
 	size_t weight = 0, judgement = 0, event = 0, n_events = json_array_size(s->events);
@@ -595,7 +712,10 @@ static void tell_course(const struct story *s, struct story_chapter *c)
 		int64_t j = judgement < s->n_judgements ? s->judgements[judgement].at_unix_ms : INT64_MAX;
 		int64_t e = event < n_events ? field_time(json_array_get(s->events, event), "at") : INT64_MAX;
 
-		if (w <= j && w <= e) {
+		bool first =
+		    weight < s->n_weights && (judgement == s->n_judgements || weight_is_next(s, weight, judgement));
+
+		if (first && w <= e) {
 			tell_weight(s, &s->weights[weight++], c);
 		} else if (j <= e) {
 			struct stretch x = next_stretch(s, judgement);
@@ -634,11 +754,18 @@ static void tell_next(const struct story *s, struct story_chapter *c)
 		    "holds, and "
 		    "`rolloutctl rollback %s` sends all traffic to %s.",
 		    s->name, s->name, s->stable);
-	else if (strcmp(s->phase, "rolled-back") == 0 || strcmp(s->phase, "failed") == 0)
+	else if (strcmp(s->phase, "failed") == 0)
+		say(c, 0, TONE_PLAIN,
+		    "Put right what the reason says: in the plan, which then starts anew, or outside of it, and then "
+		    "`rolloutctl retry %s` runs this plan again as it is.",
+		    s->name);
+	else if (strcmp(s->phase, "rolled-back") == 0)
 		say(c, 0, TONE_PLAIN,
 		    "Mend the function, publish it, and drop a plan with the new version. To run this "
 		    "plan again as it is: `rolloutctl retry %s`.",
 		    s->name);
+	else if (strcmp(s->phase, "succeeded") == 0 && strcmp(s->stable, s->canary) == 0)
+		say(c, 0, TONE_PLAIN, "Nothing is to be done.");
 	else if (strcmp(s->phase, "succeeded") == 0)
 		say(c, 0, TONE_PLAIN, "Nothing is to be done. To go back to %s all the same: `rolloutctl rollback %s`.",
 		    s->stable, s->name);
@@ -655,7 +782,13 @@ static void tell_now(const struct story *s, struct story_chapter *c)
 	char when[40];
 
 	story_format_time(s->until_unix_ms, 0, when);
-	if (holds[0])
+	if (holds[0] && strcmp(s->phase, "blocked") == 0)
+		cite(say(c, 0, TONE_PLAIN,
+			 "rolloutd had left alias %s at %s. What it holds now is for you to look at: somebody else may "
+			 "have changed it.",
+			 field_text(s->rollout, "alias"), holds),
+		     "alias, %s UTC", when);
+	else if (holds[0])
 		cite(say(c, 0, TONE_PLAIN, "Alias %s holds %s, as rolloutd last saw it%s.",
 			 field_text(s->rollout, "alias"), holds, s->ended_unix_ms ? " when this rollout ended" : ""),
 		     "alias, %s UTC", when);

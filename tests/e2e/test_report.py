@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import stat
 import unittest
 
 import report_page
@@ -151,6 +152,91 @@ class Pages(ReportCase):
                       "requests", text)  # fmt: skip
         self.assertIn("served 10,000 requests, of which 200 failed (2.00%)", text)
 
+    def told(self, record):
+        self.give(record)
+        return " ".join(self.explain().split())
+
+    def test_how_far_was_counted(self):
+        """Nobody reads metrics once a rollout has ended: what came then is no part of the numbers, and that is said."""
+        counted = "of which 200 failed (2.00%), counted up to 22:40:00; the stable one"
+        text = self.told(make_record())
+        self.assertIn(counted, text)
+        self.assertIn("What it served after that was not read any more.", text)
+        self.assertNotIn("failed (2.00%), counted up to", text[:text.index("10,000 requests")].split("happened")[1])
+        # Read to the end, or read without a datapoint.
+        read = utc(START + 41 * 60)
+        self.assertNotIn("counted up to", self.told(make_record(metrics_read_through_at=read)))
+
+    def test_all_traffic_without_watching(self):
+        record = make_record(phase="succeeded", promoted_at=utc(START + 40 * 60 + 70))
+        record["judgements"][-1].update(verdict="pass", at=utc(START + 40 * 60 + 70))
+        record["events"][7:] = [
+            event(9, START + 40 * 60 + 70, "weight", "the alias sends its traffic to version 42", "promoting"),
+            event(10, START + 40 * 60 + 70, "phase", "succeeded", "succeeded"),
+        ]
+        text = self.told(record)
+        self.assertIn("got all of the traffic. The plan asks for no watching after that.", text)
+        # It came of the judgement of the same millisecond, so it is told after it.
+        self.assertLess(text.index("So it went on, to all of the traffic."), text.index("got all of the traffic."))
+
+    def test_other_writers(self):
+        record = make_record(phase="blocked", ended_at=None)
+        holds = "the alias holds version 5; rolloutd had left it at version 41"
+        record["events"][7:] = [event(8, START + 2399, "foreign-write", holds),
+                                event(9, START + 2400, "phase", "blocked: somebody else", "blocked")]  # fmt: skip
+        text = self.told(record)
+        self.assertIn(f"Somebody else had changed the alias: {holds}.", text)
+        self.assertIn("rolloutd had left alias prod at version 41. What it holds now is for you to look at", text)
+        self.assertNotIn("as rolloutd last saw it", text)
+
+    def test_what_was_excused_and_tried_out(self):
+        record = make_record()
+        alarm = "the alarm x is in state ALARM already, which was excused: it counts once it was seen in another state"
+        record["events"][1:1] = [
+            event(2, START - 4, "command", "retry despite alarms by uid=0 pid=1: noise", "pending", "uid=0 pid=1"),
+            event(2, START - 3, "verdict", alarm, "preparing"),
+            event(2, START + 9, "verdict", "undecided: waits"),
+            event(2, START + 10, "verdict", "would have failed (dry run): p99 was 900 ms"),
+        ]
+        text = self.told(record)
+        self.assertIn("That began this attempt, although alarms of the plan were in state ALARM.", text)
+        self.assertIn(f"T{alarm[1:]}. [event of 21:59:57]", text)
+        self.assertIn("A metric that decides nothing (`dry_run`) failed: p99 was 900 ms. Nothing came of it", text)
+        self.assertNotIn("undecided: waits", text)
+
+    def test_alarms_have_no_periods(self):
+        record = make_record()
+        record["metrics"] = [*METRICS, {**METRICS[0], "kind": "alarm", "source": "CloudWatch alarm"}]
+        record["judgements"][-1]["metric"] = 2
+        self.assertIn("[CloudWatch alarm, judged at 22:41:02]", self.told(record))
+
+    def test_missing_data_that_passes(self):
+        record = make_record()
+        for j in record["judgements"][15:20]:
+            j["gap"] = "no-data"
+        self.assertNotIn("no_data", self.told(record))
+        for no_data, words in (("pass", "for a pass"), ("rollback", "for a failure")):
+            record["rollout"]["plan"]["analysis"]["no_data"] = no_data
+            self.assertIn(f"The plan takes that {words} (`no_data: {no_data}`).", self.told(record))
+        # The step's own minimum is none of the metrics, and must be met all the same.
+        record["rollout"]["plan"]["analysis"]["no_data"] = "pass"
+        for j in record["judgements"][15:20]:
+            j.update(gap="few", metric=2)
+        self.assertNotIn("no_data", self.told(record))
+
+    def test_nothing_to_change(self):
+        record = make_record(phase="succeeded", canary_version="41", reason="the alias points at this version already")
+        record.update(events=record["events"][:1], judgements=[], samples=[])
+        text = self.told(record)
+        self.assertIn("Version 41 was to serve it, and did so already.", text)
+        self.assertNotIn("go back", text)
+
+    def test_ended_before_it_began(self):
+        record = make_record(phase="failed", reason="version 77 does not exist")
+        text = self.told(record)
+        self.assertNotIn("Mend the function", text)
+        self.assertIn("Put right what the reason says", text)
+
     def test_weeks(self):
         """As many periods as are kept: still a page of a size that a browser likes."""
         self.give(make_record(minutes=20160))
@@ -160,6 +246,32 @@ class Pages(ReportCase):
         self.assertLess(len(line.get("d")), 20000)
         self.assertIn("6,048,000requests; 120,960 failed (2.00%)", page.text())
         self.assertIn("Requests per 43m", page.text())
+
+    def test_lonely_points_are_seen(self):
+        """Of a quiet function: hours without a request between two that have some."""
+        record = make_record(minutes=2880)
+        record["samples"] = [x for i, x in enumerate(record["samples"]) if i // 2 % 180 == 0]
+        self.give(record)
+        rates = self.page().charts()[2]
+        dots = [e for e in rates.iter() if e.get("class") == "dot canary"]
+        self.assertEqual(len(dots), 16)
+
+    def test_days_have_dates(self):
+        self.give(make_record(minutes=4 * 1440))
+        labels = [e.text for e in self.page().charts()[0].iter() if e.get("class") == "tick"]
+        self.assertEqual([x for x in labels if "%" not in x],
+                         ["11-23", "12:00", "11-24", "12:00", "11-25", "12:00", "11-26", "12:00"])
+
+    def test_the_promotion_is_no_gap(self):
+        """In its period the versions have counts up to it, and the alias those of the whole."""
+        record = make_record(minutes=4, promoted_at=utc(START + 90), phase="succeeded")
+        for x in record["samples"]:
+            if x["start_at"] == utc(START + 60):
+                x.update(canary=[40, 0], stable=[60, 0], alias=[1000, 0])
+        self.give(record)
+        areas = [e.get("d") for e in self.page().charts()[1].iter() if e.get("class") == "area canary"]
+        tops = [float(y) for y in re.findall(r"V([0-9.]+)", areas[0])]
+        self.assertLess(tops[1], 90)  # of 230 units from the top: of 1000 requests 940 are the canary's
 
     def test_hostile_texts(self):
         for text in HOSTILE:
@@ -200,6 +312,100 @@ class Pages(ReportCase):
     def test_what_comes_late_and_what_was_kept_back(self):
         self.give({**make_record(), "judgements_omitted": 1234})
         self.assertIn("1234 further judgements", " ".join(self.explain().split()))
+
+
+class Replays(ReportCase):
+    """Of records by plans, where what is said is short."""
+
+    def replay(self, record, plan, code=0):
+        self.give(record)
+        path = self.write("replayed.yaml", plan)
+        return " ".join(self.run_ctl("replay", path, "--of", "hello-prod", code=code).stdout.split())
+
+    @staticmethod
+    def plan(analysis, steps="[{weight: 10%, bake: 1m}, {weight: 50%, bake: 1m}]", more=""):
+        head = "apiVersion: rolloutd/v1\nkind: Rollout\nname: other\nfunction: hello\nalias: prod\nversion: 2\n"
+        return f"{head}steps: {steps}\n{more}analysis: {analysis}\n"
+
+    @staticmethod
+    def through(record):
+        """With all traffic at the end, and never watched with it."""
+        end = START + 40 * 60 + 200
+        record["events"][7:] = [event(9, end, "weight", "the alias sends its traffic to version 42", "promoting")]
+        record["rollout"].update(phase="succeeded", promoted_at=utc(end), ended_at=utc(end))
+        record["judgements"][-1]["verdict"] = "pass"
+        for j in record["judgements"]:
+            j["detail"]["bake_until_at"] = j["detail"]["weight_since_at"]
+        return record
+
+    def test_all_traffic_needs_no_verdict_where_it_is_not_watched(self):
+        lax = "{metrics: [{errors: {max_rate: 90%}}]}"
+        text = self.replay(self.through(make_record()), self.plan(lax))
+        self.assertIn("By this plan every weight would have passed. What really happened: succeeded.", text)
+        self.assertIn("needs no verdict", text)
+        text = self.replay(self.through(make_record()), self.plan(lax, more="final_bake: 10m\n"))
+        self.assertIn("at a weight of 100% it would have been undecided: that was not watched", text)
+        self.assertIn("never judged", text)
+
+    def test_one_weight_that_does_not_pass(self):
+        steps = "[{weight: 10%, bake: 1m, min_invocations: 100000}, {weight: 50%, bake: 1m}]"
+        text = self.replay(self.through(make_record()), self.plan("{metrics: [{errors: {max_rate: 90%}}]}", steps))
+        self.assertIn("would not have failed, and at a weight of 10% it would have been undecided: ", text)
+
+    def test_weeks_take_their_time(self):
+        self.give(self.through(make_record(minutes=2000)))
+        path = self.write("replayed.yaml", self.plan("{metrics: [{errors: {compare: stable, dry_run: true}}]}"))
+        t = self.terminal("replay", path, "--of", "hello-prod")
+        self.assertEqual(t.finish(), 0)
+        self.assertRegex(t.text, r"\r\x1b\[Khello-prod: \d+ of 2000 judgements\r")
+
+    def test_alarms_that_were_excused(self):
+        """Whether an alarm in ALARM failed then is in the record; the plan alone does not say it."""
+        for verdict, code in (("pass", 0), ("undecided", 0), ("fail", 3)):
+            record = self.through(make_record())
+            own = self.plan("{metrics: [{errors: {max_rate: 90%}}, {alarm: on-fire}]}")
+            record["plan"] = own
+            for j in record["judgements"]:
+                j["detail"]["metrics"] = [{"verdict": "pass"}, {"verdict": verdict, "alarm": 3}]
+                j["detail"]["alarms_read_at"] = j["at"]
+            text = self.replay(record, own, code)
+            self.assertIn("the alarm on-fire is in state ALARM" if code else "every weight would have passed", text)
+
+
+class Files(ReportCase):
+    def report(self, path, code=0):
+        return self.run_ctl("report", "hello-prod", "-o", path, code=code)
+
+    def test_only_files_are_replaced(self):
+        """The operator is often root: a page in place of a device would break the host."""
+        self.give(make_record(minutes=4))
+        path = os.path.join(self.folder, "pipe")
+        os.mkfifo(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, fd)
+        self.report(path)
+        report_page.check(self, os.read(fd, 65536).decode())
+        self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))
+        self.assertIn("is a directory", self.report(self.folder, code=1).stderr.lower())
+        self.assertIn("expected a file, '-' or 'json'", self.report("", code=2).stderr)
+
+    def test_modes_and_links(self):
+        self.give(make_record())
+        new, old, link = (os.path.join(self.folder, n) for n in ("new.html", "old.html", "link.html"))
+        with open(old, "w", encoding="utf-8") as f:
+            f.write("old")
+        os.chmod(old, 0o640)
+        os.symlink("old.html", link)
+        before = os.umask(0o077)
+        try:
+            self.report(new)
+            self.report(link)
+        finally:
+            os.umask(before)
+        self.assertEqual([stat.S_IMODE(os.stat(p).st_mode) for p in (new, old)], [0o600, 0o640])
+        self.assertTrue(os.path.islink(link))
+        with open(old, encoding="utf-8") as f:
+            report_page.check(self, f.read())
 
 
 class Terminals(ReportCase):

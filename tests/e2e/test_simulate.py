@@ -52,6 +52,10 @@ class Outcome(Simulate):
         self.assertRegex(text, r"\n  a rollout that goes through +")
         self.assertNotIn("#", text)
 
+    def test_much_traffic_in_words(self):
+        for rps, words in (("20000", "20,000 requests/s"), ("12345.5", "12,346 requests/s"), ("1/m", "1 request/min")):
+            self.assertIn(f"With {words} and", self.simulate("--runs", "1", rps=rps).stdout)
+
     def test_a_pause_is_not_called_a_rollback(self):
         text = self.simulate(plan=PLAN + THRESHOLD + "on_failure: pause\n").stdout
         self.assertIn("this plan pauses the rollout in all 20 rollouts", text)
