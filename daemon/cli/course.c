@@ -1,0 +1,351 @@
+/*
+ * What happened in a rollout, in plain words: weights, judgements and events as one row in time.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "field.h"
+#include "prose.h"
+
+#define TROUBLE_EVENTS 1000 /* so far on is looked for its end */
+
+/* What follows the first ": " of an event's text, which repeats the phase. */
+static const char *reason_of(const char *text)
+{
+	const char *colon = strstr(text, ": ");
+
+	return colon ? colon + 2 : "";
+}
+
+/* How long the plan holds that weight; 0: it does not say. */
+static int64_t asked_bake_ms(const struct story *s, uint32_t bp)
+{
+	const json_t *plan = json_object_get(s->rollout, "plan"), *steps = field_array(plan, "steps");
+
+	if (bp >= 10000)
+		return field_int(plan, "final_bake_ms");
+	for (size_t i = 0; i < json_array_size(steps); i++)
+		if (field_int(json_array_get(steps, i), "weight_bp") == bp)
+			return field_int(json_array_get(steps, i), "bake_ms");
+	return 0;
+}
+
+static void tell_weight(const struct story *s, const struct story_weight *w, struct story_chapter *c)
+{
+	char weight[32], held[32], bake[32], canary[160], stable[160], from[40], until[40];
+	int64_t asked = asked_bake_ms(s, w->weight_bp);
+	bool last = w == &s->weights[s->n_weights - 1] && s->ended_unix_ms == 0;
+
+	if (w->home) {
+		prose_format_at(s, w->from_unix_ms, from);
+		prose_cite(prose_say(c, w->from_unix_ms, TONE_GOOD, "All of the traffic was on %s, the stable one.",
+				     s->stable),
+			   "alias, event of %s", from);
+		return;
+	}
+	prose_format_weight(w->weight_bp, weight);
+	prose_format_span(w->from_unix_ms, w->until_unix_ms, held);
+	text_format_span(asked, bake);
+	prose_format_counts(&w->canary, canary, sizeof(canary));
+	prose_format_counts(&w->stable, stable, sizeof(stable));
+	prose_format_at(s, w->counted_from_unix_ms, from);
+	prose_format_at(s, w->counted_until_unix_ms, until);
+	/* At 100 % what the stable one still serves began before. */
+	bool beside = w->weight_bp < 10000 || w->stable.invocations > 0;
+	struct story_sentence *x =
+	    prose_say(c, w->from_unix_ms, TONE_PLAIN,
+		      "The canary, %s, got %s, and %s it for %s%s%s%s. In that time it served %s%s%s.", s->canary,
+		      weight, last ? "has had" : "had", held, asked > 0 ? " (the plan asks for at least " : "",
+		      asked > 0 ? bake : "", asked > 0 ? ")" : "", canary,
+		      !beside		     ? ""
+		      : w->weight_bp < 10000 ? "; the stable one beside it served "
+					     : "; the stable one still served ",
+		      beside ? stable : "");
+	if (w->canary.seen)
+		prose_cite(x, "AWS/Lambda Invocations and Errors by ExecutedVersion, periods from %s to %s", from,
+			   until);
+}
+
+/* Judgements in a row that said the same. */
+struct stretch {
+	const struct story_judgement *first;
+	const struct story_judgement *last;
+	size_t n;
+};
+
+static bool says_same(const struct story_judgement *a, const struct story_judgement *b)
+{
+	return strcmp(a->verdict, b->verdict) == 0 && strcmp(a->gap, b->gap) == 0 && a->weight_bp == b->weight_bp;
+}
+
+static struct stretch next_stretch(const struct story *s, size_t from)
+{
+	struct stretch x = {&s->judgements[from], &s->judgements[from], 1};
+
+	while (from + x.n < s->n_judgements && says_same(x.first, &s->judgements[from + x.n]))
+		x.last = &s->judgements[from + x.n++];
+	return x;
+}
+
+/* What the evidence means, as a sentence of its own; "" when the metric that decided weighs none, or has said it. */
+static void format_evidence(const struct story *s, const struct story_judgement *j, char *out, size_t size)
+{
+	char seen[32], accepted[32];
+
+	if (!story_odds(s, j, seen, accepted) || strstr(j->text, "were it no worse"))
+		out[0] = '\0';
+	else if (strcmp(seen, "1 of 1") == 0)
+		snprintf(
+		    out, size,
+		    " Numbers like these are nothing unusual for a canary that is no worse; the plan acts when they "
+		    "would be seen in at most %s rollouts.",
+		    accepted);
+	else
+		snprintf(
+		    out, size,
+		    " If the canary were no worse, numbers like these would be seen in at most %s rollouts; the plan "
+		    "acts at %s.",
+		    seen, accepted);
+}
+
+static const char *gap_words(const char *gap)
+{
+	static const struct {
+		const char *gap;
+		const char *words;
+	} all[] = {
+	    {"not-settled", "too early"},
+	    {"few", "too few requests"},
+	    {"no-data", "CloudWatch had nothing"},
+	    {"unreadable", "CloudWatch could not be read"},
+	};
+
+	for (size_t i = 0; i < array_len(all); i++)
+		if (strcmp(all[i].gap, gap) == 0)
+			return all[i].words;
+	return "not enough to go by";
+}
+
+static void cite_judgement(const struct story *s, const struct story_judgement *j, struct story_sentence *x)
+{
+	const json_t *m = story_metric(s, j->metric);
+	char at[40], through[40];
+
+	prose_format_at(s, j->at_unix_ms, at);
+	prose_format_at(s, j->through_unix_ms, through);
+	prose_cite(x, "%s, periods before %s, judged at %s", m ? field_text(m, "source") : "AWS/Lambda Invocations",
+		   through, at);
+}
+
+static void tell_undecided(const struct story *s, const struct stretch *x, struct story_chapter *c)
+{
+	bool early = strcmp(x->first->gap, "not-settled") == 0;
+	enum story_tone tone = early ? TONE_DIM : TONE_WARN;
+	char until[40];
+
+	prose_format_at(s, x->last->at_unix_ms, until);
+	cite_judgement(s, x->last,
+		       x->n == 1 ? prose_say(c, x->first->at_unix_ms, tone, "Judged, and undecided: %s: %s.",
+					     gap_words(x->first->gap), x->last->text)
+				 : prose_say(c, x->first->at_unix_ms, tone,
+					     "Judged %zu times until %s, and each time undecided: %s: %s.", x->n, until,
+					     gap_words(x->first->gap), x->last->text));
+}
+
+/* What came of a pass: the next weight, if that is what came next. */
+static void format_going_on(const struct story *s, const struct story_judgement *j, char *out, size_t size)
+{
+	char weight[32];
+
+	out[0] = '\0';
+	for (size_t i = 0; i < s->n_weights; i++) {
+		const struct story_weight *w = &s->weights[i];
+
+		if (w->from_unix_ms < j->at_unix_ms)
+			continue;
+		prose_format_weight(w->weight_bp, weight);
+		if (w->weight_bp > j->weight_bp)
+			snprintf(out, size, " So it went on, to %s.", weight);
+		return;
+	}
+}
+
+static void tell_stretch(const struct story *s, const struct stretch *x, struct story_chapter *c)
+{
+	const struct story_judgement *j = x->first;
+	const json_t *m = story_metric(s, j->metric);
+	bool pass = strcmp(j->verdict, "pass") == 0, fail = strcmp(j->verdict, "fail") == 0;
+	char evidence[320], again[64] = "", next[64];
+
+	if (!pass && !fail) {
+		tell_undecided(s, x, c);
+		return;
+	}
+	format_evidence(s, j, evidence, sizeof(evidence));
+	format_going_on(s, x->last, next, sizeof(next));
+	if (x->n > 1)
+		snprintf(again, sizeof(again), " It was so %zu more time%s.", x->n - 1, x->n == 2 ? "" : "s");
+	struct story_sentence *told =
+	    pass ? prose_say(c, j->at_unix_ms, TONE_GOOD, "Judged, and the verdict was `pass`: %s.%s%s%s", j->text,
+			     evidence, again, next)
+		 : prose_say(c, j->at_unix_ms, TONE_BAD,
+			     "Judged, and the verdict was `fail`: %s.%s The metric that says so is: %s.%s", j->text,
+			     evidence, m ? field_text(m, "text") : "-", again);
+	cite_judgement(s, j, told);
+}
+
+static void tell_command(const struct story *s, const json_t *event, struct story_chapter *c)
+{
+	static const struct {
+		const char *command;
+		const char *effect;
+	} effects[] = {
+	    {"pause", "The weight stayed where it was, and the canary was watched on."},
+	    {"resume", "It went on from where it was."},
+	    {"promote", "That took the next step without waiting any longer."},
+	    {"promote --full", "That sent all traffic to the canary at once."},
+	    {"rollback", "That sent all traffic back to the stable version."},
+	};
+	const char *text = field_text(event, "text"), *by = strstr(text, " by ");
+	char command[64], by_whom[128], who[128], at[40];
+	const char *effect = "";
+
+	snprintf(command, sizeof(command), "%.*s", (int)(by ? by - text : (int)strcspn(text, ":")), text);
+	for (size_t i = 0; i < array_len(effects); i++)
+		if (strcmp(effects[i].command, command) == 0)
+			effect = effects[i].effect;
+	prose_format_by(field_text(event, "by"), by_whom, sizeof(by_whom));
+	prose_begin(by_whom, who, sizeof(who));
+	prose_format_at(s, field_time(event, "at"), at);
+	const char *reason = reason_of(text);
+	prose_cite(prose_say(c, field_time(event, "at"), TONE_WARN, "%s said `%s`%s%s%s. %s", who, command,
+			     reason[0] ? ", for the reason \"" : " and gave no reason", reason, reason[0] ? "\"" : "",
+			     effect),
+		   "command, event of %s", at);
+}
+
+/* When the trouble of that event was over; 0: it was not. */
+static int64_t trouble_over_at(const struct story *s, size_t from)
+{
+	for (size_t i = from + 1; i < json_array_size(s->events) && i < from + TROUBLE_EVENTS; i++)
+		if (field_is(json_array_get(s->events, i), "kind", "recovered"))
+			return field_time(json_array_get(s->events, i), "at");
+	return 0;
+}
+
+static void tell_trouble(const struct story *s, size_t index, struct story_chapter *c)
+{
+	const json_t *event = json_array_get(s->events, index);
+	int64_t at = field_time(event, "at"), over = trouble_over_at(s, index);
+	char span[32], when[40];
+
+	prose_format_span(at, over, span);
+	prose_format_at(s, at, when);
+	prose_cite(over ? prose_say(c, at, TONE_WARN,
+				    "Something went wrong: %s. It was tried again, and was over after %s.",
+				    field_text(event, "text"), span)
+			: prose_say(c, at, TONE_WARN, "Something went wrong: %s. Nothing says that it was over.",
+				    field_text(event, "text")),
+		   "event of %s", when);
+}
+
+/* The sentence before says it already. */
+static bool was_told(const struct story_chapter *c, const char *reason)
+{
+	return c->n > 0 && reason[0] && strstr(c->sentences[c->n - 1].text, reason);
+}
+
+static void tell_phase(const struct story *s, const json_t *event, struct story_chapter *c)
+{
+	const char *phase = field_text(event, "phase"), *text = field_text(event, "text"), *reason = reason_of(text);
+	int64_t at = field_time(event, "at");
+	char when[40];
+
+	prose_format_at(s, at, when);
+	/* What a command did was told with it. */
+	if (strcmp(phase, "paused") == 0 && !text_starts_with(reason, "paused by "))
+		prose_cite(
+		    prose_say(c, at, TONE_WARN, "It paused by itself, the weight staying where it was: %s.", reason),
+		    "event of %s", when);
+	else if (strcmp(phase, "rolling-back") == 0 && was_told(c, reason))
+		prose_cite(prose_say(c, at, TONE_BAD, "So it went back: all traffic to %s.", s->stable), "event of %s",
+			   when);
+	else if (strcmp(phase, "rolling-back") == 0)
+		prose_cite(prose_say(c, at, TONE_BAD, "So it went back: all traffic to %s. The reason: %s.", s->stable,
+				     reason),
+			   "event of %s", when);
+	else if (strcmp(phase, "blocked") == 0)
+		prose_cite(prose_say(c, at, TONE_BAD,
+				     "It stopped, and changed nothing more until an operator's word (\"blocked\"): %s.",
+				     reason),
+			   "event of %s", when);
+	else if (strcmp(phase, "succeeded") == 0)
+		prose_cite(prose_say(c, at, TONE_GOOD, "It had succeeded%s%s.", reason[0] ? ": " : "", reason),
+			   "event of %s", when);
+	else if (strcmp(phase, "failed") == 0)
+		prose_cite(prose_say(c, at, TONE_BAD, "It ended without having moved any traffic: %s.", reason),
+			   "event of %s", when);
+	else if (strcmp(phase, "preparing") == 0 && reason[0])
+		prose_cite(prose_say(c, at, TONE_PLAIN, "It prepared, and waited: %s.", reason), "event of %s", when);
+	else if (strcmp(phase, "pending") == 0)
+		prose_cite(prose_say(c, at, TONE_PLAIN, "It waited to begin: %s.", text), "event of %s", when);
+}
+
+static void tell_event(const struct story *s, size_t index, struct story_chapter *c)
+{
+	const json_t *event = json_array_get(s->events, index);
+	const char *kind = field_text(event, "kind");
+	int64_t at = field_time(event, "at");
+	char when[40];
+
+	prose_format_at(s, at, when);
+	if (strcmp(kind, "phase") == 0) {
+		tell_phase(s, event, c);
+	} else if (strcmp(kind, "command") == 0) {
+		tell_command(s, event, c);
+	} else if (strcmp(kind, "trouble") == 0) {
+		tell_trouble(s, index, c);
+	} else if (strcmp(kind, "foreign") == 0) {
+		prose_cite(
+		    prose_say(c, at, TONE_BAD, "Somebody else had changed the alias: %s.", field_text(event, "text")),
+		    "event of %s", when);
+	} else if (strcmp(kind, "intent") == 0) {
+		/* Of weights it is told that they landed. */
+		if (!text_starts_with(field_text(event, "text"), "asks AWS for version"))
+			prose_cite(
+			    prose_say(c, at, TONE_DIM, "It was about to do this: %s.", field_text(event, "text")),
+			    "event of %s", when);
+	} else if (strcmp(kind, "accepted") != 0 && strcmp(kind, "weight") != 0 && strcmp(kind, "verdict") != 0 &&
+		   strcmp(kind, "recovered") != 0) {
+		prose_cite(prose_say(c, at, TONE_PLAIN, "%s: %s.", kind, field_text(event, "text")), "event of %s",
+			   when);
+	}
+}
+
+/* Weights, judgements and events as one row in time. Of the same time the weight comes first, then its judgement. */
+void course_tell(const struct story *s, struct story_chapter *c)
+{
+	size_t weight = 0, judgement = 0, event = 0, n_events = json_array_size(s->events);
+
+	while (weight < s->n_weights || judgement < s->n_judgements || event < n_events) {
+		int64_t w = weight < s->n_weights ? s->weights[weight].from_unix_ms : INT64_MAX;
+		int64_t j = judgement < s->n_judgements ? s->judgements[judgement].at_unix_ms : INT64_MAX;
+		int64_t e = event < n_events ? field_time(json_array_get(s->events, event), "at") : INT64_MAX;
+
+		if (w <= j && w <= e) {
+			tell_weight(s, &s->weights[weight++], c);
+		} else if (j <= e) {
+			struct stretch x = next_stretch(s, judgement);
+
+			tell_stretch(s, &x, c);
+			judgement += x.n;
+		} else {
+			tell_event(s, event++, c);
+		}
+	}
+	int64_t omitted = field_int(s->record, "judgements_omitted");
+	if (omitted > 0)
+		prose_say(c, 0, TONE_DIM, "%jd further judgements, which said nothing new, are not told here.",
+			  (intmax_t)omitted);
+}
