@@ -108,6 +108,7 @@ static const struct field fields[] = {
     {"excused_alarms", FIELD_U32, MEMBER(excused_alarms), METRIC_BITS_MAX, 5},
     {"dry_failed", FIELD_U32, MEMBER(dry_failed), METRIC_BITS_MAX, 5},
     {"concluded", FIELD_BOOL, MEMBER(concluded), 0, 5},
+    {"probes_skipped", FIELD_U64, MEMBER(probes_skipped), 0, 5},
 };
 
 static void add_i64(struct buf *out, int64_t v)
