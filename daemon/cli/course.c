@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "core/rollout.h"
 #include "field.h"
 #include "prose.h"
 
 #define TROUBLE_EVENTS 1000 /* so far on is looked for its end */
+#define JUDGED_LATE_MS 10   /* the record never has two readings at one time: the later one is told as of later */
 
 /* What follows the first ": " of an event's text, which repeats the phase. */
 static const char *reason_of(const char *text)
@@ -65,6 +67,7 @@ static void tell_weight(const struct story *s, const struct story_weight *w, str
 	if (w->canary.seen)
 		prose_cite(x, "AWS/Lambda Invocations and Errors by ExecutedVersion, periods from %s to %s", from,
 			   until);
+	probed_tell_weight(s, w, c);
 }
 
 /* Judgements in a row that said the same. */
@@ -215,6 +218,8 @@ static void tell_command(const struct story *s, const json_t *event, struct stor
 	for (size_t i = 0; i < array_len(effects); i++)
 		if (strcmp(effects[i].command, command) == 0)
 			effect = effects[i].effect;
+	if (s->experiment.back && strcmp(command, "promote") == 0)
+		effect = "That ended the experiment.";
 	prose_format_by(field_text(event, "by"), by_whom, sizeof(by_whom));
 	prose_begin(by_whom, who, sizeof(who));
 	prose_format_at(s, field_time(event, "at"), at);
@@ -256,11 +261,40 @@ static bool was_told(const struct story_chapter *c, const char *reason)
 	return c->n > 0 && reason[0] && strstr(c->sentences[c->n - 1].text, reason);
 }
 
+/* An event of a turn with several has the phase after the last; its text begins with its own. */
+static const char *phase_of(const json_t *event, char out[static 32])
+{
+	const char *text = field_text(event, "text");
+	enum rollout_phase phase;
+
+	snprintf(out, 32, "%.*s", (int)strcspn(text, ":"), text);
+	return rollout_phase_from_name(out, &phase) ? out : field_text(event, "phase");
+}
+
+/* The end of an experiment is none of the rollback's and promotion's usual sentences. False: this is not it. */
+static bool tell_end_of_experiment(const struct story *s, const json_t *event, struct story_chapter *c)
+{
+	char name[32], when[40];
+	const char *phase = phase_of(event, name), *reason = reason_of(field_text(event, "text"));
+	bool home = strcmp(phase, "rolling-back") == 0;
+
+	if (!s->experiment.is || !text_starts_with(reason, "the experiment is over"))
+		return false;
+	if (!home && strcmp(phase, "promoting") != 0 && strcmp(phase, "baking") != 0)
+		return false;
+	prose_format_at(s, field_time(event, "at"), when);
+	prose_cite(prose_say(c, field_time(event, "at"), TONE_GOOD,
+			     "So it went %s: all traffic to %s. What was said then: %s.",
+			     home ? "back, as it was meant to" : "on", home ? s->stable : s->canary, reason),
+		   "event of %s", when);
+	return true;
+}
+
 static void tell_phase(const struct story *s, const json_t *event, struct story_chapter *c)
 {
-	const char *phase = field_text(event, "phase"), *text = field_text(event, "text"), *reason = reason_of(text);
+	char name[32], when[40];
+	const char *phase = phase_of(event, name), *text = field_text(event, "text"), *reason = reason_of(text);
 	int64_t at = field_time(event, "at");
-	char when[40];
 
 	prose_format_at(s, at, when);
 	/* What a command did was told with it. */
@@ -301,11 +335,15 @@ static void tell_event(const struct story *s, size_t index, struct story_chapter
 
 	prose_format_at(s, at, when);
 	if (strcmp(kind, "phase") == 0) {
-		tell_phase(s, event, c);
+		if (!tell_end_of_experiment(s, event, c))
+			tell_phase(s, event, c);
 	} else if (strcmp(kind, "command") == 0) {
 		tell_command(s, event, c);
 	} else if (strcmp(kind, "trouble") == 0) {
 		tell_trouble(s, index, c);
+	} else if (strcmp(kind, "probe") == 0) {
+		prose_cite(prose_say(c, at, TONE_WARN, "About the probes: %s.", field_text(event, "text")),
+			   "event of %s", when);
 	} else if (strcmp(kind, "foreign") == 0) {
 		prose_cite(
 		    prose_say(c, at, TONE_BAD, "Somebody else had changed the alias: %s.", field_text(event, "text")),
@@ -323,25 +361,66 @@ static void tell_event(const struct story *s, size_t index, struct story_chapter
 	}
 }
 
-/* Weights, judgements and events as one row in time. Of the same time the weight comes first, then its judgement. */
+/* What is next of each row; INT64_MAX: nothing. */
+struct course {
+	const struct story *s;
+	size_t weight;
+	size_t judgement;
+	size_t event;
+	int64_t weight_ms;
+	int64_t judgement_ms;
+	int64_t event_ms;
+};
+
+static void look_ahead(struct course *x)
+{
+	const struct story *s = x->s;
+	bool events = x->event < json_array_size(s->events);
+
+	x->weight_ms = x->weight < s->n_weights ? s->weights[x->weight].from_unix_ms : INT64_MAX;
+	x->judgement_ms = x->judgement < s->n_judgements ? s->judgements[x->judgement].at_unix_ms : INT64_MAX;
+	x->event_ms = events ? field_time(json_array_get(s->events, x->event), "at") : INT64_MAX;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What a judgement led to follows it, even where its own time is that little later. */
+static bool judgement_led(const struct course *x)
+{
+	const struct story *s = x->s;
+	const struct story_judgement *j = &s->judgements[x->judgement];
+
+	if (x->judgement_ms == INT64_MAX ||
+	    x->judgement_ms - earlier(x->weight_ms, earlier(x->event_ms, x->judgement_ms)) > JUDGED_LATE_MS)
+		return false;
+	if (x->weight_ms <= x->judgement_ms && s->weights[x->weight].weight_bp != j->weight_bp)
+		return true;
+	return x->event_ms <= x->judgement_ms && j->text[0] &&
+	       strcmp(reason_of(field_text(json_array_get(s->events, x->event), "text")), j->text) == 0;
+}
+
+/* Weights, judgements and events as one row in time. Of the same time a weight comes first, then its judgement; the
+ * weight of the way home comes after what tells why. */
 void course_tell(const struct story *s, struct story_chapter *c)
 {
-	size_t weight = 0, judgement = 0, event = 0, n_events = json_array_size(s->events);
+	struct course x = {.s = s};
 
-	while (weight < s->n_weights || judgement < s->n_judgements || event < n_events) {
-		int64_t w = weight < s->n_weights ? s->weights[weight].from_unix_ms : INT64_MAX;
-		int64_t j = judgement < s->n_judgements ? s->judgements[judgement].at_unix_ms : INT64_MAX;
-		int64_t e = event < n_events ? field_time(json_array_get(s->events, event), "at") : INT64_MAX;
+	for (look_ahead(&x); earlier(x.weight_ms, earlier(x.judgement_ms, x.event_ms)) < INT64_MAX; look_ahead(&x)) {
+		bool led = judgement_led(&x);
+		bool home = x.weight_ms < INT64_MAX && x.weight_ms == x.event_ms && s->weights[x.weight].home;
 
-		if (w <= j && w <= e) {
-			tell_weight(s, &s->weights[weight++], c);
-		} else if (j <= e) {
-			struct stretch x = next_stretch(s, judgement);
+		if (x.weight_ms <= x.judgement_ms && x.weight_ms <= x.event_ms && !led && !home) {
+			tell_weight(s, &s->weights[x.weight++], c);
+		} else if (led || x.judgement_ms <= x.event_ms) {
+			struct stretch same = next_stretch(s, x.judgement);
 
-			tell_stretch(s, &x, c);
-			judgement += x.n;
+			tell_stretch(s, &same, c);
+			x.judgement += same.n;
 		} else {
-			tell_event(s, event++, c);
+			tell_event(s, x.event++, c);
 		}
 	}
 	int64_t omitted = field_int(s->record, "judgements_omitted");

@@ -6,9 +6,9 @@
 #include "base/macros.h"
 #include "story.h"
 
-/* Adds a sentence, borrowed until the next one. `at_unix_ms` 0: of no one time. */
-struct story_sentence *prose_say(struct story_chapter *c, int64_t at_unix_ms, enum story_tone tone, const char *fmt,
-				 ...) printf_like(4, 5);
+/* Adds a sentence, borrowed until the next one. `at_ms` 0: of no one time. */
+struct story_sentence *prose_say(struct story_chapter *c, int64_t at_ms, enum story_tone tone, const char *fmt, ...)
+    printf_like(4, 5);
 /* Where the sentence's numbers are from. */
 void prose_cite(struct story_sentence *s, const char *fmt, ...) printf_like(2, 3);
 
@@ -26,3 +26,7 @@ void prose_begin(const char *text, char *out, size_t size);
 
 /* The chapters' parts that have files of their own. */
 void course_tell(const struct story *s, struct story_chapter *c);
+/* Probes: how they were sent, what came of all of them, and of those within one weight. Nothing where none were. */
+void probed_tell_plan(const struct story *s, struct story_chapter *c);
+void probed_tell_all(const struct story *s, struct story_chapter *c);
+void probed_tell_weight(const struct story *s, const struct story_weight *w, struct story_chapter *c);

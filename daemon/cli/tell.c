@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "field.h"
 #include "prose.h"
+#include "trial.h"
 
 enum { CHAPTER_WHAT, CHAPTER_WATCHED, CHAPTER_HAPPENED, CHAPTER_NOW };
 
@@ -41,7 +42,10 @@ static void format_steps(const json_t *plan, char *out, size_t size)
 		prose_format_weight(read_bp(json_array_get(steps, n - 1)), weight);
 		buf_addf(&b, "and so on in %zu steps up to %s, ", n, weight);
 	}
-	buf_addf(&b, "%sall of it", n > 0 ? "then " : "");
+	if (field_is(plan, "experiment", "back"))
+		buf_add_text(&b, "as an experiment: then all traffic goes back");
+	else
+		buf_addf(&b, "%sall of it", n > 0 ? "then " : "");
 	if (field_int(plan, "final_bake_ms") > 0) {
 		text_format_span(field_int(plan, "final_bake_ms"), bake);
 		buf_addf(&b, ", watched for %s more", bake);
@@ -143,6 +147,12 @@ static void tell_outcome(const struct story *s, struct story_chapter *c)
 				     reason[0] ? ": " : "", reason),
 			   "event of %s", at);
 		tell_exposure(s, c, TONE_PLAIN);
+	} else if (story_is_concluded(s)) {
+		prose_cite(prose_say(c, 0, TONE_GOOD,
+				     "The experiment was over, and all traffic on %s again, at %s, %s after it was "
+				     "accepted.",
+				     s->stable, at, took),
+			   "event of %s", at);
 	} else if (strcmp(s->phase, "rolled-back") == 0) {
 		prose_cite(prose_say(c, 0, TONE_BAD, "It was rolled back at %s, %s after it was accepted: %s.", at,
 				     took, reason),
@@ -209,6 +219,11 @@ static void tell_next(const struct story *s, struct story_chapter *c)
 			  "holds, and "
 			  "`rolloutctl rollback %s` sends all traffic to %s.",
 			  s->name, s->name, s->stable);
+	else if (story_is_concluded(s))
+		prose_say(c, 0, TONE_PLAIN,
+			  "Nothing is to be done. No code is in quarantine for it: a plan may ship %s. To run the "
+			  "experiment once more: `rolloutctl retry %s`.",
+			  s->canary, s->name);
 	else if (strcmp(s->phase, "rolled-back") == 0 || strcmp(s->phase, "failed") == 0)
 		prose_say(c, 0, TONE_PLAIN,
 			  "Mend the function, publish it, and drop a plan with the new version. To run this "
@@ -256,7 +271,10 @@ struct telling *telling_new(const struct story *s)
 		t->chapters[i].title = titles[i];
 	tell_what(s, &t->chapters[CHAPTER_WHAT]);
 	tell_outcome(s, &t->chapters[CHAPTER_WHAT]);
+	trial_tell(s, &t->chapters[CHAPTER_WHAT]);
+	probed_tell_all(s, &t->chapters[CHAPTER_WHAT]);
 	tell_watch(s, &t->chapters[CHAPTER_WATCHED]);
+	probed_tell_plan(s, &t->chapters[CHAPTER_WATCHED]);
 	course_tell(s, &t->chapters[CHAPTER_HAPPENED]);
 	tell_now(s, &t->chapters[CHAPTER_NOW]);
 	return t;
