@@ -18,6 +18,7 @@ enum experiment_finding {
 	EXPERIMENT_OPEN,    /* which one fails less cannot be told */
 	EXPERIMENT_CANARY,  /* the canary fails less … */
 	EXPERIMENT_STABLE,  /* … or the stable version does */
+	EXPERIMENT_FINDINGS,
 };
 
 struct experiment_result {
