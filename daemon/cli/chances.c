@@ -80,7 +80,32 @@ static bool is_worse(const struct simulate_load *load)
 
 static const char *deed(const struct simulated *s)
 {
-	return s->plan->spec.on_failure == SPEC_PAUSE ? "pauses the rollout" : "brings the canary back";
+	const struct rollout_spec *spec = &s->plan->spec;
+
+	if (spec->on_failure == SPEC_PAUSE)
+		return spec->experiment ? "pauses the experiment" : "pauses the rollout";
+	return spec->experiment ? "breaks the experiment off" : "brings the canary back";
+}
+
+/* How many of those that came to their end have told which version fails less. */
+static size_t told(const struct simulate_summary *m)
+{
+	return m->found[EXPERIMENT_CANARY] + m->found[EXPERIMENT_STABLE];
+}
+
+static void say_found(const struct simulated *s, char *out, size_t size)
+{
+	const struct simulate_summary *m = &s->summary;
+	char through[64], found[64], span[32];
+
+	if (m->through_ms.n == 0)
+		return;
+	format_share(m->through_ms.n, m->runs, through);
+	format_share(told(m), m->runs, found);
+	text_format_span(m->through_ms.p50, span);
+	snprintf(out, size,
+		 " It comes to its end in %s, in %s (median), and tells there which version fails less in %s.", through,
+		 span, found);
 }
 
 static void say_worse(const struct simulated *s, const char *traffic, char out[static SIMULATE_SENTENCE])
@@ -94,13 +119,29 @@ static void say_worse(const struct simulated *s, const char *traffic, char out[s
 	len = (size_t)snprintf(out, SIMULATE_SENTENCE, "With %s and %s errors this plan %s in %s", traffic, rate,
 			       deed(s), share);
 	if (m->back_ms.n == 0) {
-		snprintf(out + len, SIMULATE_SENTENCE - len, ".");
-		return;
+		len += (size_t)snprintf(out + len, SIMULATE_SENTENCE - len, ".");
+	} else {
+		text_format_span(m->back_ms.p50, span);
+		span_format_count(m->back_failed.p50, count);
+		len += (size_t)snprintf(out + len, SIMULATE_SENTENCE - len, ", after %s (median); %s %s until then.",
+					span, count, m->back_failed.p50 == 1 ? "request fails" : "requests fail");
 	}
-	text_format_span(m->back_ms.p50, span);
-	span_format_count(m->back_failed.p50, count);
-	snprintf(out + len, SIMULATE_SENTENCE - len, ", after %s (median); %s %s until then.", span, count,
-		 m->back_failed.p50 == 1 ? "request fails" : "requests fail");
+	if (s->plan->spec.experiment)
+		say_found(s, out + len, SIMULATE_SENTENCE - len);
+}
+
+static void say_equal_experiment(const struct simulated *s, const char *traffic, const char *rate,
+				 char out[static SIMULATE_SENTENCE])
+{
+	char back[64];
+	size_t len;
+
+	format_share(noticed(&s->summary), s->summary.runs, back);
+	len = (size_t)snprintf(out, SIMULATE_SENTENCE,
+			       "With %s and %s errors the canary is no worse than the stable version: this plan %s for "
+			       "nothing in %s.",
+			       traffic, rate, deed(s), back);
+	say_found(s, out + len, SIMULATE_SENTENCE - len);
 }
 
 /* What it does to a canary that is as good is its false alarms. */
@@ -110,6 +151,10 @@ static void say_equal(const struct simulated *s, const char *traffic, char out[s
 	char rate[16], through[64], back[64], span[32] = "", after[64] = "";
 
 	format_rate(s->load->canary_rate, rate);
+	if (s->plan->spec.experiment) {
+		say_equal_experiment(s, traffic, rate, out);
+		return;
+	}
 	format_share(m->ends[SIMULATE_SUCCEEDED], m->runs, through);
 	format_share(noticed(m), m->runs, back);
 	text_format_span(m->through_ms.p50, span);
@@ -150,14 +195,31 @@ static uint32_t allowed_ppm(const struct spec_analysis *a)
 	return lowest;
 }
 
-/* What the canary serves while the first weight bakes. */
+static bool counts_probes(const struct rollout_spec *spec)
+{
+	for (size_t i = 0; i < spec->analysis.n_metrics; i++)
+		if (spec->analysis.metrics[i].count_probes && !spec->analysis.metrics[i].dry_run)
+			return true;
+	return false;
+}
+
+/* What the canary serves while the first weight bakes, probes included where they count. */
 static double first_requests(const struct simulated *s)
 {
 	const struct rollout_spec *spec = &s->plan->spec;
+	double share = spec->n_steps == 0 ? 1 : (double)spec->steps[0].weight_bp / WEIGHT_BP_MAX;
+	double bake_ms = (double)(spec->n_steps == 0 ? spec->final_bake_ms : spec->steps[0].bake_ms);
+	double probes = counts_probes(spec) ? bake_ms / (double)spec->probe.every_ms : 0;
 
-	if (spec->n_steps == 0)
-		return s->load->rps * (double)spec->final_bake_ms / MS_PER_SECOND;
-	return s->load->rps * spec->steps[0].weight_bp / WEIGHT_BP_MAX * (double)spec->steps[0].bake_ms / MS_PER_SECOND;
+	return s->load->rps * share * bake_ms / MS_PER_SECOND + probes;
+}
+
+/* What would give it more requests. */
+static const char *more_probes(const struct rollout_spec *spec)
+{
+	return !spec->probe.payload   ? "a probe"
+	       : !counts_probes(spec) ? "a metric that counts the probe"
+				      : "a faster probe";
 }
 
 static bool is_watched(const struct rollout_spec *spec)
@@ -182,8 +244,8 @@ void chances_advice(const struct simulated *s, char out[static SIMULATE_SENTENCE
 		text_format_span(s->plan->spec.analysis.hold_limit_ms, span);
 		snprintf(out, SIMULATE_SENTENCE,
 			 "In %s there is no verdict within hold_limit (%s): the canary serves about %.3g requests "
-			 "while the first weight bakes. A larger first weight, a longer bake or a probe helps.",
-			 share, span, first);
+			 "while the first weight bakes. A larger first weight, a longer bake or %s helps.",
+			 share, span, first, more_probes(&s->plan->spec));
 	} else if (!is_worse(s->load) || (double)noticed(m) >= GOOD_SHARE * (double)m->runs) {
 		return;
 	} else if (allowed > 0 && s->load->canary_rate * RATE_PPM <= allowed) {
@@ -194,8 +256,8 @@ void chances_advice(const struct simulated *s, char out[static SIMULATE_SENTENCE
 	} else if (first < FEW) {
 		snprintf(out, SIMULATE_SENTENCE,
 			 "The canary serves about %.3g requests while the first weight bakes: a longer bake, a larger "
-			 "weight or a probe helps.",
-			 first);
+			 "weight or %s helps.",
+			 first, more_probes(&s->plan->spec));
 	} else {
 		snprintf(out, SIMULATE_SENTENCE, "A longer bake or a final_bake gives it more to go by.");
 	}
@@ -285,6 +347,7 @@ static void put_ends(const struct simulated *s, struct canvas *c)
 		enum style style;
 	} words[SIMULATE_ENDS] = {
 	    [SIMULATE_SUCCEEDED] = {"succeeded", STYLE_GOOD},
+	    [SIMULATE_CONCLUDED] = {"experiment over, back as planned", STYLE_GOOD},
 	    [SIMULATE_ROLLED_BACK] = {"rolled back", STYLE_BAD},
 	    [SIMULATE_PAUSED] = {"paused, as it failed", STYLE_WARN},
 	    [SIMULATE_RETURNED] = {"rolled back for want of data", STYLE_WARN},
@@ -295,11 +358,12 @@ static void put_ends(const struct simulated *s, struct canvas *c)
 	static const struct column columns[] = {
 	    {.title = "END"}, {.title = "ROLLOUTS", .right = true}, {.title = "", .right = true}};
 	struct table *t = table_new(c->screen, columns, array_len(columns));
+	size_t good = s->plan->spec.experiment_ends_home ? SIMULATE_CONCLUDED : SIMULATE_SUCCEEDED;
 
 	for (size_t i = 0; i < SIMULATE_ENDS; i++) {
 		size_t n = s->summary.ends[i];
 
-		if (n == 0 && i != SIMULATE_SUCCEEDED && i != SIMULATE_ROLLED_BACK)
+		if (n == 0 && i != good && i != SIMULATE_ROLLED_BACK)
 			continue;
 		table_row(t);
 		table_cell(t, n > 0 ? words[i].style : STYLE_DIM, words[i].text);
@@ -349,7 +413,8 @@ static void put_spreads(const struct simulated *s, struct canvas *c)
 
 	put_times(t, s->plan->spec.on_failure == SPEC_PAUSE ? "first weight to pause" : "first weight to rollback",
 		  &s->summary.back_ms);
-	put_times(t, "a rollout that goes through", &s->summary.through_ms);
+	put_times(t, s->plan->spec.experiment ? "an experiment that comes to its end" : "a rollout that goes through",
+		  &s->summary.through_ms);
 	put_counts(t, "requests that the canary fails", &s->summary.failed);
 	table_render(t, c, 2);
 	table_free(t);

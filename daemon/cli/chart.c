@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "core/experiment.h"
 #include "field.h"
 #include "html.h"
 #include "span.h"
 #include "svg.h"
+#include "trial.h"
 
 #define BUCKETS	  480 /* more points than that nobody can tell apart */
 #define MARKS_MAX 40
@@ -21,6 +23,8 @@ struct bucket {
 	int64_t start_unix_ms;
 	struct counts canary;
 	struct counts stable;
+	struct counts probe_canary;
+	struct counts probe_stable;
 };
 
 struct buckets {
@@ -50,13 +54,6 @@ static int64_t until_ms(const struct story *s)
 static int64_t edge_ms(const struct story *s)
 {
 	return until_ms(s) + (until_ms(s) - from_ms(s)) / 40;
-}
-
-static void add_counts(struct counts *sum, const struct counts *c)
-{
-	sum->seen = sum->seen || c->seen;
-	sum->invocations += c->invocations;
-	sum->errors += c->errors;
 }
 
 /*
@@ -94,8 +91,10 @@ static struct buckets make_buckets(const struct story *s)
 
 		if (p->start_unix_ms < from || at >= (int64_t)b.n)
 			continue;
-		add_counts(&b.items[at].canary, &canary);
-		add_counts(&b.items[at].stable, &p->stable);
+		story_add_counts(&b.items[at].canary, &canary);
+		story_add_counts(&b.items[at].stable, &p->stable);
+		story_add_counts(&b.items[at].probe_canary, &p->probe_canary);
+		story_add_counts(&b.items[at].probe_stable, &p->probe_stable);
 	}
 	return b;
 }
@@ -235,6 +234,14 @@ static double served(const struct counts *c)
 	return c->seen ? fmin(VALUE_MAX, (double)c->invocations) : NAN;
 }
 
+static bool any_requests(const struct buckets *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->items[i].canary.seen || b->items[i].stable.seen)
+			return true;
+	return false;
+}
+
 static void add_requests(const struct story *s, const struct buckets *b, struct buf *out)
 {
 	struct svg_point *canary = mem_array(b->n + 1, sizeof(*canary)), *stable = mem_array(b->n + 1, sizeof(*stable));
@@ -284,22 +291,17 @@ static double max_rate(const struct story *s)
 	return least;
 }
 
-static void add_rates(const struct story *s, const struct buckets *b, struct buf *out)
+/* Two lines of shares that failed, and what the plan allows; 0: it says nothing of them alone. */
+static void add_shares(const struct story *s, const char *id, const char *title, const struct svg_point *canary,
+		       const struct svg_point *stable, size_t n, double limit, struct buf *out)
 {
-	struct svg_point *canary = mem_array(b->n + 1, sizeof(*canary)), *stable = mem_array(b->n + 1, sizeof(*stable));
-	double limit = max_rate(s), top = limit * 1.15;
-	char title[128], label[64], rate[16];
+	double top = limit * 1.15;
+	char label[64], rate[16];
 
-	for (size_t i = 0; i < b->n; i++) {
-		int64_t middle = b->items[i].start_unix_ms + b->width_ms / 2;
-
-		canary[i] = (struct svg_point){middle, rate_of(&b->items[i].canary)};
-		stable[i] = (struct svg_point){middle, rate_of(&b->items[i].stable)};
+	for (size_t i = 0; i < n; i++)
 		top = fmax(top, fmax(isnan(canary[i].value) ? 0 : canary[i].value,
 				     isnan(stable[i].value) ? 0 : stable[i].value));
-	}
-	struct svg_chart c = new_chart(s, out, "rates", SVG_PERCENT, fmin(1, top), 230);
-	format_width(b, "Share of requests that failed,", title, sizeof(title));
+	struct svg_chart c = new_chart(s, out, id, SVG_PERCENT, fmin(1, top), 230);
 	begin_figure(out, title);
 	add_version_keys(s, out);
 	if (limit > 0)
@@ -307,16 +309,93 @@ static void add_rates(const struct story *s, const struct buckets *b, struct buf
 	end_legend(out);
 	svg_begin(&c, title, "The share of each version's requests that failed.", "failed requests");
 	add_moments(s, &c);
-	svg_line(&c, "stable", stable, b->n);
-	svg_line(&c, "canary", canary, b->n);
+	svg_line(&c, "stable", stable, n);
+	svg_line(&c, "canary", canary, n);
 	if (limit > 0) {
 		text_format_ppm((uint32_t)lround(limit * 1e6), rate);
 		snprintf(label, sizeof(label), "limit %s", rate);
 		svg_limit(&c, limit, label);
 	}
 	end_figure(&c);
+}
+
+static void add_rates(const struct story *s, const struct buckets *b, bool of_probes, struct buf *out)
+{
+	struct svg_point *canary = mem_array(b->n + 1, sizeof(*canary)), *stable = mem_array(b->n + 1, sizeof(*stable));
+	char title[128];
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct bucket *x = &b->items[i];
+		int64_t middle = x->start_unix_ms + b->width_ms / 2;
+
+		canary[i] = (struct svg_point){middle, rate_of(of_probes ? &x->probe_canary : &x->canary)};
+		stable[i] = (struct svg_point){middle, rate_of(of_probes ? &x->probe_stable : &x->stable)};
+	}
+	format_width(b, of_probes ? "Share of rolloutd's own probes that failed," : "Share of requests that failed,",
+		     title, sizeof(title));
+	add_shares(s, of_probes ? "probes" : "rates", title, canary, stable, b->n, of_probes ? 0 : max_rate(s), out);
 	free(canary);
 	free(stable);
+}
+
+/* --- experiments --- */
+
+/* The interval of the difference as it would have been known with each bucket's end, by the counts known now. */
+static size_t make_intervals(const struct story *s, const struct buckets *b, struct svg_point *found,
+			     struct svg_point *width, double *low)
+{
+	const struct story_experiment *x = &s->experiment;
+	struct counts canary = {0}, stable = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct bucket *at = &b->items[i];
+		struct interval d;
+
+		if (at->start_unix_ms < x->counted_from_unix_ms || at->start_unix_ms >= x->counted_until_unix_ms)
+			continue;
+		story_add_counts(&canary, &at->canary);
+		story_add_counts(&stable, &at->stable);
+		interval_of_difference(&canary, &stable, EXPERIMENT_ERROR, &d);
+		found[n] = (struct svg_point){at->start_unix_ms + b->width_ms, NAN};
+		if (canary.invocations > 0 && stable.invocations > 0)
+			found[n].value = trial_difference(&canary, &stable) / 100;
+		width[n] = (struct svg_point){at->start_unix_ms + b->width_ms, d.high - d.low};
+		low[n++] = d.low;
+	}
+	return n;
+}
+
+/* What of the interval is drawn: at first it is everything, which would leave no room for what it becomes. */
+#define SHOWN_OF_LAST 2
+
+static void add_difference(const struct story *s, const struct buckets *b, struct buf *out)
+{
+	struct svg_point *found = mem_array(b->n + 1, sizeof(*found)), *width = mem_array(b->n + 1, sizeof(*width));
+	double *low = mem_array(b->n + 1, sizeof(*low)), top = 0;
+	size_t n = make_intervals(s, b, found, width, low);
+
+	if (n > 0)
+		top = fmin(1, SHOWN_OF_LAST * fmax(fabs(low[n - 1]), fabs(low[n - 1] + width[n - 1].value)));
+	struct svg_chart c = new_chart(s, out, "difference", SVG_DIFFERENCE, top, 250);
+	begin_figure(out, "Experiment: how much more of its requests the canary fails");
+	add_key(out, "canary", "as counted so far");
+	add_key(out, "interval",
+		"where it truly is, with 95 % confidence at all times together; off zero, one of them is "
+		"better");
+	end_legend(out);
+	svg_begin(&c, "Difference of the failed shares over time",
+		  "The canary's share of failed requests less the stable version's, with the interval that holds it.",
+		  "canary less stable; below zero the canary is better");
+	svg_steps(&c, "interval", width, low, n,
+		  s->experiment.until_unix_ms != 0 ? s->experiment.until_unix_ms : edge_ms(s));
+	svg_zero(&c);
+	add_moments(s, &c);
+	svg_line(&c, "canary", found, n);
+	end_figure(&c);
+	free(found);
+	free(width);
+	free(low);
 }
 
 /* --- evidence --- */
@@ -430,8 +509,15 @@ void chart_add_all(const struct story *s, struct buf *out)
 	struct buckets b = make_buckets(s);
 
 	add_weights(s, out);
-	add_requests(s, &b, out);
-	add_rates(s, &b, out);
+	/* A function that nobody called but rolloutd. */
+	if (any_requests(&b) || s->probes.from_unix_ms == 0) {
+		add_requests(s, &b, out);
+		add_rates(s, &b, false, out);
+	}
+	if (s->probes.from_unix_ms != 0)
+		add_rates(s, &b, true, out);
+	if (s->experiment.is && trial_is_known(&s->experiment))
+		add_difference(s, &b, out);
 	add_evidence(s, out);
 	for (size_t i = 0; i < json_array_size(s->metrics); i++)
 		if (field_is(json_array_get(s->metrics, i), "kind", "duration"))

@@ -441,9 +441,10 @@ static void put_verdict(struct canvas *c, const json_t *r)
 static void put_experiment(struct canvas *c, const json_t *r)
 {
 	const char *text = field_text(json_object_get(r, "experiment"), "text");
+	bool over = page_ended(r) || field_time(r, "promoted_at") != 0 || phase_is(r, "rolling-back");
 
 	if (!strstr(field_text(r, "reason"), text))
-		page_put_field(c, STYLE_PLAIN, "so far", text);
+		page_put_field(c, STYLE_PLAIN, over ? "found" : "so far", text);
 }
 
 void page_put_field(struct canvas *c, enum style style, const char *label, const char *text)

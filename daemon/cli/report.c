@@ -17,6 +17,7 @@
 #include "html.h"
 #include "span.h"
 #include "story.h"
+#include "trial.h"
 
 /* Browsers run nothing and fetch nothing, even if some text should have got through as markup. */
 #define POLICY "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -48,7 +49,8 @@ static const char style[] =
     "color:var(--soft)}.key{display:inline-block;margin-right:16px}.key i{display:inline-block;width:12px;height:12px;"
     "border-radius:3px;margin-right:6px;vertical-align:-1px}.key.canary i{background:var(--canary)}.key.stable "
     "i{background:var(--stable)}.key.pass i{background:var(--good)}.key.fail i{background:var(--bad)}.key.undecided "
-    "i{background:var(--undecided)}.key.limit i{height:0;border-top:2px dashed var(--bad);border-radius:0;"
+    "i{background:var(--undecided)}.key.interval i{background:var(--undecided);opacity:.6}.key.limit "
+    "i{height:0;border-top:2px dashed var(--bad);border-radius:0;"
     "vertical-align:4px}.key.command i{border:1.5px solid var(--ink);border-radius:50%}\n"
     "svg{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif;"
     "font-variant-numeric:tabular-nums}.grid{stroke:var(--rule)}.base{stroke:var(--soft)}.tick,.axis{fill:var(--soft)}"
@@ -56,7 +58,8 @@ static const char style[] =
     ".line.stable{stroke:var(--stable);stroke-dasharray:5 "
     "3}.dot.canary{fill:var(--canary)}.dot.stable{fill:var(--stable)}"
     ".area.canary{fill:var(--canary-wash);stroke:var(--canary);stroke-width:1.2}.area.stable{fill:var(--stable-wash);"
-    "stroke:var(--stable);stroke-width:.8}.limit{stroke:var(--bad);stroke-width:1.6;stroke-dasharray:7 4}"
+    "stroke:var(--stable);stroke-width:.8}.area.interval{fill:var(--undecided);fill-opacity:.45;stroke:var(--undecided)"
+    "}.limit{stroke:var(--bad);stroke-width:1.6;stroke-dasharray:7 4}"
     ".limit-label{fill:var(--bad);font-weight:600}.moment{stroke:var(--soft);stroke-dasharray:2 4}.moment.home{"
     "stroke:var(--bad)}.moment.command{stroke:var(--ink);stroke-dasharray:none;stroke-width:.8}.mark circle{"
     "fill:var(--paper);stroke:var(--ink);stroke-width:1.4}.mark "
@@ -100,6 +103,10 @@ static const struct outcome *outcome_of(const struct story *s)
 	    {"paused", "warning", "paused"},	  {"rolling-back", "warning", "rolling back"},
 	};
 	static const struct outcome other = {"", "detail", "under way"};
+	static const struct outcome concluded = {"", "good", "✓ experiment over"};
+
+	if (story_is_concluded(s))
+		return &concluded;
 
 	for (size_t i = 0; i < array_len(all); i++)
 		if (strcmp(all[i].phase, s->phase) == 0)
@@ -133,15 +140,15 @@ static void add_card(const struct page_of *p, const char *title, const char *val
 	html_addf(p->out, "<div><dt>%s</dt><dd>%s<small>%s</small></dd></div>", title, value, note);
 }
 
-static void add_count_card(const struct page_of *p, const char *title, const struct counts *c)
+static void add_count_card(const struct page_of *p, const char *title, const char *what, const struct counts *c)
 {
 	char n[SPAN_TIME_SIZE], e[SPAN_TIME_SIZE], rate[SPAN_TIME_SIZE], note[128];
 
 	span_format_count((int64_t)c->invocations, n);
 	span_format_count((int64_t)c->errors, e);
 	span_format_rate((int64_t)c->errors, (int64_t)c->invocations, rate);
-	snprintf(note, sizeof(note), "requests; %s failed (%s)", e, rate);
-	add_card(p, title, c->seen ? n : "–", c->seen ? note : "no requests known");
+	snprintf(note, sizeof(note), "%s; %s failed (%s)", what, e, rate);
+	add_card(p, title, c->seen ? n : "–", c->seen ? note : "none known");
 }
 
 static void add_cards(const struct page_of *p)
@@ -157,12 +164,8 @@ static void add_cards(const struct page_of *p)
 		most = !w->home && w->weight_bp > most ? w->weight_bp : most;
 		if (w->home)
 			continue;
-		canary.seen = canary.seen || w->canary.seen;
-		canary.invocations += w->canary.invocations;
-		canary.errors += w->canary.errors;
-		stable.seen = stable.seen || w->stable.seen;
-		stable.invocations += w->stable.invocations;
-		stable.errors += w->stable.errors;
+		story_add_counts(&canary, &w->canary);
+		story_add_counts(&stable, &w->stable);
 	}
 	text_format_span(s->until_unix_ms - s->created_unix_ms, took);
 	text_format_bp(most, weight);
@@ -171,10 +174,14 @@ static void add_cards(const struct page_of *p)
 	add_card(p, "Took", took, s->ended_unix_ms ? "from accepted to the end" : "so far");
 	add_card(p, "Highest weight", weight, "of the traffic on the canary");
 	snprintf(title, sizeof(title), "Canary, %s", s->canary);
-	add_count_card(p, title, &canary);
+	add_count_card(p, title, "requests", &canary);
 	snprintf(title, sizeof(title), "Stable, %s", s->stable);
-	add_count_card(p, title, &stable);
+	add_count_card(p, title, "requests", &stable);
 	add_card(p, "Judged", count, "times");
+	if (s->probes.event) {
+		snprintf(title, sizeof(title), "Probes of %s", s->canary);
+		add_count_card(p, title, "answered", &s->probes.canary);
+	}
 	buf_add_text(p->out, "</dl>\n");
 }
 
@@ -272,6 +279,109 @@ static void add_weights(const struct page_of *p)
 		buf_add_text(p->out, "</tr>\n");
 	}
 	buf_add_text(p->out, "</tbody></table>\n");
+}
+
+static void add_side(const struct page_of *p, const char *version, const char *role, uint32_t bp,
+		     const struct counts *c)
+{
+	char weight[16];
+
+	text_format_bp(bp, weight);
+	html_addf(p->out, "<tr><td>%s</td><td>%s</td><td class=\"n\">%s</td>", version, role, weight);
+	add_pair(p, c);
+	buf_add_text(p->out, "</tr>\n");
+}
+
+static void add_difference(const struct page_of *p)
+{
+	const struct story_experiment *x = &p->s->experiment;
+	char found[TRIAL_PART_SIZE], low[TRIAL_PART_SIZE], high[TRIAL_PART_SIZE], finding[96];
+
+	if (!trial_is_known(x)) {
+		html_addf(p->out, "<p>%s.</p>\n", x->text[0] ? x->text : "Nothing can be told yet");
+		return;
+	}
+	trial_format_signed(trial_difference(&x->canary, &x->stable), TRIAL_NEAREST, found);
+	trial_format_signed(x->low, TRIAL_DOWN, low);
+	trial_format_signed(x->high, TRIAL_UP, high);
+	trial_format_finding(p->s, finding, sizeof(finding));
+	html_addf(
+	    p->out,
+	    "<p>Difference of the rates, the canary's less the stable one's: <b>%s</b> of the requests as counted; "
+	    "truly from <b>%s</b> to <b>%s</b>, with 95%% confidence at all looks together: %s.</p>\n",
+	    found, low, high, finding);
+}
+
+static void add_experiment(const struct page_of *p)
+{
+	const struct story *s = p->s;
+	const struct story_experiment *x = &s->experiment;
+	int64_t until = x->until_unix_ms != 0 ? x->until_unix_ms : s->now_unix_ms;
+	char end[256], span[32], asked[32], from[40], to[40];
+
+	if (!x->is || x->from_unix_ms == 0)
+		return;
+	buf_add_text(p->out,
+		     "<h2>Experiment</h2>\n<table><thead><tr><th>Version</th><th>Role</th><th class=\"n\">Traffic"
+		     "</th><th class=\"n\">Requests</th><th class=\"n\">failed</th><th class=\"n\">rate</th></tr>"
+		     "</thead><tbody>\n");
+	add_side(p, s->canary, "canary", x->weight_bp, &x->canary);
+	add_side(p, s->stable, "stable", 10000 - x->weight_bp, &x->stable);
+	buf_add_text(p->out, "</tbody></table>\n");
+	add_difference(p);
+	trial_format_end(s, end, sizeof(end));
+	text_format_span(until > x->from_unix_ms ? until - x->from_unix_ms : 0, span);
+	text_format_span(x->asked_ms, asked);
+	html_addf(p->out, "<p>It %s for %s; the plan asks for %s. %s.</p>\n",
+		  x->until_unix_ms != 0 ? "lasted" : "has lasted", span, asked, end);
+	story_format_time(x->counted_from_unix_ms, s->created_unix_ms, from);
+	story_format_time(x->counted_until_unix_ms, s->created_unix_ms, to);
+	html_addf(p->out,
+		  "<p class=\"source\">[AWS/Lambda Invocations and Errors by ExecutedVersion, settled periods from "
+		  "%s to %s%s]</p>\n",
+		  from, to, s->probes.event ? "; without rolloutd's probes" : "");
+}
+
+static void add_probe_row(const struct page_of *p, const char *at, const char *weight, const struct counts *canary,
+			  const struct counts *stable)
+{
+	html_addf(p->out, "<tr><td class=\"t\">%s</td><td>%s</td>", at, weight);
+	add_pair(p, canary);
+	add_pair(p, stable);
+	buf_add_text(p->out, "</tr>\n");
+}
+
+static void add_probes(const struct page_of *p)
+{
+	const struct story *s = p->s;
+	char every[32], skipped[SPAN_TIME_SIZE];
+
+	if (!s->probes.event || s->first_traffic_unix_ms == 0)
+		return;
+	text_format_span(s->probes.every_ms, every);
+	span_format_count(s->probes.skipped, skipped);
+	html_addf(
+	    p->out,
+	    "<h2>Probes</h2>\n<p>rolloutd's own requests with the event in <code>%s</code>, every %s one to %s; %s "
+	    "%s to nothing.</p>\n",
+	    s->probes.event, every, s->probes.stable.seen ? "each version" : "the canary", skipped,
+	    s->probes.skipped == 1 ? "turn came" : "turns came");
+	buf_add_text(p->out, "<table><thead><tr><th>From (UTC)</th><th>Weight</th><th class=\"n\">Canary: answered</th>"
+			     "<th class=\"n\">failed</th><th class=\"n\">rate</th><th class=\"n\">Stable: answered</th>"
+			     "<th class=\"n\">failed</th><th class=\"n\">rate</th></tr></thead><tbody>\n");
+	for (size_t i = 0; i < s->n_weights; i++) {
+		const struct story_weight *w = &s->weights[i];
+		char at[40], weight[16];
+
+		if (w->home && !w->probe_canary.seen && !w->probe_stable.seen)
+			continue;
+		story_format_time(w->from_unix_ms, s->created_unix_ms, at);
+		text_format_bp(w->weight_bp, weight);
+		add_probe_row(p, at, weight, &w->probe_canary, &w->probe_stable);
+	}
+	add_probe_row(p, "all", "", &s->probes.canary, &s->probes.stable);
+	buf_add_text(p->out, "</tbody></table>\n<p class=\"source\">[rolloutd's own counts, by the period in which the "
+			     "answer came. They go past the alias, so the requests above have none of them]</p>\n");
 }
 
 static void add_commands(const struct page_of *p)
@@ -405,7 +515,9 @@ static void add_page(const struct page_of *p)
 			     "<p class=\"soft\">The canary never had traffic, so there is nothing to draw.</p>\n");
 	for (size_t i = 0; i < STORY_CHAPTERS; i++)
 		add_chapter(p, i);
+	add_experiment(p);
 	add_weights(p);
+	add_probes(p);
 	add_commands(p);
 	add_judgements(p);
 	add_events(p);

@@ -165,6 +165,21 @@ static json_t *fine_form(const struct simulated *s)
 	return a;
 }
 
+/* What those that came to their end have told. */
+static json_t *found_form(const struct simulated *s)
+{
+	json_t *j = json_object();
+
+	if (!s->plan->spec.experiment) {
+		json_decref(j);
+		return json_null();
+	}
+	for (size_t i = 0; i < EXPERIMENT_FINDINGS; i++)
+		json_object_set_new(j, experiment_finding_name((enum experiment_finding)i),
+				    json_integer((json_int_t)s->summary.found[i]));
+	return j;
+}
+
 static json_t *simulated_form(const struct simulated *s)
 {
 	const struct simulate_summary *m = &s->summary;
@@ -176,6 +191,7 @@ static json_t *simulated_form(const struct simulated *s)
 		json_object_set_new(ends, simulate_end_name((enum simulate_end)i),
 				    json_integer((json_int_t)m->ends[i]));
 	json_object_set_new(j, "ends", ends);
+	json_object_set_new(j, "experiment_found", found_form(s));
 	json_object_set_new(j, "until_back_ms", spread_form(&m->back_ms));
 	json_object_set_new(j, "until_back_failed_requests", spread_form(&m->back_failed));
 	json_object_set_new(j, "success_ms", spread_form(&m->through_ms));

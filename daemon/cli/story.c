@@ -51,6 +51,8 @@ static void read_period(const struct story *s, const json_t *o, struct story_per
 	    .canary = read_counts(o, "canary"),
 	    .stable = read_counts(o, "stable"),
 	    .alias = read_counts(o, "alias"),
+	    .probe_canary = read_counts(o, "probe_canary"),
+	    .probe_stable = read_counts(o, "probe_stable"),
 	    .values = field_array(o, "values"),
 	};
 	if (!ret->canary.seen && s->promoted_unix_ms != 0 && ret->start_unix_ms >= s->promoted_unix_ms)
@@ -75,7 +77,7 @@ static void read_periods(struct story *s)
 	}
 }
 
-static void add_counts(struct counts *sum, const struct counts *c)
+void story_add_counts(struct counts *sum, const struct counts *c)
 {
 	sum->seen = sum->seen || c->seen;
 	sum->invocations += c->invocations;
@@ -98,8 +100,10 @@ static void count_weight(const struct story *s, struct story_weight *w)
 
 		if (p->start_unix_ms < from || p->start_unix_ms >= until)
 			continue;
-		add_counts(&w->canary, &p->canary);
-		add_counts(&w->stable, &p->stable);
+		story_add_counts(&w->canary, &p->canary);
+		story_add_counts(&w->stable, &p->stable);
+		story_add_counts(&w->probe_canary, &p->probe_canary);
+		story_add_counts(&w->probe_stable, &p->probe_stable);
 		w->counted_until_unix_ms = p->start_unix_ms + s->period_ms;
 	}
 	/* Periods without a datapoint were read as well. */
@@ -216,6 +220,82 @@ bool story_odds(const struct story *s, const struct story_judgement *j, char ret
 	return true;
 }
 
+/* --- probes and experiments --- */
+
+static void read_probes(struct story *s)
+{
+	const json_t *plan = json_object_get(json_object_get(s->rollout, "plan"), "analysis");
+	const json_t *probe = json_object_get(plan, "probe");
+	struct story_probes *x = &s->probes;
+
+	if (!json_is_object(probe))
+		return;
+	x->event = field_text(probe, "invoke");
+	x->every_ms = field_int(probe, "every_ms");
+	x->skipped = field_int(json_object_get(s->rollout, "probes"), "skipped");
+	for (size_t i = 0; i < s->n_periods; i++) {
+		const struct story_period *p = &s->periods[i];
+
+		story_add_counts(&x->canary, &p->probe_canary);
+		story_add_counts(&x->stable, &p->probe_stable);
+		if (!p->probe_canary.seen && !p->probe_stable.seen)
+			continue;
+		if (x->from_unix_ms == 0)
+			x->from_unix_ms = p->start_unix_ms;
+		x->until_unix_ms = p->start_unix_ms + s->period_ms;
+	}
+}
+
+static struct counts read_totals(const json_t *counts)
+{
+	int64_t invocations = field_int(counts, "invocations"), errors = field_int(counts, "errors");
+
+	return (struct counts){.seen = field_true(counts, "seen"),
+			       .invocations = invocations > 0 ? (uint64_t)invocations : 0,
+			       .errors = errors > 0 ? (uint64_t)errors : 0};
+}
+
+/* In percent of the requests. */
+static double read_bound(const json_t *form, const char *key)
+{
+	const json_t *v = json_object_get(form, key);
+
+	return json_is_number(v) ? fmin(100, fmax(-100, json_number_value(v))) : NAN;
+}
+
+static void read_experiment(struct story *s)
+{
+	const json_t *form = json_object_get(s->rollout, "experiment");
+	const json_t *step = json_array_get(field_array(json_object_get(s->rollout, "plan"), "steps"), 0);
+	int64_t bp = field_int(step, "weight_bp");
+
+	if (!json_is_object(form))
+		return;
+	s->experiment = (struct story_experiment){
+	    .is = true,
+	    .back = field_is(form, "then", "back"),
+	    .concluded = field_true(form, "concluded"),
+	    .text = field_text(form, "text"),
+	    .finding = field_text(form, "finding"),
+	    .canary = read_totals(json_object_get(form, "canary")),
+	    .stable = read_totals(json_object_get(form, "stable")),
+	    .low = read_bound(form, "difference_low"),
+	    .high = read_bound(form, "difference_high"),
+	    .counted_from_unix_ms = field_time(form, "counted_from_at"),
+	    .counted_until_unix_ms = field_time(form, "counted_until_at"),
+	    .weight_bp = bp < 0 || bp > 10000 ? 0 : (uint32_t)bp,
+	    .asked_ms = field_int(step, "bake_ms"),
+	};
+	if (s->n_weights > 0)
+		s->experiment.from_unix_ms = s->weights[0].from_unix_ms;
+	s->experiment.until_unix_ms = s->n_weights > 1 ? s->weights[1].from_unix_ms : s->ended_unix_ms;
+}
+
+bool story_is_concluded(const struct story *s)
+{
+	return s->experiment.concluded && strcmp(s->phase, "rolled-back") == 0;
+}
+
 /* --- the whole --- */
 
 static void read_version(const json_t *rollout, const char *key, char out[static 32])
@@ -272,6 +352,8 @@ struct story *story_read(struct cli *cli, const json_t *record)
 	read_periods(s);
 	read_weights(s);
 	read_judgements(s);
+	read_probes(s);
+	read_experiment(s);
 	return s;
 }
 

@@ -12,7 +12,9 @@ struct story_period {
 	int64_t start_unix_ms;
 	struct counts canary; /* once it has all traffic, the alias's own where it has none */
 	struct counts stable;
-	struct counts alias;  /* of both together */
+	struct counts alias;	    /* of both together */
+	struct counts probe_canary; /* rolloutd's own requests, which are in none of the others */
+	struct counts probe_stable;
 	const json_t *values; /* of metrics with values of their own; NULL: none */
 };
 
@@ -24,6 +26,8 @@ struct story_weight {
 	bool home;	       /* all traffic back on stable */
 	struct counts canary;  /* of the periods from that one on in which it landed */
 	struct counts stable;
+	struct counts probe_canary;
+	struct counts probe_stable;
 	int64_t counted_from_unix_ms; /* those periods, as far as they were read */
 	int64_t counted_until_unix_ms;
 	bool counted_short; /* it went on after those */
@@ -38,6 +42,36 @@ struct story_judgement {
 	const char *text;
 	size_t metric; /* of the record's metrics; one beyond: the step's own minimum */
 	const json_t *detail;
+};
+
+/* Requests of rolloutd's own, of all periods. */
+struct story_probes {
+	const char *event; /* the file; NULL: the plan has no probe */
+	int64_t every_ms;
+	struct counts canary;
+	struct counts stable;
+	int64_t from_unix_ms; /* the periods in which any were answered; 0: none were */
+	int64_t until_unix_ms;
+	int64_t skipped; /* turns that came to nothing */
+};
+
+/* Two versions beside each other, and what the daemon found: as of the end, or so far. */
+struct story_experiment {
+	bool is;   /* the plan is one */
+	bool back; /* `then: back` */
+	bool concluded;
+	const char *text;    /* the finding in one clause; "" before there was traffic */
+	const char *finding; /* "no-data" "open" "canary" "stable" */
+	struct counts canary;
+	struct counts stable;
+	double low; /* of the difference of the failed shares, in percent; NAN: not known */
+	double high;
+	int64_t counted_from_unix_ms; /* the periods of the counts; 0: there are none */
+	int64_t counted_until_unix_ms;
+	uint32_t weight_bp;
+	int64_t asked_ms; /* for how long */
+	int64_t from_unix_ms;
+	int64_t until_unix_ms; /* 0: it runs */
 };
 
 struct story {
@@ -64,6 +98,8 @@ struct story {
 	size_t n_weights;
 	struct story_judgement *judgements;
 	size_t n_judgements;
+	struct story_probes probes;
+	struct story_experiment experiment;
 };
 
 /* NULL after a complaint: the record is none, or cannot be read. Freed by story_free. */
@@ -76,6 +112,9 @@ must_use int story_get(struct cli *cli, const char *name, json_t **ret_record);
 /* The share of the traffic that the canary has in "version 1 (90%) and version 2 (10%)", "version 2". Text that does
  * not say it gives false. */
 bool story_parse_target(const char *text, const char *canary, uint32_t *ret_bp);
+/* Whether it has gone back as planned: an experiment whose time is over is no failure. */
+bool story_is_concluded(const struct story *s);
+void story_add_counts(struct counts *sum, const struct counts *c);
 /* The metric with that number; NULL for the step's own minimum. */
 const json_t *story_metric(const struct story *s, size_t metric);
 /* What the deciding metric's evidence says, as a number of rollouts: "1 of 5400"; false when it weighs none. */

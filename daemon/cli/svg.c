@@ -34,7 +34,7 @@ static double x_of(const struct svg_chart *c, int64_t at_ms)
 
 static double y_of(const struct svg_chart *c, double value)
 {
-	double share = c->top > 0 ? value / c->top : 0;
+	double share = c->top > c->bottom ? (value - c->bottom) / (c->top - c->bottom) : 0;
 
 	return plot_bottom(c) - fmin(1, fmax(0, share)) * (plot_bottom(c) - TOP);
 }
@@ -65,6 +65,9 @@ static void format_value(enum svg_unit unit, double v, char out[static 32])
 		span_format_count((int64_t)llround(v), count);
 		snprintf(out, 32, "%.30s", count);
 		break;
+	case SVG_DIFFERENCE:
+		snprintf(out, 32, "%s%.4g%%", v < 0 ? "−" : v > 0 ? "+" : "", fabs(v) * 100);
+		break;
 	case SVG_MS:
 		snprintf(out, 32, "%.4g ms", v);
 		break;
@@ -79,7 +82,9 @@ static void add_value_axis(struct svg_chart *c, const char *axis)
 {
 	char label[32];
 
-	for (int i = 0; i <= TICKS_MAX && i * c->step <= c->top * 1.0001; i++) {
+	int first = (int)lround(c->bottom / c->step);
+
+	for (int i = first; i <= TICKS_MAX && i * c->step <= c->top * 1.0001; i++) {
 		double v = i * c->step, y = y_of(c, v);
 
 		buf_addf(c->out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
@@ -147,14 +152,17 @@ void svg_begin(struct svg_chart *c, const char *title, const char *description, 
 		c->top = fmax(2, ceil(c->top));
 		c->step = c->top > 6 ? ceil(c->top / 6) : 1;
 	} else {
+		bool share = c->unit == SVG_PERCENT || c->unit == SVG_DIFFERENCE;
+
 		if (!(c->top > 0))
-			c->top = c->unit == SVG_PERCENT ? 0.01 : 1;
+			c->top = share ? 0.01 : 1;
 		c->step = c->unit == SVG_PERCENT && c->top >= 0.999 ? 0.25 : round_step(c->top);
 		/* Half a request is none. */
 		if (c->unit == SVG_COUNT && c->step < 1)
 			c->step = 1;
 	}
 	c->top = ceil(c->top / c->step - 0.0001) * c->step;
+	c->bottom = c->unit == SVG_DIFFERENCE ? -c->top : 0;
 	buf_addf(c->out,
 		 "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"%s-title %s-desc\">"
 		 "<title id=\"%s-title\">",
@@ -242,6 +250,14 @@ void svg_limit(struct svg_chart *c, double value, const char *label)
 	buf_addf(c->out, "<text class=\"limit-label\" x=\"%.1f\" y=\"%.1f\">", LEFT + 6, y - 5);
 	html_add(c->out, label);
 	buf_add_text(c->out, "</text>");
+}
+
+void svg_zero(struct svg_chart *c)
+{
+	double y = y_of(c, 0);
+
+	buf_addf(c->out, "<line class=\"base\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
+		 SVG_WIDTH - RIGHT, y, y);
 }
 
 void svg_moment(struct svg_chart *c, int64_t at_ms, const char *class)

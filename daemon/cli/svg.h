@@ -13,7 +13,8 @@ enum svg_unit {
 	SVG_PERCENT, /* values are shares, 0 … 1 */
 	SVG_COUNT,
 	SVG_MS,
-	SVG_ODDS, /* values are decimal logarithms of n in "1 of n" */
+	SVG_DIFFERENCE, /* of shares, -1 … 1: the axis goes as far below zero as above */
+	SVG_ODDS,	/* values are decimal logarithms of n in "1 of n" */
 };
 
 struct svg_chart {
@@ -22,7 +23,8 @@ struct svg_chart {
 	int64_t from_ms;
 	int64_t until_ms; /* > from_ms */
 	enum svg_unit unit;
-	double top; /* the value at the upper end; svg_begin makes a round one of it */
+	double top;    /* the value at the upper end; svg_begin makes a round one of it */
+	double bottom; /* the value at the lower end: 0, or of a difference -top */
 	double step;
 	double height; /* of the whole picture */
 };
@@ -45,6 +47,8 @@ void svg_steps(struct svg_chart *c, const char *class, const struct svg_point *p
 	       int64_t until_ms);
 /* A value across the whole chart, with its label. */
 void svg_limit(struct svg_chart *c, double value, const char *label);
+/* The line of zero, where that is not the lower end. */
+void svg_zero(struct svg_chart *c);
 /* A dashed line from top to bottom. */
 void svg_moment(struct svg_chart *c, int64_t at_ms, const char *class);
 /* A mark above the plot with a sign of one or two characters, of ours; `label` is shown when it is pointed at. */

@@ -95,4 +95,4 @@
 #define LIMIT_SIMULATE_RUNS  10000
 #define LIMIT_SIMULATE_RPS   1000000
 #define LIMIT_SIMULATE_MS    (60LL * 24 * 3600 * 1000) /* of one rollout, in its own time */
-#define LIMIT_SIMULATE_TURNS 1000000		       /* of one rollout's engine */
+#define LIMIT_SIMULATE_TURNS 50000000		       /* of one rollout's engine: the fastest probes for 14 days */

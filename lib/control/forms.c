@@ -357,7 +357,7 @@ static json_t *make_probes(const struct view_rollout *v)
 	o = new_object();
 	set(o, "canary", make_counts(&v->verdict.probe_canary));
 	set(o, "stable", make_counts(&v->verdict.probe_stable));
-	set(o, "skipped", json_integer((json_int_t)v->probes_skipped));
+	set(o, "skipped", json_integer((json_int_t)v->state->probes_skipped));
 	return o;
 }
 
@@ -382,6 +382,8 @@ static json_t *make_experiment(const struct view_rollout *v)
 	set(o, "text", make_text(x->text));
 	set(o, "canary", make_counts(&x->canary));
 	set(o, "stable", make_counts(&x->stable));
+	set(o, "counted_from_at", make_time(x->from_unix_ms));
+	set(o, "counted_until_at", make_time(x->until_unix_ms));
 	set(o, "difference_low", known ? make_bound(x->difference.low, false) : json_null());
 	set(o, "difference_high", known ? make_bound(x->difference.high, true) : json_null());
 	return o;

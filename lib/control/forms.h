@@ -37,8 +37,7 @@ struct view_rollout {
 	struct instant now;
 	struct verdict_result verdict;	     /* counts */
 	struct experiment_result experiment; /* when the plan is one and the canary has had traffic */
-	uint64_t probes_skipped; /* turns of the probe that did not come to count, since the daemon's start */
-	const char *unreadable;	 /* a record that could not be read: why; NULL otherwise (then only name is valid) */
+	const char *unreadable; /* a record that could not be read: why; NULL otherwise (then only name is valid) */
 };
 
 /* What a service's alias should be and is. */

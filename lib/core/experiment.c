@@ -31,6 +31,11 @@ static void count(const struct verdict_question *q, struct experiment_result *re
 			break;
 		sum_up(&ret->canary, &s->canary);
 		sum_up(&ret->stable, &s->stable);
+		if (!s->canary.seen && !s->stable.seen)
+			continue;
+		if (ret->from_unix_ms == 0)
+			ret->from_unix_ms = s->start_unix_ms;
+		ret->until_unix_ms = s->start_unix_ms + q->analysis->period_ms;
 	}
 }
 

@@ -18,12 +18,15 @@ enum experiment_finding {
 	EXPERIMENT_OPEN,    /* which one fails less cannot be told */
 	EXPERIMENT_CANARY,  /* the canary fails less … */
 	EXPERIMENT_STABLE,  /* … or the stable version does */
+	EXPERIMENT_FINDINGS,
 };
 
 struct experiment_result {
 	enum experiment_finding finding;
 	struct counts canary;
 	struct counts stable;
+	int64_t from_unix_ms;	    /* the periods that they are of, from the first one's start … */
+	int64_t until_unix_ms;	    /* … to the last one's end; 0: there are none */
 	struct interval difference; /* of the shares that fail: the canary's less the stable version's */
 	char text[LIMIT_REASON];    /* a clause with its numbers */
 };

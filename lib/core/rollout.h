@@ -146,6 +146,8 @@ struct rollout {
 	uint32_t attempts;     /* failed tries of what is being done now */
 	int64_t retry_boot_ms; /* when to try again; 0: not waiting to */
 	uint64_t stale;	       /* answers that came for an older request */
+	uint64_t
+	    probes_skipped; /* turns of the probe that did not come to count; the engine's, nothing is decided by it */
 
 	int64_t created_unix_ms;
 	int64_t first_traffic_unix_ms;	     /* when the canary first got traffic; 0: never */

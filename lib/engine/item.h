@@ -202,7 +202,6 @@ void probing_stop(struct item *i);		 /* what is under way is answered to nobody 
 void probing_run(struct engine *e);		 /* sends what is due, of rollouts that are durable as they are */
 int64_t probing_next_ms(const struct engine *e); /* boot_ms; INT64_MAX: nothing */
 void probing_deinit(struct engine *e);
-uint64_t probing_skipped(const struct item *i); /* turns since it began, or since a restart */
 /* A sample's probes as the store keeps them: canary invocations, errors; stable …; -1: none. */
 #define PROBING_COUNTS 4
 void probing_pack(const struct sample *s, int64_t ret[static PROBING_COUNTS]);

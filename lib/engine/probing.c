@@ -69,8 +69,7 @@ struct probing {
 	struct shot *open[PROBED_MAX];
 	unsigned silent[PROBED_MAX]; /* turns without an answer, one after the other */
 	bool told[PROBED_MAX];	     /* … and an operator knows */
-	uint64_t skipped;
-	char problem[LIMIT_REASON]; /* of the event, as it was told */
+	char problem[LIMIT_REASON];  /* of the event, as it was told */
 };
 
 /* --- places --- */
@@ -114,7 +113,7 @@ static void tell(const struct probing *p, const char *text)
 
 static void skip(struct probing *p)
 {
-	p->skipped++;
+	p->item->state.probes_skipped++; /* durable with the next record, as counts are */
 	p->item->engine->stats.probes_skipped++;
 }
 
@@ -437,11 +436,6 @@ void probing_unpack(const int64_t counts[static PROBING_COUNTS], struct sample *
 {
 	unpack(counts, &ret->probe_canary);
 	unpack(counts + 2, &ret->probe_stable);
-}
-
-uint64_t probing_skipped(const struct item *i)
-{
-	return i->probing ? i->probing->skipped : 0;
 }
 
 void probing_deinit(struct engine *e)

@@ -110,6 +110,7 @@ static const struct field fields[] = {
     {"dry_failed", FIELD_U32, MEMBER(dry_failed), METRIC_BITS_MAX, 5},
     {"concluded", FIELD_BOOL, MEMBER(concluded), 0, 5},
     {"stable_since_unix_ms", FIELD_I64, MEMBER(stable_since_unix_ms), 0, 6},
+    {"probes_skipped", FIELD_U64, MEMBER(probes_skipped), 0, 6},
 };
 
 static void add_i64(struct buf *out, int64_t v)

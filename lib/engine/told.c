@@ -130,7 +130,7 @@ static void format_metric(const struct spec_metric *m, char *out, size_t size)
 	}
 }
 
-/* Where CloudWatch has it from. */
+/* Where its numbers are from. */
 static const char *metric_source(const struct spec_metric *m)
 {
 	static const char *const sources[] = {
@@ -143,6 +143,8 @@ static const char *metric_source(const struct spec_metric *m)
 	    [SPEC_METRIC_QUERY] = "CloudWatch query of the plan",
 	};
 
+	if (m->count_probes)
+		return "AWS/Lambda Errors and Invocations by ExecutedVersion, and rolloutd's own probes";
 	return sources[m->kind];
 }
 

@@ -29,7 +29,6 @@ void view_of_item(const struct item *i, struct view_rollout *ret)
 	    .unreadable = i->unreadable,
 	    .now = engine_now(i->engine),
 	    .state = &i->state,
-	    .probes_skipped = probing_skipped(i),
 	};
 	if (!i->plan)
 		return;

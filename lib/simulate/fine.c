@@ -38,6 +38,7 @@ unsigned simulate_fine(const struct plan *p)
 	    {has_metric(p, SPEC_METRIC_DURATION), SIMULATE_DURATION},
 	    {has_metric(p, SPEC_METRIC_API_5XX), SIMULATE_API},
 	    {has_metric(p, SPEC_METRIC_QUERY), SIMULATE_QUERY},
+	    {p->spec.probe.payload != NULL, SIMULATE_PROBE},
 	};
 	unsigned fine = 0;
 
@@ -69,6 +70,8 @@ const char *simulate_part_text(unsigned bit)
 		return "the API's own errors are not looked at";
 	case SIMULATE_QUERY:
 		return "queries are not looked at";
+	case SIMULATE_PROBE:
+		return "probes are answered, and fail as often as users' requests";
 	case SIMULATE_PARTS:
 		break;
 	}

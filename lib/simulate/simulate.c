@@ -40,6 +40,8 @@ struct simulation {
 	struct engine *engine;
 	struct flight flights[LIMIT_CALLS_IN_FLIGHT];
 	size_t n_flights;
+	artifact_cb event_cb; /* a probe's event is being read; NULL: none is */
+	void *event_arg;
 	int64_t wake_ms;
 	int64_t drawn_ms; /* traffic is drawn up to here; wall time */
 	double share;	  /* the canary's, since then */
@@ -162,7 +164,27 @@ static void port_load_artifact(void *ctx, const char *path, bool content, artifa
 	(void)content;
 	(void)cb;
 	(void)arg;
-	require(!"a simulated plan has no files");
+	require(!"a simulated plan has no code");
+}
+
+/* What is in it makes no difference here. */
+static void port_load_event(void *ctx, const char *path, artifact_cb cb, void *arg)
+{
+	struct simulation *s = ctx;
+
+	(void)path;
+	require(!s->event_cb); /* there is one rollout */
+	s->event_cb = cb;
+	s->event_arg = arg;
+}
+
+static void give_event(struct simulation *s)
+{
+	artifact_cb cb = s->event_cb;
+
+	s->event_cb = NULL;
+	if (cb)
+		cb(s->event_arg, &(struct artifact){.text = "{}", .size = 2});
 }
 
 static void port_run_hook(void *ctx, const char *program, const char *input, int64_t timeout_ms, exec_cb cb, void *arg)
@@ -263,6 +285,7 @@ static void begin(struct simulation *s, uint64_t seed)
 				    .credentials = port_credentials,
 				    .endpoint = port_endpoint,
 				    .load_artifact = port_load_artifact,
+				    .load_event = port_load_event,
 				    .run_hook = port_run_hook,
 				    .published = port_published,
 				    .log = port_log};
@@ -294,6 +317,7 @@ static void end(struct simulation *s)
 		f.cb(f.arg, TRANSPORT_NO_ANSWER, NULL, "the simulation is over");
 		world_reply_deinit(&f.reply);
 	}
+	give_event(s); /* nobody waits for it any more */
 	engine_free(s->engine);
 	store_close(s->store);
 	world_free(s->world);
@@ -314,7 +338,7 @@ static void answer(struct simulation *s, size_t at)
 /* The next turn of the engine. False: nothing will ever happen any more. */
 static bool step(struct simulation *s)
 {
-	int64_t at_ms = s->wake_ms;
+	int64_t at_ms = s->event_cb ? s->now.boot_ms : s->wake_ms;
 
 	for (size_t i = 0; i < s->n_flights; i++)
 		at_ms = s->flights[i].due_ms < at_ms ? s->flights[i].due_ms : at_ms;
@@ -324,6 +348,7 @@ static bool step(struct simulation *s)
 		s->now.unix_ms += at_ms - s->now.boot_ms;
 		s->now.boot_ms = at_ms;
 	}
+	give_event(s);
 	for (size_t i = s->n_flights; i-- > 0;)
 		if (s->flights[i].due_ms <= s->now.boot_ms)
 			answer(s, i);
@@ -345,7 +370,17 @@ static void tell_way_home(void *ctx, const struct view_rollout *v)
 {
 	struct simulation *s = ctx;
 
-	s->run->end = v->state->verdict == VERDICT_FAIL ? SIMULATE_ROLLED_BACK : SIMULATE_RETURNED;
+	s->run->end = v->state->concluded		  ? SIMULATE_CONCLUDED
+		      : v->state->verdict == VERDICT_FAIL ? SIMULATE_ROLLED_BACK
+							  : SIMULATE_RETURNED;
+}
+
+/* What an experiment that has come to its end has shown. */
+static void tell_finding(void *ctx, const struct view_rollout *v)
+{
+	struct simulation *s = ctx;
+
+	s->run->found = v->experiment.finding;
 }
 
 /* What the phase says of the end, as long as the engine still knows why. Returns whether it is the end. */
@@ -358,9 +393,11 @@ static bool look(struct simulation *s)
 		(void)engine_view(s->engine, s->plan->name, tell_way_home, s);
 		return false;
 	case PHASE_ROLLED_BACK:
+		(void)engine_view(s->engine, s->plan->name, tell_finding, s);
 		return true;
 	case PHASE_SUCCEEDED:
 		s->run->end = SIMULATE_SUCCEEDED;
+		(void)engine_view(s->engine, s->plan->name, tell_finding, s);
 		return true;
 	case PHASE_FAILED:
 	case PHASE_BLOCKED:

@@ -3,8 +3,8 @@
  * clock, lib/sim's AWS as its transport, and random traffic. One rollout takes milliseconds.
  *
  * Traffic is a Poisson process of one rate, each request failing by itself with its version's rate. Calls to AWS are
- * answered at once; a metric period can be seen 30 to 40 s after its end, as Lambda's mostly can. What cannot be
- * simulated is taken as fine, and named: simulate_fine().
+ * answered at once, and so are probes, which are requests besides; a metric period can be seen 30 to 40 s after its end,
+ * as Lambda's mostly can. What cannot be simulated is taken as fine, and named: simulate_fine().
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "core/experiment.h"
 
 struct plan;
 
@@ -25,6 +26,7 @@ struct simulate_load {
 
 enum simulate_end {
 	SIMULATE_SUCCEEDED,
+	SIMULATE_CONCLUDED,   /* an experiment whose time was over went back, as planned */
 	SIMULATE_ROLLED_BACK, /* the metrics failed it */
 	SIMULATE_PAUSED,      /* … and the plan says `on_failure: pause` */
 	SIMULATE_RETURNED,    /* sent back for want of data, as the plan says */
@@ -37,11 +39,12 @@ enum simulate_end {
 /* One rollout. Times are counted from the canary's first weight; -1: it never got one. */
 struct simulate_run {
 	enum simulate_end end;
-	int64_t lasted_ms;	/* until all traffic was on one version again, the final bake over, or it was paused */
-	uint64_t requests;	/* to the alias in that time */
-	uint64_t canary;	/* … of which the canary served */
-	uint64_t failed;	/* … and failed */
-	char why[LIMIT_REASON]; /* the last reason that was told */
+	int64_t lasted_ms; /* until all traffic was on one version again, the final bake over, or it was paused */
+	uint64_t requests; /* to the alias in that time */
+	uint64_t canary;   /* … of which the canary served */
+	uint64_t failed;   /* … and failed */
+	enum experiment_finding found; /* by an experiment, at its end */
+	char why[LIMIT_REASON];	       /* the last reason that was told */
 };
 
 /* Runs a rollout's plan (PLAN_ROLLOUT) once. The plan is borrowed. The same seed gives the same run. */
@@ -61,7 +64,8 @@ enum simulate_part {
 	SIMULATE_DURATION = 128, /* every request takes a millisecond */
 	SIMULATE_API = 256,	 /* not watched: answers of an API */
 	SIMULATE_QUERY = 512,	 /* not watched: queries */
-	SIMULATE_PARTS = 10,	 /* how many bits */
+	SIMULATE_PROBE = 1024,	 /* probes are answered, and fail as often as users' requests */
+	SIMULATE_PARTS = 11,	 /* how many bits */
 };
 
 unsigned simulate_fine(const struct plan *p);
@@ -77,8 +81,9 @@ struct simulate_spread {
 struct simulate_summary {
 	size_t runs;
 	size_t ends[SIMULATE_ENDS];
+	size_t found[EXPERIMENT_FINDINGS];  /* … of those, by experiments */
 	struct simulate_spread back_ms;	    /* of those that failed: until the rollback, or the pause */
-	struct simulate_spread through_ms;  /* of those that succeeded */
+	struct simulate_spread through_ms;  /* of those that succeeded, or were concluded */
 	struct simulate_spread failed;	    /* requests that the canary failed, of all runs */
 	struct simulate_spread back_failed; /* … of those that failed */
 	double failed_share;		    /* of all requests of all runs */

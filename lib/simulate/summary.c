@@ -38,7 +38,7 @@ static bool is_failure(const struct simulate_run *r)
 
 static bool is_success(const struct simulate_run *r)
 {
-	return r->end == SIMULATE_SUCCEEDED;
+	return r->end == SIMULATE_SUCCEEDED || r->end == SIMULATE_CONCLUDED;
 }
 
 static bool is_any(const struct simulate_run *r)
@@ -76,6 +76,7 @@ void simulate_summarise(const struct simulate_run *runs, size_t n, struct simula
 	*ret = (struct simulate_summary){.runs = n};
 	for (size_t i = 0; i < n; i++) {
 		ret->ends[runs[i].end]++;
+		ret->found[runs[i].found] += is_success(&runs[i]);
 		all += (double)runs[i].requests;
 		bad += (double)runs[i].failed;
 	}
@@ -89,7 +90,7 @@ void simulate_summarise(const struct simulate_run *runs, size_t n, struct simula
 const char *simulate_end_name(enum simulate_end end)
 {
 	static const char *const names[SIMULATE_ENDS] = {
-	    "succeeded", "rolled-back", "paused", "returned", "held", "stuck", "unfinished",
+	    "succeeded", "concluded", "rolled-back", "paused", "returned", "held", "stuck", "unfinished",
 	};
 
 	require(end < SIMULATE_ENDS);

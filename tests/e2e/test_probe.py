@@ -4,9 +4,11 @@ half of them."""
 
 import json
 import os
+import re
 import signal
 import unittest
 
+import report_page
 from rollout_case import RolloutCase, Together, make_plan, print_policy, wait_long
 from rolloutd_case import Case
 
@@ -64,6 +66,29 @@ class Quiet(Together):
         s = self.ctl.phase("quiet", "succeeded")
         self.assertGreaterEqual(s["probes"]["canary"]["invocations"], 20, "the record keeps them")
         self.asked_only(f, "1", "1+2@10", "1+2@50", "2")
+        # And tells them: all, and those of each weight, by the periods in which they were answered.
+        _, record = self.ctl.get("/v1/rollouts/quiet/record")
+        newest = {x["start_at"]: x.get("probe_canary") or [0, 0] for x in record["samples"]}
+        answered = sum(x[0] for x in newest.values())
+        self.assertGreaterEqual(answered, s["probes"]["canary"]["invocations"])
+        text = self.explain("quiet")
+        self.assertIn(f"Of rolloutd's own probes the canary answered {answered:,}, of which 0 failed (0.00%); the "
+                      "stable version answered ", text)
+        self.assertIn("rolloutd itself invoked it every 0.1s with the event in health.json, and the stable version "
+                      "alike", text)
+        self.assertIn("They count in metric 1, beside users' requests.", text)
+        self.assertIn("ExecutedVersion, and rolloutd's own probes, periods before", text)
+        of_weights = [int(n) for n in re.findall(r"Of the probes in that time it answered (\d+), of which 0", text)]
+        self.assertEqual(sum(of_weights), answered)
+        self.assertGreaterEqual(len(of_weights), 2)
+        page = report_page.check(self, self.ctl.run("report", "quiet", "-o", "-"))
+        self.assertIn(f"all{answered}00.00%", page.text().replace(",", ""))
+        # Nobody else has called it, so there is nothing else to draw.
+        self.assertEqual([c.get("aria-labelledby").split()[0] for c in page.charts()],
+                         ["weights-title", "probes-title", "evidence-title"])
+
+    def explain(self, name):
+        return " ".join(self.ctl.run("explain", name).split())
 
     def test_without_probes_it_waits(self):
         f = self.function()
@@ -71,6 +96,7 @@ class Quiet(Together):
         s = self.ctl.phase("waits", "paused")
         self.assertEqual(s["verdict"]["gap"], "no-data")
         self.assertIsNone(s["probes"])
+        self.assertNotIn("probe", self.explain("waits"))
 
     def test_probes_that_are_ignored_are_no_evidence(self):
         f = self.function()
@@ -79,6 +105,7 @@ class Quiet(Together):
         s = self.ctl.phase("ignores", "paused")
         self.assertEqual(s["verdict"]["gap"], "no-data")
         self.assertGreater(s["probes"]["canary"]["invocations"], 0)
+        self.assertIn("No metric counts them: they are only shown.", self.explain("ignores"))
 
     def test_a_bad_version_is_found_by_comparison(self):
         f = self.function()
@@ -111,6 +138,8 @@ class Quiet(Together):
                                                steps=((10, 3600),)))
         wait_long("the event", lambda: [e for e in self.ctl.events("lost", "probe") if "lost.json does not exist: "
                                         "write it, or correct the plan's path; it is read again" in e["text"]])
+        self.assertIn("About the probes: nothing is probed: ", self.explain("lost"))
+        self.assertIn("Of rolloutd's own probes the canary answered none.", self.explain("lost"))
         self.ctl.run("rollback", "lost")
         self.ctl.phase("lost", "rolled-back")
 

@@ -79,6 +79,34 @@ def make_record(minutes=40, **rollout):
             "queries": [{"at": utc(START), "asks": {"metric_data_queries": [], "alarms": []}}]}  # fmt: skip
 
 
+def make_experiment(minutes=40, **experiment):
+    """The same with both versions beside each other all the time, probed, and at its end back as planned."""
+    record = make_record(minutes)
+    end = record["rollout"]["ended_at"]
+    reason = "the experiment is over, as planned: version 42 fails less often"
+    for i, s in enumerate(record["samples"]):
+        s.update(canary=[500, 1], stable=[500, 10], probe_canary=[30, i % 2], probe_stable=[30, 0])
+    kept = [e for e in record["events"] if e["kind"] in ("accepted", "weight") and "50%" not in e["text"]]
+    at = kept[-1]["at"]
+    for text in ("rolling-back: " + reason, "rolled-back: " + reason):
+        kept.append({**record["events"][7], "at": at, "text": text, "phase": "rolled-back"})
+    counts = {"canary": [20000, 40], "stable": [20000, 400]}
+    found = {
+        "then": "back", "concluded": True, "finding": "canary", "text": "version 42 fails less often",
+        **{k: {"invocations": n, "errors": e, "seen": True} for k, (n, e) in counts.items()},
+        "counted_from_at": utc(START), "counted_until_at": utc(START + 60 * minutes), "difference_low": -2.1231,
+        "difference_high": -1.4999, **experiment,
+    }  # fmt: skip
+    plan = record["rollout"]["plan"]
+    plan.update(experiment=found["then"], steps=[{"weight": 50, "weight_bp": 5000, "bake_ms": minutes * 60000}])
+    plan["analysis"].update(probe={"invoke": "probes/x.json", "every_ms": 2000},
+                            metrics=[{"kind": "compare", "probes": "count"}, {"kind": "duration"}])
+    record["rollout"].update(reason=reason, experiment=found, ended_at=end,
+                             probes={"canary": None, "stable": None, "skipped": 1234})
+    record["record"]["quarantine"] = False
+    return {**record, "events": kept, "judgements": record["judgements"][:-1]}
+
+
 HOSTILE = [
     "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style></title></pre><iframe src=//evil>",
     "' onload='x", "]]><!--", "--><svg/onload=x>", "&lt;b&gt; &amp; &#39;", "`rm -rf /` and `", "\u202eesrever\u2066",
@@ -237,6 +265,55 @@ class Pages(ReportCase):
         self.assertNotIn("Mend the function", text)
         self.assertIn("Put right what the reason says", text)
 
+    def charts(self, page):
+        return [c.get("aria-labelledby").split()[0] for c in page.charts()]
+
+    def test_experiment(self):
+        self.give(make_experiment())
+        page = self.page()
+        self.assertEqual(self.charts(page), ["weights-title", "requests-title", "rates-title", "probes-title",
+                                             "difference-title", "evidence-title", "duration1-title"])
+        self.assertIn("✓ experiment over", page.text())
+        self.assertIn("version 42canary50%20,000400.20% version 41stable50%20,0004002.00% ", page.text())
+        self.assertIn("−1.8% of the requests as counted; truly from −2.13% to −1.49%, with 95% confidence at all looks "
+                      "together: version 42 fails less often.", page.text())
+        self.assertIn("in probes/x.json, every 2s one to each version; 1,234 turns came to nothing.", page.text())
+        self.assertIn("all1,200403.33%1,20000.00%", page.text())
+        # The band narrows around the line, and both are below the line of zero at the end.
+        chart = page.charts()[4]
+        zero = next(float(e.get("y1")) for e in chart.iter() if e.get("class") == "base" and e.get("x1") != e.get("x2")
+                    and abs(float(e.get("y1")) - 118) < 1)  # fmt: skip
+        dots = [float(e.get("cy")) for e in chart.iter() if e.get("class") == "dot canary"]
+        self.assertGreater(dots[-1], zero)
+        labels = [e.text for e in chart.iter() if e.get("class") == "tick"]
+        self.assertIn("0%", labels)
+        self.assertIn("−2%", labels)
+        text = " ".join(self.explain().split())
+        self.assertIn("Version 42 failed 1.8% of the requests less than version 41, as counted. With 95% confidence, "
+                      "however often and whenever one looked, the true difference is between 2.13% less and 1.49% "
+                      "less: version 42 fails less often.", text)
+        self.assertIn("1,234 turns came to nothing, as the probe before was under way", text)
+        self.assertIn("So it went back, as it was meant to: all traffic to version 41.", text)
+        self.assertNotIn("in quarantine for this alias", text)
+
+    def test_experiments_that_found_nothing(self):
+        none = {"difference_low": None, "difference_high": None}
+        said = "nothing can be told, as no requests of version 42 were counted"
+        unseen = {"invocations": 0, "errors": 0, "seen": False}
+        self.give(make_experiment(finding="no-data", text=said, canary=unseen, **none))
+        page = self.page()
+        self.assertNotIn("difference-title", self.charts(page))
+        self.assertIn(said + ".", page.text())
+        self.assertIn("how they differ cannot be told", " ".join(self.explain().split()))
+        self.give(make_experiment(finding="open", difference_low=-0.00001, difference_high=0.05129))
+        self.assertIn("truly from −0.0001% to +0.0513%, with", self.page().text())
+        self.give(make_experiment(finding="open", difference_low=-1e300, difference_high=1e300))
+        self.assertIn("truly from −100% to +100%, with", self.page().text())
+        self.give(make_experiment(finding="open", canary={"invocations": 3, "errors": 1, "seen": True},
+                                  stable={"invocations": 6, "errors": 2, "seen": True}))  # fmt: skip
+        self.assertIn("Version 42 failed the same share of the requests as version 41",
+                      " ".join(self.explain().split()))
+
     def test_weeks(self):
         """As many periods as are kept: still a page of a size that a browser likes."""
         self.give(make_record(minutes=20160))
@@ -280,6 +357,9 @@ class Pages(ReportCase):
                 page = self.page()
                 self.assertNotRegex(page.source, COMMANDING)
                 self.assertNotRegex(self.explain(), COMMANDING)
+                self.give(poison(make_experiment(minutes=8), text))
+                self.assertNotRegex(self.page().source, COMMANDING)
+                self.assertNotRegex(self.explain(), COMMANDING)
                 form = json.loads(self.run_ctl("explain", "hello-prod", "-o", "json").stdout)
                 self.assertEqual(len(form["chapters"]), 4)
                 self.assertTrue(all(s["text"] for c in form["chapters"] for s in c["sentences"]))
@@ -301,6 +381,13 @@ class Pages(ReportCase):
             self.give({**whole, "rollout": {k: v for k, v in whole["rollout"].items() if k != key}})
             self.page()
             self.explain()
+        tried = make_experiment(minutes=4)
+        for outer in ("experiment", "probes", "plan"):
+            for key in tried["rollout"][outer]:
+                without = {k: v for k, v in tried["rollout"][outer].items() if k != key}
+                self.give({**tried, "rollout": {**tried["rollout"], outer: without}})
+                self.page()
+                self.explain()
         self.give({**whole, "format": 2})
         self.assertIn("newer rolloutd", self.run_ctl("report", "hello-prod", "-o", "-", code=1).stderr)
         torn = {"name": "hello-prod", "phase": "blocked", "reason": "torn", "unreadable": True}

@@ -74,14 +74,51 @@ class Outcome(Simulate):
         self.assertIn("It moves all traffic at once and watches nothing: steps or a final_bake would.", text)
         self.assertEqual(self.json()["rollouts"][0]["advice"], "")
 
+    def test_probes_are_sent(self):
+        probed = PLAN + THRESHOLD.replace("{metrics", "{hold_limit: 10m, probe: {invoke: x.json, rate: 1/s}, metrics")
+        text = self.simulate(plan=probed, rps="0").stdout
+        self.assertRegex(text, r"\nWith 0 requests/s and 50% errors this plan brings the canary back in all 20 "
+                               r"rollouts, after \d+")
+        self.assertIn("Taken as fine: probes are answered, and fail as often as users' requests.\n", text)
+        self.assertIn("it goes through in all 20 rollouts", self.simulate(plan=probed, rps="0", canary="0%").stdout)
+        # Too few of them, and none that counts.
+        few = probed.replace("1/s", "1/h").replace("min_invocations: 20", "min_invocations: 1000")
+        self.assertIn("or a faster probe helps.", self.simulate(plan=few, rps="0").stdout)
+        ignored = probed.replace("min_invocations: 20", "min_invocations: 20, probes: ignore")
+        self.assertIn("the canary serves about 0 requests while the first weight bakes. A larger first weight, a "
+                      "longer bake or a metric that counts the probe helps.", self.simulate(plan=ignored, rps="0").stdout)
+
+    def test_an_experiment_that_goes_back_is_no_rollback(self):
+        head = PLAN.split("steps:", maxsplit=1)[0]
+        back = head + "experiment: {weight: 50%, for: 10m}\n"
+        text = self.simulate(plan=back, stable="0.1%", canary="0.1%", LC_ALL="C").stdout
+        self.assertIn("the canary is no worse than the stable version: this plan breaks the experiment off for nothing "
+                      "in none of 20 rollouts. It comes to its end in all 20 rollouts, in ", text)
+        self.assertIn("and tells there which version fails less in none of 20 rollouts.\n", text)
+        self.assertRegex(text, r"\n  experiment over, back as planned +20  100\.0%\n  rolled back +0 +0\.0%\n\n")
+        self.assertRegex(text, r"\n  an experiment that comes to its end +1\dm")
+        text = self.simulate(plan=back).stdout
+        self.assertIn("this plan breaks the experiment off in all 20 rollouts, after ", text)
+        answer = self.json(plan=back, stable="20%", canary="1%")["rollouts"][0]
+        self.assertEqual((answer["ends"]["concluded"], answer["ends"]["rolled-back"]), (20, 0))
+        self.assertEqual(answer["experiment_found"], {"no-data": 0, "open": 0, "canary": 20, "stable": 0})
+        self.assertIsNotNone(answer["success_ms"])
+        on = back.replace("for: 10m", "for: 10m, then: on")
+        answer = self.json(plan=on, stable="20%", canary="1%")["rollouts"][0]
+        self.assertEqual((answer["ends"]["succeeded"], answer["ends"]["concluded"]), (20, 0))
+        self.assertEqual(answer["experiment_found"]["canary"], 20)
+        paused = self.simulate(plan=back + "on_failure: pause\n").stdout
+        self.assertIn("this plan pauses the experiment in all 20 rollouts", paused)
+
     def test_json(self):
         answer = self.json("--seed", "7")
         (r,) = answer.pop("rollouts")
         self.assertEqual(answer, {"requests_per_second": 20.0, "stable_error_rate": 0.001, "canary_error_rate": 0.5,
                                   "runs": 20, "seed": 7})
         self.assertEqual(r["name"], "hello-prod")
-        self.assertEqual(r["ends"], {"succeeded": 0, "rolled-back": 20, "paused": 0, "returned": 0, "held": 0,
-                                     "stuck": 0, "unfinished": 0})
+        self.assertIsNone(r["experiment_found"])
+        self.assertEqual(r["ends"], {"succeeded": 0, "concluded": 0, "rolled-back": 20, "paused": 0, "returned": 0,
+                                     "held": 0, "stuck": 0, "unfinished": 0})
         self.assertTrue(60000 < r["until_back_ms"]["p10"] <= r["until_back_ms"]["p50"] <= r["until_back_ms"]["p90"])
         self.assertIsNone(r["success_ms"])
         self.assertEqual(sum(b["rollouts"] for b in r["back_within"]), 20)

@@ -168,7 +168,7 @@ static void probes_are_shown_beside_users_requests(void **state)
 	fits("Rollout", j);
 	spec.probe = (struct spec_probe){"probe.json", 1000};
 	v.verdict.probe_canary = (struct counts){30, 2, true};
-	v.probes_skipped = 4;
+	r.probes_skipped = 4;
 	j = form_rollout(&v, false);
 	is_int(j, "probes.canary.invocations", 30);
 	is_int(j, "probes.canary.errors", 2);
@@ -192,6 +192,7 @@ static void an_experiment_says_what_it_found(void **state)
 	j = form_rollout(&v, false);
 	is_text(j, "experiment.then", "on");
 	is_text(j, "experiment.finding", "no-data");
+	assert_true(json_is_null(get(j, "experiment.counted_from_at")));
 	assert_true(json_is_null(get(j, "experiment.difference_low")));
 	assert_true(json_is_null(get(j, "experiment.difference_high")));
 	fits("Rollout", j);
@@ -201,6 +202,8 @@ static void an_experiment_says_what_it_found(void **state)
 	    .finding = EXPERIMENT_CANARY,
 	    .canary = {1000, 1, true},
 	    .stable = {2000, 30, true},
+	    .from_unix_ms = now.unix_ms,
+	    .until_unix_ms = now.unix_ms + 60000,
 	    .difference = {-0.0212345, -0.0012345},
 	    .text = "version 2 fails less often",
 	};
@@ -211,6 +214,8 @@ static void an_experiment_says_what_it_found(void **state)
 	is_text(j, "experiment.text", "version 2 fails less often");
 	is_int(j, "experiment.canary.invocations", 1000);
 	is_int(j, "experiment.stable.errors", 30);
+	is_text(j, "experiment.counted_from_at", "2026-11-22T22:10:05.123Z");
+	is_text(j, "experiment.counted_until_at", "2026-11-22T22:11:05.123Z");
 	/* Rounded to where it still holds. */
 	assert_true(json_number_value(get(j, "experiment.difference_low")) == -2.1235);
 	assert_true(json_number_value(get(j, "experiment.difference_high")) == -0.1234);

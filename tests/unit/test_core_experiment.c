@@ -254,6 +254,8 @@ static void only_settled_periods_in_which_both_served_are_counted(void **state)
 	assert_int_equal(x.stable.invocations, 1000);
 	assert_int_equal(x.stable.errors, 15);
 	assert_true(x.stable.seen && x.canary.seen);
+	assert_int_equal(x.from_unix_ms, T0);
+	assert_int_equal(x.until_unix_ms, T0 + 5 * MIN);
 	assert_text(x.text,
 		    "version 8 failed 5 of 500 requests (1%), version 7 15 of 1000 (1.5%); which is better cannot "
 		    "be told: version 8 fails at most ");
@@ -262,6 +264,7 @@ static void only_settled_periods_in_which_both_served_are_counted(void **state)
 	f.q.promoted_unix_ms = T0 + 2 * MIN + 1;
 	experiment_judge(&f.q, 7, 8, &x);
 	assert_int_equal(x.canary.invocations, 300);
+	assert_int_equal(x.until_unix_ms, T0 + 3 * MIN);
 	samples_deinit(&f.samples);
 }
 

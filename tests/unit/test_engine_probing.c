@@ -124,7 +124,7 @@ static void keep(void *ctx, const struct view_rollout *v)
 	struct told *t = ctx;
 
 	t->verdict = v->verdict;
-	t->skipped = v->probes_skipped;
+	t->skipped = v->state->probes_skipped;
 }
 
 static struct told look(struct bench *b)
@@ -244,6 +244,15 @@ static void a_slow_one_skips_its_turns(void **state)
 	assert_in_range(probes.sent[2], 18, 20);
 	assert_in_range(t.skipped, 38, 40);
 	assert_int_equal(t.verdict.probe_canary.errors, 0);
+	/* The record has them, also after a crash and the end. */
+	bench_crash(b);
+	assert_true(look(b).skipped > 10);
+	bench_run_for(b, MS_PER_MINUTE);
+	assert_true(look(b).skipped > 25);
+	(void)bench_command(b, "hello", COMMAND_ROLLBACK);
+	bench_run_for(b, MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	assert_true(look(b).skipped > 25);
 	bench_free(b);
 }
 

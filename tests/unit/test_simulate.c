@@ -90,6 +90,59 @@ static void test_other_ends(void **state)
 	assert_int_equal(m.ends[SIMULATE_SUCCEEDED], RUNS);
 }
 
+/* Nobody calls the function but rolloutd; and what it does is in no count of users' requests. */
+static void test_probes(void **state)
+{
+#define PROBE "probe: {invoke: health.json, rate: 1/s}, hold_limit: 20m"
+	static const char counted[] = "version: 2\n" STEPS "analysis: {" PROBE ", " LIMIT "}";
+	static const char compared[] = "version: 2\n" STEPS "analysis: {" PROBE "}";
+	static const char ignored[] = "version: 2\n" STEPS "analysis: {" PROBE ", metrics: [{errors: {max_rate: 5%, "
+				      "min_invocations: 20, probes: ignore}}]}";
+	struct simulate_summary m;
+	struct plan *p = load_plan(counted);
+
+	(void)state;
+	m = simulate(counted, 0, 0, 0);
+	assert_int_equal(m.ends[SIMULATE_SUCCEEDED], RUNS);
+	m = simulate(counted, 0, 0, 0.5);
+	assert_int_equal(m.ends[SIMULATE_ROLLED_BACK], RUNS);
+	/* 20 probes, and a reading within the minute after. */
+	assert_in_range(m.back_ms.p90, 20 * 1000, 90 * 1000);
+	assert_int_equal(m.failed.p90, 0);
+	m = simulate(compared, 0, 0.01, 0.5);
+	assert_int_equal(m.ends[SIMULATE_ROLLED_BACK], RUNS);
+	m = simulate(ignored, 0, 0, 0.5);
+	assert_int_equal(m.ends[SIMULATE_HELD], RUNS);
+	assert_int_equal(simulate_fine(p), SIMULATE_PROBE);
+	plan_free(p);
+}
+
+static void test_experiments(void **state)
+{
+	static const char back[] = "version: 2\nexperiment: {weight: 50%, for: 30m}";
+	static const char on[] = "version: 2\nexperiment: {weight: 50%, for: 30m, then: on}\nfinal_bake: 2m";
+	struct simulate_summary m;
+
+	(void)state;
+	m = simulate(back, 20, 0.01, 0.01);
+	assert_int_equal(m.ends[SIMULATE_CONCLUDED], RUNS);
+	assert_int_equal(m.through_ms.n, RUNS);
+	assert_int_equal(m.back_ms.n, 0);
+	assert_in_range(m.through_ms.p50, 30 * 60 * 1000, 33 * 60 * 1000);
+	assert_int_equal(m.found[EXPERIMENT_OPEN], RUNS);
+	m = simulate(back, 20, 0.05, 0.005);
+	assert_int_equal(m.found[EXPERIMENT_CANARY], RUNS);
+	/* One that is broken off does not come to its end, and is asked nothing. */
+	m = simulate(back, 20, 0.001, 0.2);
+	assert_int_equal(m.ends[SIMULATE_ROLLED_BACK], RUNS);
+	assert_int_equal(m.found[EXPERIMENT_STABLE], 0);
+	assert_true(m.back_ms.p90 < 10 * 60 * 1000);
+	m = simulate(on, 20, 0.05, 0.005);
+	assert_int_equal(m.ends[SIMULATE_SUCCEEDED], RUNS);
+	assert_int_equal(m.found[EXPERIMENT_CANARY], RUNS);
+	assert_true(m.through_ms.p10 > 32 * 60 * 1000);
+}
+
 /* What cannot be simulated does not stand in the way, and is named. */
 static void test_what_is_taken_as_fine(void **state)
 {
@@ -198,6 +251,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_good_and_a_bad_one),
 	    cmocka_unit_test(test_other_ends),
+	    cmocka_unit_test(test_probes),
+	    cmocka_unit_test(test_experiments),
 	    cmocka_unit_test(test_what_is_taken_as_fine),
 	    cmocka_unit_test(test_metrics_that_are_left_out),
 	    cmocka_unit_test(test_the_same_seed_gives_the_same),
