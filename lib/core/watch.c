@@ -41,7 +41,8 @@ void rollout_question(const struct rollout_spec *spec, const struct rollout *r, 
 	    .alarms = r->alarms,
 	    .alarms_read_unix_ms = r->alarms_read_unix_ms,
 	    .now_unix_ms = now.unix_ms,
-	    .rollout_from_unix_ms = r->first_traffic_unix_ms,
+	    .rollout_from_unix_ms =
+		verdict_from(r->first_traffic_unix_ms, r->stable_since_unix_ms, spec->analysis.period_ms),
 	    .step_from_unix_ms = r->step_from_unix_ms,
 	    .step_until_unix_ms = r->step_from_unix_ms + rollout_bake_ms(spec, r),
 	    .read_through_unix_ms = r->read_through_unix_ms,
@@ -127,6 +128,8 @@ static void follow_clock(struct turn *t)
 		r->step_from_unix_ms = now;
 	if (r->first_traffic_unix_ms > now)
 		r->first_traffic_unix_ms = now;
+	if (r->stable_since_unix_ms > now)
+		r->stable_since_unix_ms = now;
 	if (r->promoted_unix_ms > now)
 		r->promoted_unix_ms = now;
 	for (size_t i = 0; i < t->spec->n_steps; i++) {
