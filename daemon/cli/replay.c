@@ -286,7 +286,9 @@ static void judge(struct replay *r, const struct story_judgement *j, struct verd
 	    .alarms = alarms,
 	    .alarms_read_unix_ms = field_time(j->detail, "alarms_read_at"),
 	    .now_unix_ms = j->at_unix_ms,
-	    .rollout_from_unix_ms = s->first_traffic_unix_ms,
+	    .rollout_from_unix_ms =
+		verdict_from(s->first_traffic_unix_ms,
+			     field_int(json_object_get(s->record, "record"), "stable_since_unix_ms"), s->period_ms),
 	    .step_from_unix_ms = field_time(j->detail, "weight_since_at"),
 	    .step_until_unix_ms = field_time(j->detail, "bake_until_at"),
 	    .read_through_unix_ms = field_time(j->detail, "read_through_at"),

@@ -60,21 +60,20 @@ static void add_bounded(struct evidence *e, const struct pair *p)
 		    (p->canary_errors - lo) * e->log_effect[i] - width * log1p(mean / width * (e->effect[i] - 1));
 }
 
-/* The chances of lo, lo + 1, …, lo + width; from one to the next by their quotient, in logarithms. */
+/* The chances of lo, lo + 1, …, lo + width; from one to the next by their quotient. Of counts up to 2^53 each quotient is
+ * between 2^-57 and 2^57, so EXACT_MAX of them fit into a double. */
 static void fill_chances(const struct pair *p, double lo, int width, double chances[static EXACT_MAX + 1])
 {
-	double errors = p->canary_errors + p->stable_errors;
-	double logs[EXACT_MAX + 1] = {0}, most = 0, sum = 0;
+	double errors = p->canary_errors + p->stable_errors, sum = 1;
 
+	chances[0] = 1;
 	for (int k = 0; k < width; k++) {
 		double x = lo + k;
 
-		logs[k + 1] =
-		    logs[k] + log(p->canary - x) + log(errors - x) - log(x + 1) - log(p->stable - errors + x + 1);
-		most = fmax(most, logs[k + 1]);
+		chances[k + 1] =
+		    chances[k] * ((p->canary - x) / (x + 1)) * ((errors - x) / (p->stable - errors + x + 1));
+		sum += chances[k + 1];
 	}
-	for (int k = 0; k <= width; k++)
-		sum += chances[k] = exp(logs[k] - most);
 	for (int k = 0; k <= width; k++)
 		chances[k] /= sum;
 }

@@ -28,6 +28,13 @@ int64_t verdict_period_end(int64_t until_unix_ms, int64_t period_ms)
 	return start == until_unix_ms ? start : start + period_ms;
 }
 
+int64_t verdict_from(int64_t first_traffic_unix_ms, int64_t stable_since_unix_ms, int64_t period_ms)
+{
+	int64_t clean = verdict_period_end(stable_since_unix_ms, period_ms);
+
+	return clean > first_traffic_unix_ms ? clean : first_traffic_unix_ms;
+}
+
 int64_t verdict_settled_at(int64_t until_unix_ms, const struct spec_analysis *a)
 {
 	return verdict_period_end(until_unix_ms, a->period_ms) + a->settle_ms;

@@ -49,7 +49,7 @@ struct verdict_question {
 	const enum alarm_state *alarms; /* one for each metric of the analysis; ALARM_UNKNOWN for the others */
 	int64_t alarms_read_unix_ms;	/* when they were read; 0: never */
 	int64_t now_unix_ms;
-	int64_t rollout_from_unix_ms;  /* since when the canary has had traffic */
+	int64_t rollout_from_unix_ms;  /* since when the canary has had traffic: verdict_from() */
 	int64_t step_from_unix_ms;     /* since when the current weight holds */
 	int64_t step_until_unix_ms;    /* end of its bake; data beyond it counts as well */
 	int64_t read_through_unix_ms;  /* CloudWatch answered completely for everything before this */
@@ -94,6 +94,10 @@ bool verdict_awaits_data(const struct spec_analysis *a, const struct verdict_res
 
 void verdict_judge(const struct verdict_question *q, struct verdict_result *ret);
 
+/* From when on a rollout is judged whose canary first got traffic then, while the stable version has served alone since
+ * that time, 0: for long. The period of both is left out: in it are the requests of the rollout before, which may have
+ * been of the same versions. */
+int64_t verdict_from(int64_t first_traffic_unix_ms, int64_t stable_since_unix_ms, int64_t period_ms);
 /* Start of the period that holds this time; of any grid of that spacing, before 1970 as well. */
 int64_t verdict_period_start(int64_t unix_ms, int64_t period_ms);
 /* End of the last period that overlaps [.., until), i.e. until rounded up to the period. */

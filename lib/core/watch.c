@@ -35,15 +35,22 @@ static int64_t step_until(const struct turn *t)
 void rollout_question(const struct rollout_spec *spec, const struct rollout *r, const struct samples *samples,
 		      struct instant now, struct verdict_question *ret)
 {
+	int64_t period = spec->analysis.period_ms;
+	int64_t from = verdict_from(r->first_traffic_unix_ms, r->stable_since_unix_ms, period);
+	int64_t until = r->step_from_unix_ms + rollout_bake_ms(spec, r);
+
+	/* A step that is over before the first period that is judged waits for that one. */
+	if (from > r->first_traffic_unix_ms && until < from + period)
+		until = from + period;
 	*ret = (struct verdict_question){
 	    .analysis = &spec->analysis,
 	    .samples = samples,
 	    .alarms = r->alarms,
 	    .alarms_read_unix_ms = r->alarms_read_unix_ms,
 	    .now_unix_ms = now.unix_ms,
-	    .rollout_from_unix_ms = r->first_traffic_unix_ms,
+	    .rollout_from_unix_ms = from,
 	    .step_from_unix_ms = r->step_from_unix_ms,
-	    .step_until_unix_ms = r->step_from_unix_ms + rollout_bake_ms(spec, r),
+	    .step_until_unix_ms = until,
 	    .read_through_unix_ms = r->read_through_unix_ms,
 	    .promoted_unix_ms = r->promoted_unix_ms,
 	    .history = r->history,
@@ -127,6 +134,8 @@ static void follow_clock(struct turn *t)
 		r->step_from_unix_ms = now;
 	if (r->first_traffic_unix_ms > now)
 		r->first_traffic_unix_ms = now;
+	if (r->stable_since_unix_ms > now)
+		r->stable_since_unix_ms = now;
 	if (r->promoted_unix_ms > now)
 		r->promoted_unix_ms = now;
 	for (size_t i = 0; i < t->spec->n_steps; i++) {

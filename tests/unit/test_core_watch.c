@@ -188,6 +188,32 @@ static void few_requests_do_not_hide_what_is_to_come(void **state)
 	rig_deinit(&g);
 }
 
+/* The period in which the rollout before ended is not judged, and a short step waits for the next one. */
+static void a_short_step_after_another_rollout(void **state)
+{
+	struct verdict_question q;
+	struct rig g;
+	int64_t from;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.no_data = SPEC_NO_DATA_ROLLBACK;
+	g.steps[0].bake_ms = 10 * MS_PER_SECOND;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	g.r.stable_since_unix_ms = g.r.first_traffic_unix_ms - 1;
+	from = verdict_period_end(g.r.first_traffic_unix_ms, MIN);
+	rollout_question(&g.spec, &g.r, &g.samples, g.now, &q);
+	assert_int_equal(q.rollout_from_unix_ms, from);
+	assert_int_equal(q.step_until_unix_ms, from + MIN);
+	rig_run_to_weight(&g, 2);
+	assert_true(g.now.unix_ms >= from + 2 * MIN);
+	rollout_question(&g.spec, &g.r, &g.samples, g.now, &q);
+	assert_int_equal(q.step_until_unix_ms, g.r.step_from_unix_ms + g.steps[1].bake_ms);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
 /* A step's own minimum is waited for even where the schedule goes by the clock. */
 static void a_minimum_is_waited_for_by_the_clock_too(void **state)
 {
@@ -659,6 +685,7 @@ int main(void)
 	    cmocka_unit_test(alarms_that_cannot_be_read_never_pass),
 	    cmocka_unit_test(few_requests_pass_where_the_plan_says_so),
 	    cmocka_unit_test(few_requests_do_not_hide_what_is_to_come),
+	    cmocka_unit_test(a_short_step_after_another_rollout),
 	    cmocka_unit_test(a_minimum_is_waited_for_by_the_clock_too),
 	    cmocka_unit_test(a_weight_without_an_answer_does_not_rise),
 	    cmocka_unit_test(each_step_bakes_by_itself),

@@ -328,6 +328,30 @@ static void a_version_that_somebody_else_put_there_has_no_history(void **state)
 	bench_free(b);
 }
 
+/* What an attempt did in the minute in which the next one begins is not the next one's doing. */
+static void an_attempt_is_not_judged_by_the_one_before(void **state)
+{
+	const struct spec_metric lenient = {
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 900000, .min_invocations = 5000, .failure_limit = 1};
+	struct watcher w;
+	struct bench *b = start_bench(&w);
+	char text[LIMIT_REASON];
+
+	(void)state;
+	bench_admin(b, "PUT", "/_localaws/functions/hello/versions/2", "{error_rate: 100%}");
+	take(b, "hello", "hello", 2, &lenient, 1);
+	bench_run_for(b, 40 * MS_PER_SECOND);
+	assert_int_equal(bench_command(b, "hello", COMMAND_ROLLBACK), ENGINE_DONE);
+	bench_run_for(b, 3 * MS_PER_SECOND);
+	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	bench_admin(b, "PUT", "/_localaws/functions/hello/versions/2", "{error_rate: 0%}");
+	assert_int_equal(engine_retry(b->e, "hello", "uid=0", "the table is back", text), ENGINE_DONE);
+	bench_run_for(b, 25 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_SUCCEEDED);
+	assert_int_equal(bench_look(b, "hello").attempt, 2);
+	bench_free(b);
+}
+
 /* --- queries that CloudWatch refuses --- */
 
 static void a_bad_query_blinds_nobody_else(void **state)
@@ -522,6 +546,7 @@ int main(void)
 	    cmocka_unit_test(the_history_is_read_once),
 	    cmocka_unit_test(the_history_is_of_the_stable_version_alone),
 	    cmocka_unit_test(a_version_that_somebody_else_put_there_has_no_history),
+	    cmocka_unit_test(an_attempt_is_not_judged_by_the_one_before),
 	    cmocka_unit_test(a_bad_query_blinds_nobody_else),
 	    cmocka_unit_test(a_bad_query_stays_alone),
 	    cmocka_unit_test(what_runs_dry_may_be_refused),
