@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,16 +113,34 @@ static int check_size(struct load *l, off_t size)
  * A plan's author names the function that an event is sent to. Whatever else the daemon may read on this host, keys
  * in JSON among it, must not get there: an event comes from the plans folder, whatever links say.
  */
-static int check_place(struct load *l)
+static int check_beneath(struct load *l, const char *file)
 {
-	cleanup(mem_free_p) char *file = realpath(l->file, NULL);
 	cleanup(mem_free_p) char *dir = realpath(l->owner->dir, NULL);
 	size_t len = dir ? strlen(dir) : 0;
-	if (!file)
-		return 0; /* opening it will say why */
 	if (dir && strncmp(file, dir, len) == 0 && file[len] == '/')
 		return 0;
 	return complain(l, "%s is not beneath the plans folder (%s): put it there", l->file, l->owner->dir);
+}
+
+/* Before it is opened: opening some devices does something. */
+static int check_place(struct load *l)
+{
+	cleanup(mem_free_p) char *file = realpath(l->file, NULL);
+	if (!file)
+		return 0; /* opening it will say why */
+	return check_beneath(l, file);
+}
+
+/* And what was opened: a link may have been turned meanwhile. The kernel says where the file is. */
+static int check_opened(struct load *l, int fd)
+{
+	char name[32], file[PATH_MAX];
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(name, file, sizeof(file) - 1);
+	if (n < 0)
+		return complain(l, "%s: where it is cannot be found out: %s", l->file, strerror(errno));
+	file[n] = '\0';
+	return check_beneath(l, file);
 }
 
 static int open_file(struct load *l)
@@ -137,6 +156,8 @@ static int open_file(struct load *l)
 	if (fd < 0)
 		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	cleanup(close_fd) int owned = fd;
+	if (l->event && check_opened(l, fd) < 0)
+		return -1;
 	if (fstat(fd, &st) < 0)
 		return complain(l, "%s cannot be read: %s", l->file, strerror(errno));
 	if (!S_ISREG(st.st_mode))

@@ -428,11 +428,12 @@ static void put_summary(const struct replay *r, struct canvas *c)
 		canvas_putf(c, STYLE_BAD, "By this plan it would have failed at %s, at a weight of %s", at, weight);
 		canvas_putf(c, STYLE_PLAIN, ": %s.", r->failed->why);
 		canvas_end_line(c);
-		if (earlier < r->s->period_ms && s->ended_unix_ms)
+		if (!s->ended_unix_ms)
+			canvas_putf(c, STYLE_PLAIN, "It really is still under way: %s.", s->phase);
+		else if (earlier < r->s->period_ms)
 			canvas_putf(c, STYLE_PLAIN, "That is just when it really ended: %s.", s->phase);
 		else
-			canvas_putf(c, STYLE_PLAIN, "That is %s before what really was its end: %s.", span,
-				    s->ended_unix_ms ? s->phase : "none so far");
+			canvas_putf(c, STYLE_PLAIN, "That is %s before what really was its end: %s.", span, s->phase);
 	} else if (!held) {
 		canvas_put(c, STYLE_GOOD, "By this plan every weight would have passed.");
 		canvas_putf(c, STYLE_PLAIN, " What really happened: %s.", s->phase);

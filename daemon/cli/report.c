@@ -128,8 +128,9 @@ static void add_header(const struct page_of *p)
 	html_addf(p->out, "<p class=\"soft\">Attempt %s, function <b>%s</b>, alias <b>%s</b>, %s, account %s. ",
 		  attempt, field_text(r, "function"), field_text(r, "alias"), field_text(r, "region"),
 		  field_text(r, "account"));
-	html_addf(p->out, "From %s to %s. %s – %s UTC.</p></header>\n", s->stable, s->canary, from,
-		  s->ended_unix_ms ? until : "not ended yet,");
+	html_addf(p->out, "From %s to %s. %s%s%s UTC%s.</p></header>\n", s->stable, s->canary, from,
+		  s->ended_unix_ms ? " – " : "", s->ended_unix_ms ? until : "",
+		  s->ended_unix_ms ? "" : ", and not ended yet");
 	const char *reason = field_text(r, "reason");
 	if (reason[0])
 		html_addf(p->out, "<p class=\"outcome %s\"><span>%s</span></p>\n", o->class, reason);

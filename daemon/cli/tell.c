@@ -214,16 +214,50 @@ static void tell_watch(const struct story *s, struct story_chapter *c)
 
 /* --- what holds now --- */
 
+static bool is_paused_for(const struct story *s, const char *why)
+{
+	const json_t *pause = field_array(s->rollout, "pause");
+	bool found = false;
+
+	for (size_t i = 0; i < json_array_size(pause); i++) {
+		const char *word = json_string_value(json_array_get(pause, i));
+
+		found = found || (word && strcmp(word, why) == 0);
+	}
+	return found;
+}
+
+/* Only code that was found bad is quarantined: whatever else sent it home is no fault of the function. */
+static void tell_after_rollback(const struct story *s, struct story_chapter *c)
+{
+	if (field_true(json_object_get(s->record, "record"), "quarantine"))
+		prose_say(
+		    c, 0, TONE_PLAIN,
+		    "Mend the function, publish it, and drop a plan with the new version. To run this plan again as it "
+		    "is: `rolloutctl retry %s`.",
+		    s->name);
+	else if (field_true(s->rollout, "superseded"))
+		prose_say(c, 0, TONE_PLAIN, "Nothing is to be done: a newer attempt has taken its place.");
+	else
+		prose_say(c, 0, TONE_PLAIN,
+			  "The code of %s was not found to be bad, and is not in quarantine. To run this plan again as "
+			  "it is: "
+			  "`rolloutctl retry %s`.",
+			  s->canary, s->name);
+}
+
 static void tell_next(const struct story *s, struct story_chapter *c)
 {
-	bool approval = false;
-	json_t *word = json_string("approval");
-	const json_t *pause = field_array(s->rollout, "pause");
+	bool approval = is_paused_for(s, "approval");
 
-	for (size_t i = 0; i < json_array_size(pause); i++)
-		approval = approval || json_equal(json_array_get(pause, i), word);
-	json_decref(word);
-	if (json_array_size(pause) > 0)
+	if (is_paused_for(s, "failure"))
+		prose_say(
+		    c, 0, TONE_WARN,
+		    "It waits for you: `rolloutctl rollback %s` sends all traffic back to %s. Nothing else leads on "
+		    "from a "
+		    "failure.",
+		    s->name, s->stable);
+	else if (json_array_size(field_array(s->rollout, "pause")) > 0)
 		prose_say(
 		    c, 0, TONE_WARN,
 		    "It waits for you: `rolloutctl %s %s` lets it go on, `rolloutctl rollback %s` sends all traffic "
@@ -247,10 +281,7 @@ static void tell_next(const struct story *s, struct story_chapter *c)
 		    "`rolloutctl retry %s` runs this plan again as it is.",
 		    s->name);
 	else if (strcmp(s->phase, "rolled-back") == 0)
-		prose_say(c, 0, TONE_PLAIN,
-			  "Mend the function, publish it, and drop a plan with the new version. To run this "
-			  "plan again as it is: `rolloutctl retry %s`.",
-			  s->name);
+		tell_after_rollback(s, c);
 	else if (strcmp(s->phase, "succeeded") == 0 && strcmp(s->stable, s->canary) == 0)
 		prose_say(c, 0, TONE_PLAIN, "Nothing is to be done.");
 	else if (strcmp(s->phase, "succeeded") == 0)

@@ -259,6 +259,19 @@ class Pages(ReportCase):
         self.assertIn("Version 41 was to serve it, and did so already.", text)
         self.assertNotIn("go back", text)
 
+    def test_what_to_do_next(self):
+        """Only what the daemon would do when asked, and only what is to blame."""
+        text = self.told(make_record(phase="paused", ended_at=None, pause=["failure"]))
+        self.assertIn("Nothing else leads on from a failure.", text)
+        self.assertNotIn("rolloutctl resume", text)
+        self.assertIn("Mend the function", self.told(make_record()))
+        good = {**make_record(), "record": {"quarantine": False}}
+        text = self.told(good)
+        self.assertNotIn("Mend the function", text)
+        self.assertIn("The code of version 42 was not found to be bad", text)
+        good["rollout"]["superseded"] = True
+        self.assertIn("a newer attempt has taken its place", self.told(good))
+
     def test_ended_before_it_began(self):
         record = make_record(phase="failed", reason="version 77 does not exist")
         text = self.told(record)
@@ -438,6 +451,12 @@ class Replays(ReportCase):
         steps = "[{weight: 10%, bake: 1m, min_invocations: 100000}, {weight: 50%, bake: 1m}]"
         text = self.replay(self.through(make_record()), self.plan("{metrics: [{errors: {max_rate: 90%}}]}", steps))
         self.assertIn("would not have failed, and at a weight of 10% it would have been undecided: ", text)
+
+    def test_still_under_way(self):
+        strict = self.plan("{metrics: [{errors: {max_rate: 1%}}]}")
+        text = self.replay(make_record(ended_at=None, phase="paused"), strict, 3)
+        self.assertIn("It really is still under way: paused.", text)
+        self.assertNotIn("none so far", text)
 
     def test_weeks_take_their_time(self):
         self.give(self.through(make_record(minutes=2000)))

@@ -10,8 +10,12 @@
 
 #include <cmocka.h>
 
+static char *resolve(const char *path, char *resolved);
+
 /* The daemon is a program and no library: its parts are compiled into the test. */
+#define realpath resolve
 #include "daemon/artifact.c"
+#undef realpath
 #include "folder.h"
 #define free_when_closed watchfile_free_when_closed
 #include "daemon/watchfile.c"
@@ -210,6 +214,32 @@ static void test_an_event_from_elsewhere(void **state)
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(symlink("inside.json", link), 0);
 	assert_string_equal(load_event(r, "link.json")->error, "");
+}
+
+static const char *turned; /* a link that is turned to /etc/hostname once it was looked at */
+
+static char *resolve(const char *path, char *resolved)
+{
+	char *file = realpath(path, resolved);
+	if (turned && strcmp(path, turned) == 0) {
+		assert_int_equal(unlink(turned), 0);
+		assert_int_equal(symlink("/etc/hostname", turned), 0);
+		turned = NULL;
+	}
+	return file;
+}
+
+static void test_a_link_that_is_turned_meanwhile(void **state)
+{
+	struct rig *r = *state;
+	cleanup(mem_free_p) char *link = mem_printf("%s/link.json", r->folder);
+	cleanup(mem_free_p) char *inside = put(r, "inside.json", "{}", 2);
+	assert_int_equal(symlink(inside, link), 0);
+	turned = link;
+	const struct outcome *o = load_event(r, "link.json");
+	assert_null(turned);
+	assert_null(o->base64);
+	assert_non_null(strstr(o->error, "link.json is not beneath the plans folder"));
 }
 
 /* Blocks are encoded one by one: the result is that of the whole. */
@@ -471,6 +501,7 @@ int main(void)
 	    test(test_a_zip),
 	    test(test_an_event),
 	    test(test_an_event_from_elsewhere),
+	    test(test_a_link_that_is_turned_meanwhile),
 	    test(test_a_zip_of_many_blocks),
 	    test(test_what_is_no_zip),
 	    test(test_a_file_that_is_being_written),
