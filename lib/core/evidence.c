@@ -60,7 +60,7 @@ static void add_bounded(struct evidence *e, const struct pair *p)
 		    (p->canary_errors - lo) * e->log_effect[i] - width * log1p(mean / width * (e->effect[i] - 1));
 }
 
-/* The chances of lo, lo + 1, …, lo + width; from one to the next by their quotient. Of counts up to 2^53 each quotient is
+/* The chances of lo, lo + 1, …, lo + width; from one to the next by their quotient. Of counts up to 2^53 each is
  * between 2^-57 and 2^57, so EXACT_MAX of them fit into a double. */
 static void fill_chances(const struct pair *p, double lo, int width, double chances[static EXACT_MAX + 1])
 {
