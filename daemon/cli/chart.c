@@ -56,25 +56,6 @@ static int64_t edge_ms(const struct story *s)
 	return until_ms(s) + (until_ms(s) - from_ms(s)) / 40;
 }
 
-/*
- * From the promotion on CloudWatch has no counts of the versions, only the alias's. In the period in which that
- * happens the canary's are those of its first part alone, which would look as if nobody had called.
- */
-static struct counts canary_of(const struct story *s, const struct story_period *p)
-{
-	struct counts c = p->canary;
-	int64_t promoted = s->promoted_unix_ms;
-
-	if (!p->alias.seen || promoted < p->start_unix_ms || promoted >= p->start_unix_ms + s->period_ms)
-		return c;
-	if (p->alias.invocations > p->stable.invocations + c.invocations)
-		c.invocations = p->alias.invocations - p->stable.invocations;
-	if (p->alias.errors > p->stable.errors + c.errors)
-		c.errors = p->alias.errors - p->stable.errors;
-	c.seen = true;
-	return c;
-}
-
 static struct buckets make_buckets(const struct story *s)
 {
 	int64_t from = from_ms(s), periods = (until_ms(s) - from) / s->period_ms + 1;
@@ -87,11 +68,10 @@ static struct buckets make_buckets(const struct story *s)
 	for (size_t i = 0; i < s->n_periods; i++) {
 		const struct story_period *p = &s->periods[i];
 		int64_t at = (p->start_unix_ms - from) / b.width_ms;
-		struct counts canary = canary_of(s, p);
 
 		if (p->start_unix_ms < from || at >= (int64_t)b.n)
 			continue;
-		story_add_counts(&b.items[at].canary, &canary);
+		story_add_counts(&b.items[at].canary, &p->canary);
 		story_add_counts(&b.items[at].stable, &p->stable);
 		story_add_counts(&b.items[at].probe_canary, &p->probe_canary);
 		story_add_counts(&b.items[at].probe_stable, &p->probe_stable);

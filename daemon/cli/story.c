@@ -44,19 +44,45 @@ static struct counts read_counts(const json_t *o, const char *key)
 	return c;
 }
 
+/* The canary got all traffic within that period, and had some from its beginning on. */
+static bool is_of_promotion(const struct story *s, int64_t start_unix_ms)
+{
+	return start_unix_ms < s->promoted_unix_ms && s->promoted_unix_ms < start_unix_ms + s->period_ms &&
+	       s->first_traffic_unix_ms <= start_unix_ms;
+}
+
+/* What the stable version leaves of the alias's counts; `least` where late data would make that less. */
+static struct counts without(const struct counts *alias, const struct counts *stable, const struct counts *least)
+{
+	struct counts c = *least;
+
+	if (alias->invocations > stable->invocations + c.invocations)
+		c.invocations = alias->invocations - stable->invocations;
+	if (alias->errors > stable->errors + c.errors)
+		c.errors = alias->errors - stable->errors;
+	c.seen = true;
+	return c;
+}
+
 static void read_period(const struct story *s, const json_t *o, struct story_period *ret)
 {
 	*ret = (struct story_period){
 	    .start_unix_ms = field_time(o, "start_at"),
 	    .canary = read_counts(o, "canary"),
 	    .stable = read_counts(o, "stable"),
-	    .alias = read_counts(o, "alias"),
 	    .probe_canary = read_counts(o, "probe_canary"),
 	    .probe_stable = read_counts(o, "probe_stable"),
 	    .values = field_array(o, "values"),
 	};
-	if (!ret->canary.seen && s->promoted_unix_ms != 0 && ret->start_unix_ms >= s->promoted_unix_ms)
-		ret->canary = ret->alias;
+	struct counts alias = read_counts(o, "alias");
+
+	/* As the verdict does. */
+	if (s->promoted_unix_ms == 0 || !alias.seen)
+		return;
+	if (!ret->canary.seen && ret->start_unix_ms >= s->promoted_unix_ms)
+		ret->canary = alias;
+	else if (ret->stable.seen && is_of_promotion(s, ret->start_unix_ms))
+		ret->canary = without(&alias, &ret->stable, &ret->canary);
 }
 
 /* They come by start and then by reading, so the last of each start is the newest. */

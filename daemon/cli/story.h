@@ -10,9 +10,8 @@
 /* The newest counts of one metric period. */
 struct story_period {
 	int64_t start_unix_ms;
-	struct counts canary; /* once it has all traffic, the alias's own where it has none */
+	struct counts canary; /* as it is judged: once it has all traffic, they are of the alias */
 	struct counts stable;
-	struct counts alias;	    /* of both together */
 	struct counts probe_canary; /* rolloutd's own requests, which are in none of the others */
 	struct counts probe_stable;
 	const json_t *values; /* of metrics with values of their own; NULL: none */

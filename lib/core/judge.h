@@ -16,8 +16,19 @@ struct tally {
 	struct counts probe_stable;
 };
 
+/*
+ * The period in which the canary got all traffic. From then on CloudWatch counts the alias as a whole and no version of
+ * it, so what the canary served after that is what the versions' counts leave of the alias's.
+ */
+struct promotion {
+	int64_t start_unix_ms;
+	struct counts canary; /* of the whole period */
+	struct counts after;  /* of those: after the promotion. Not seen: nothing is left, or it cannot be told */
+};
+
 struct judge {
 	const struct verdict_question *q;
+	struct promotion promotion;
 	struct tally tally;
 };
 

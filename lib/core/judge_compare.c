@@ -69,6 +69,14 @@ static uint32_t weight_in(const struct judge *j, const struct sample *s, bool *r
 	return 0;
 }
 
+/* The canary's counts beside the stable version's: in the period of the promotion, those before it. */
+static const struct counts *canary_beside(const struct judge *j, const struct sample *s)
+{
+	const struct counts *c = judge_canary(j, s);
+
+	return c == &j->promotion.canary ? &s->canary : c;
+}
+
 /* Fills the next block from sample *i on, before `end`; of users' requests, or of probes. False: it is not full. */
 static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end, struct block *ret)
 {
@@ -81,7 +89,7 @@ static bool next_block(const struct judge *j, bool probes, size_t *i, size_t end
 			return true;
 		(*i)++;
 		ret->rising = ret->rising || (weight_in(j, s, &rising) > 0 && rising);
-		sum_up(&ret->canary, probes ? &s->probe_canary : judge_canary(j, s));
+		sum_up(&ret->canary, probes ? &s->probe_canary : canary_beside(j, s));
 		sum_up(&ret->stable, probes ? &s->probe_stable : &s->stable);
 		if (ret->canary.invocations + ret->stable.invocations >= (alone ? 1 : BLOCK_MIN))
 			return true;
@@ -122,7 +130,7 @@ static void weigh_rising(const struct judge *j, size_t from, size_t end, struct 
 		bool rising;
 		uint32_t weight_bp = weight_in(j, s, &rising);
 
-		sum_up(&canary, judge_canary(j, s));
+		sum_up(&canary, canary_beside(j, s));
 		sum_up(&stable, &s->stable);
 		if (weight_bp > 0 && !may_be_promoted(j, s))
 			evidence_add_share(ret, &canary, &stable, (double)weight_bp / WEIGHT_BP_MAX, rising);
@@ -134,9 +142,13 @@ static void weigh_rising(const struct judge *j, size_t from, size_t end, struct 
 static void weigh(const struct judge *j, const struct spec_metric *m, double null_rate, struct evidence *ret)
 {
 	size_t i, end = judge_settled(j, &i);
+	struct counts after = {0};
 	struct block b;
 
 	evidence_init(ret, min_effect(m));
+	if (end > samples_find(j->q->samples, j->promotion.start_unix_ms))
+		sum_up(&after, &j->promotion.after);
+	evidence_add_alone(ret, &after, null_rate);
 	while (next_block(j, false, &i, end, &b)) {
 		if (evidence_is_alone(&b.canary, &b.stable))
 			evidence_add_alone(ret, &b.canary, null_rate);

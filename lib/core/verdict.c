@@ -56,9 +56,42 @@ const struct counts *judge_canary(const struct judge *j, const struct sample *s)
 {
 	const struct verdict_question *q = j->q;
 
+	if (j->promotion.after.seen && s->start_unix_ms == j->promotion.start_unix_ms)
+		return &j->promotion.canary;
 	if (!s->canary.seen && q->promoted_unix_ms != 0 && s->start_unix_ms >= q->promoted_unix_ms)
 		return &s->alias;
 	return &s->canary;
+}
+
+static uint64_t rest_of(uint64_t whole, uint64_t part, uint64_t other)
+{
+	uint64_t sum = part + other;
+
+	return whole > sum ? whole - sum : 0;
+}
+
+/* Left out is a period in which the canary had no traffic at first, as the stable version's is in none but the alias's
+ * counts then; and one in which the stable version's are missing. */
+static void find_promotion(struct judge *j)
+{
+	const struct verdict_question *q = j->q;
+	struct promotion *p = &j->promotion;
+	size_t at;
+	const struct sample *s;
+
+	p->start_unix_ms = verdict_period_start(q->promoted_unix_ms, q->analysis->period_ms);
+	at = samples_find(q->samples, p->start_unix_ms);
+	if (q->promoted_unix_ms == p->start_unix_ms || q->rollout_from_unix_ms > p->start_unix_ms ||
+	    at == q->samples->len)
+		return;
+	s = &q->samples->items[at];
+	if (s->start_unix_ms != p->start_unix_ms || !s->alias.seen || !s->stable.seen)
+		return;
+	p->after.invocations = rest_of(s->alias.invocations, s->canary.invocations, s->stable.invocations);
+	p->after.errors = rest_of(s->alias.errors, s->canary.errors, s->stable.errors);
+	p->after.seen = p->after.invocations > 0;
+	judge_sum_up(&p->canary, &s->canary);
+	judge_sum_up(&p->canary, &p->after);
 }
 
 size_t judge_settled(const struct judge *j, size_t *ret_first)
@@ -269,6 +302,7 @@ void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 	bool watched;
 
 	*ret = (struct verdict_result){0};
+	find_promotion(&j);
 	tally_up(&j);
 	ret->through_unix_ms = believed_until(q);
 	ret->canary_step = j.tally.step;

@@ -260,6 +260,62 @@ static void the_steps_are_the_record(void **state)
 	assert_int_equal(judge(f), VERDICT_FAIL);
 }
 
+/* The minute of the promotion has both: what is the canary's after it is in the alias's counts only. */
+static void the_minute_of_the_promotion_counts(void **state)
+{
+	struct fixture *f = *state;
+	struct sample *s;
+
+	f->q.promoted_unix_ms = T0 + 4 * MIN + 20 * MS_PER_SECOND;
+	for (int i = 0; i < 4; i++)
+		add(f, i, 1000, 1, 9000, 9);
+	s = add(f, 4, 300, 0, 2700, 3);
+	assert_int_equal(judge(f), VERDICT_PASS);
+	s->alias = (struct counts){9000, 4, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_true(f->v.canary_all.invocations == 4 * 1000 + 300 + 6000);
+	assert_true(f->v.canary_all.errors == 5);
+	s->alias.errors = 300;
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	assert_true(f->v.canary_all.errors == 301);
+	/* It is believed when its time has come. */
+	f->q.now_unix_ms = T0 + 6 * MIN - 1;
+	assert_int_equal(judge(f), VERDICT_UNDECIDED);
+	f->q.now_unix_ms++;
+	/* Another metric sees it as well. */
+	f->metrics[0] = (struct spec_metric){
+	    .kind = SPEC_METRIC_ERRORS, .max_rate_ppm = 20000, .min_invocations = 50, .failure_limit = 1};
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	/* Late data: the versions' counts may be ahead of the alias's. */
+	s->alias = (struct counts){2000, 300, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+	assert_true(f->v.canary_all.invocations == 4 * 1000 + 300);
+}
+
+/* Where the canary had its first traffic in that minute, the alias's counts are the stable version's as well. */
+static void the_minute_of_both_landings_tells_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->q.history = (struct counts){100000, 100, true};
+	f->q.rollout_from_unix_ms = T0 + 5 * MS_PER_SECOND;
+	f->q.promoted_unix_ms = T0 + 20 * MS_PER_SECOND;
+	add(f, 0, 10, 0, 100, 0)->alias = (struct counts){1000, 500, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+	f->q.rollout_from_unix_ms = T0;
+	assert_int_equal(judge(f), VERDICT_FAIL);
+	samples_at(&f->samples, T0)->stable.seen = false;
+	assert_int_equal(judge(f), VERDICT_PASS);
+	/* Nothing is known of it yet. */
+	samples_at(&f->samples, T0)->alias.seen = false;
+	assert_int_equal(judge(f), VERDICT_PASS);
+	f->q.promoted_unix_ms += 5 * MIN;
+	assert_int_equal(judge(f), VERDICT_PASS);
+	f->q.promoted_unix_ms = T0 + MIN + 1;
+	samples_at(&f->samples, T0 + 2 * MIN)->alias = (struct counts){1000, 0, true};
+	assert_int_equal(judge(f), VERDICT_PASS);
+}
+
 static void what_runs_dry_has_no_consequence(void **state)
 {
 	struct fixture *f = *state;
@@ -316,6 +372,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(alone_it_is_held_against_the_record, setup, teardown),
 	    cmocka_unit_test_setup_teardown(alone_a_few_are_enough, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_steps_are_the_record, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_minute_of_the_promotion_counts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_minute_of_both_landings_tells_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_runs_dry_has_no_consequence, setup, teardown),
 	    cmocka_unit_test_setup_teardown(dry_alone_still_waits_for_the_bake, setup, teardown),
 	};
