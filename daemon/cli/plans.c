@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "control/api.h"
 #include "engine/planform.h"
+#include "event.h"
 #include "field.h"
 #include "page.h"
 #include "plans.h"
@@ -290,10 +291,24 @@ static void put_check(struct validation *v, const char *file, const struct plan 
 	buf_deinit(&text);
 }
 
-static void validate_text(struct validation *v, const char *file, const char *bytes, size_t len)
+/* With the files that it names, where they can be looked at. */
+static struct plan *load(const char *file, const char *bytes, size_t len, struct diags *diags)
+{
+	struct plan *plan = plan_load(bytes, len, diags);
+
+	if (plan && strcmp(file, "-") != 0)
+		event_check(plan, file, diags);
+	if (diags->errors == 0)
+		return plan;
+	plan_free(plan);
+	return NULL;
+}
+
+static void validate_text(struct validation *v, const char *path, const char *bytes, size_t len)
 {
 	struct diags *diags = mem_alloc(sizeof(*diags));
-	cleanup(plan_free_p) struct plan *plan = plan_load(bytes, len, diags);
+	const char *file = shown_name(path);
+	cleanup(plan_free_p) struct plan *plan = load(path, bytes, len, diags);
 	json_t *form = planform_check(plan, diags);
 
 	if (!plan)
@@ -317,7 +332,7 @@ static void validate_file(struct validation *v, const char *file)
 	if (read_plan(v->cli, file, &bytes, &len) != EXIT_DONE)
 		v->rc = EXIT_REFUSED;
 	else
-		validate_text(v, shown_name(file), bytes, len);
+		validate_text(v, file, bytes, len);
 }
 
 int command_validate(struct cli *cli)

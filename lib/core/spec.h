@@ -85,6 +85,8 @@ size_t spec_first_value(const struct spec_analysis *a, size_t metric);
 struct spec_probe {
 	const char *payload; /* a file beneath the plans folder; NULL: no probing */
 	int64_t every_ms;    /* one request to each in that time */
+	unsigned line;	     /* where the plan names the file, from 1; for messages alone */
+	unsigned column;
 };
 
 struct rollout_spec {

@@ -17,6 +17,7 @@
 #include "engine/calls.h"
 #include "engine/forecast.h"
 #include "engine/inspect.h"
+#include "engine/probe_event.h"
 
 #define METRICS_SPAN_MS	 (3 * MS_PER_DAY) /* days and nights; and cheap to read, by hours */
 #define METRICS_PERIOD_S 3600
@@ -29,6 +30,7 @@ enum exam {
 	EXAM_ALARMS,
 	EXAM_HOOK_PRE,
 	EXAM_HOOK_POST,
+	EXAM_EVENT,    /* of the probe: a file, which AWS is not asked about */
 	EXAM_OF_ALIAS, /* how many there are for each alias */
 	EXAM_PUBLISH = EXAM_OF_ALIAS,
 };
@@ -251,6 +253,8 @@ static bool applies(const struct doctor *d)
 	case EXAM_HOOK_PRE:
 	case EXAM_HOOK_POST:
 		return rollout_of(d) && hook_of(d)->kind == PLAN_HOOK_INVOKE;
+	case EXAM_EVENT:
+		return rollout_of(d) && rollout_of(d)->spec.probe.payload && n->engine->ports.load_event;
 	case EXAM_OF_ALIAS:
 		break;
 	}
@@ -388,6 +392,14 @@ static void judge_traffic(struct doctor *d, const char *subject)
 	find(d, cure[0] ? FINDING_WARNING : FINDING_OK, subject, cure, "%s", text);
 }
 
+static bool counts_probes(const struct rollout_spec *spec)
+{
+	for (size_t i = 0; i < spec->analysis.n_metrics; i++)
+		if (spec->analysis.metrics[i].count_probes && !spec->analysis.metrics[i].dry_run)
+			return true;
+	return false;
+}
+
 static void judge_metrics(struct doctor *d, const struct http_response *r, const struct aws_error *error,
 			  const char *subject)
 {
@@ -405,6 +417,9 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 		     error->class == AWS_DENIED ? "allow cloudwatch:GetMetricData to the identity of the account"
 						: "ask again",
 		     "its metrics cannot be read: %s", why(d, error, text));
+	else if (!(d->sums[0] > 0) && counts_probes(&rollout_of(d)->spec))
+		find(d, FINDING_OK, subject, "",
+		     "its metrics can be read, and show no request in the last 3 days: the evidence comes by probes");
 	else if (!(d->sums[0] > 0))
 		find(d, FINDING_WARNING, subject,
 		     "without requests there is no evidence: see `no_data` and `min_invocations` in the plan; a "
@@ -511,6 +526,40 @@ static void answered(void *arg, const struct http_response *response, const stru
 	next(d);
 }
 
+static void event_read(void *arg, const struct artifact *a)
+{
+	struct doctor *d = arg;
+	struct inspect *n = d->inspect;
+	const struct spec_probe *probe;
+	char subject[LIMIT_PATH + 16], problem[LIMIT_REASON] = "", cure[64];
+
+	if (!inspect_goes_on(n))
+		return;
+	probe = &rollout_of(d)->spec.probe;
+	(void)snprintf(subject, sizeof(subject), "probe %.900s", probe->payload);
+	(void)snprintf(cure, sizeof(cure), "mend it, or line %u of the plan, which names it", probe->line);
+	if (a->error)
+		(void)text_copy(problem, sizeof(problem), a->error);
+	else
+		probe_event_check(a->text, a->size, probe->payload, problem, sizeof(problem));
+	if (problem[0])
+		find(d, FINDING_PROBLEM, subject, cure, "no probe would be sent: %s", problem);
+	else
+		find(d, FINDING_OK, subject, "", "its event can be sent: %" PRIu64 " byte%s of JSON", a->size,
+		     a->size == 1 ? "" : "s");
+	d->exam++;
+	next(d);
+}
+
+static void read_event(struct doctor *d)
+{
+	struct inspect *n = d->inspect;
+
+	n->engine->calls_open++;
+	n->calls++;
+	n->engine->ports.load_event(n->engine->ports.ctx, rollout_of(d)->spec.probe.payload, event_read, d);
+}
+
 static bool is_of_hook(const struct doctor *d)
 {
 	return d->alias < d->inspect->spec.n_aliases && (d->exam == EXAM_HOOK_PRE || d->exam == EXAM_HOOK_POST);
@@ -550,7 +599,10 @@ static void next(struct doctor *d)
 		for (; d->exam < (last ? 1 : EXAM_OF_ALIAS); d->exam++) {
 			if (!applies(d))
 				continue;
-			submit(d);
+			if (!last && d->exam == EXAM_EVENT)
+				read_event(d);
+			else
+				submit(d);
 			return;
 		}
 	}

@@ -19,14 +19,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "aws/lambda_chain.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/nesting.h"
 #include "base/text.h"
 #include "engine/calls.h"
+#include "engine/probe_event.h"
 
 #define TICK_MS	      LIMIT_PROBE_EVERY_MS /* turns fall on these, so that many rollouts make few of them */
 #define READ_AGAIN_MS MS_PER_MINUTE
@@ -249,28 +247,10 @@ static void shoot(struct probing *p, enum probed which)
 /* A sentence, or "". */
 static void check_event(const struct artifact *a, const char *path, char *out, size_t size)
 {
-	json_error_t where; /* its text may quote the file, which is for the function alone */
-	json_t *event;
-
-	out[0] = '\0';
-	if (a->error) {
+	if (a->error)
 		(void)text_copy(out, size, a->error);
-		return;
-	}
-	if (a->size > LIMIT_PROBE_BYTES) {
-		(void)snprintf(out, size, "%.150s is too large: a probe's event has at most %d bytes", path,
-			       LIMIT_PROBE_BYTES);
-		return;
-	}
-	if (nesting_exceeds(a->text, a->size, LIMIT_JSON_DEPTH)) {
-		(void)snprintf(out, size, "%.150s is no event: JSON nested deeper than %d levels", path,
-			       LIMIT_JSON_DEPTH);
-		return;
-	}
-	event = json_loadb(a->text, a->size, JSON_DECODE_ANY, &where);
-	if (!event)
-		(void)snprintf(out, size, "%.150s:%d:%d: this is no JSON", path, where.line, where.column);
-	json_decref(event);
+	else
+		probe_event_check(a->text, a->size, path, out, size);
 }
 
 static void was_read(void *arg, const struct artifact *a)

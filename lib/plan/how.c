@@ -81,6 +81,8 @@ static void fill_probe(struct arena *a, const struct field *probe, struct spec_p
 		return;
 	ret->payload = arena_strdup(a, probe->items->fields[PROBING_INVOKE].text);
 	ret->every_ms = probe->items->fields[PROBING_RATE].number;
+	ret->line = probe->items->fields[PROBING_INVOKE].node->line;
+	ret->column = probe->items->fields[PROBING_INVOKE].node->column;
 }
 
 static void fill_metrics(struct arena *a, const struct record *analysis, struct spec_analysis *ret)

@@ -3,8 +3,8 @@
  * clock, lib/sim's AWS as its transport, and random traffic. One rollout takes milliseconds.
  *
  * Traffic is a Poisson process of one rate, each request failing by itself with its version's rate. Calls to AWS are
- * answered at once, and so are probes, which are requests besides; a metric period can be seen 30 to 40 s after its end,
- * as Lambda's mostly can. What cannot be simulated is taken as fine, and named: simulate_fine().
+ * answered at once, and so are probes, which are requests besides; a metric period can be seen 30 to 40 s after its
+ * end, as Lambda's mostly can. What cannot be simulated is taken as fine, and named: simulate_fine().
  */
 #pragma once
 

@@ -9,6 +9,7 @@ import signal
 import unittest
 
 import report_page
+from control_server import Case as CtlCase
 from rollout_case import RolloutCase, Together, make_plan, print_policy, wait_long
 from rolloutd_case import Case
 
@@ -109,7 +110,8 @@ class Quiet(Together):
 
     def test_a_bad_version_is_found_by_comparison(self):
         f = self.function()
-        self.drop("worse", f, version=6, metrics=COMPARE, analysis=PROBE)
+        # After so many it is no matter of chance any more; until then the step waits.
+        self.drop("worse", f, version=6, metrics=COMPARE.replace("10", "60"), analysis=PROBE)
         s = self.ctl.phase("worse", "rolled-back")
         self.assertIn("probes included); were it no worse, at most 1 of", s["reason"])
         self.asked_only(f, "1", "1+6@10", "1")
@@ -132,6 +134,28 @@ class Quiet(Together):
         self.ctl.run("rollback", "shown")
         self.ctl.phase("shown", "rolled-back")
 
+    def test_doctor_reads_the_event(self):
+        f = self.function()
+        plan = make_plan("asked", f, metrics=COMPARE, analysis=PROBE)
+        path = os.path.join(self.d.folder, "asked.yaml")
+
+        def findings(text, code):
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(text)
+            found = self.ctl.json("doctor", path, code=code)["findings"]
+            return [x for x in found if x["subject"].startswith("probe ") or "3 days" in x["text"]]
+
+        quiet, event = findings(plan, 0)
+        self.assertEqual((quiet["level"], event["level"]), ("ok", "ok"))
+        self.assertIn("the evidence comes by probes", quiet["text"])
+        self.assertEqual(event["subject"], "probe health.json")
+        self.assertEqual(event["text"], "its event can be sent: 19 bytes of JSON")
+        (event,) = [x for x in findings(plan.replace("health", "lost"), 1) if x["subject"] == "probe lost.json"]
+        self.assertEqual(event["level"], "problem")
+        self.assertIn("lost.json does not exist: write it, or correct the plan's path", event["text"])
+        line = next(i for i, text in enumerate(plan.splitlines()) if "probe:" in text) + 1
+        self.assertEqual(event["cure"], f"mend it, or line {line} of the plan, which names it")
+
     def test_an_event_that_is_not_there_is_named(self):
         f = self.function()
         self.d.put_plan("lost.yaml", make_plan("lost", f, metrics=COMPARE, analysis=PROBE.replace("health", "lost"),
@@ -142,6 +166,80 @@ class Quiet(Together):
         self.assertIn("Of rolloutd's own probes the canary answered none.", self.explain("lost"))
         self.ctl.run("rollback", "lost")
         self.ctl.phase("lost", "rolled-back")
+
+
+class Files(CtlCase):
+    """`validate` looks at the event where the daemon would, by the plan's folder."""
+
+    PLAN = make_plan("p", "f", metrics=COMPARE, analysis=PROBE)
+
+    def setUp(self):
+        super().setUp()
+        self.folder = os.path.realpath(self.folder)
+        self.event = os.path.join(self.folder, "health.json")
+        lines = self.PLAN.splitlines()
+        line = next(i for i, text in enumerate(lines) if "probe:" in text)
+        self.place = f":{line + 1}:{lines[line].index('health.json') + 1}: "
+
+    def validate(self, code=0, **more):
+        return self.run_ctl("validate", self.write("plan.yaml", self.PLAN), code=code, **more).stdout
+
+    def put(self, content):
+        with open(self.event, "wb") as f:
+            f.write(content)
+
+    def test_one_that_can_be_sent(self):
+        for content in (b"{}", b" [1]\n", b"7", b'"' + 262142 * b"x" + b'"'):
+            self.put(content)
+            text = self.validate()
+            self.assertIn(": good\n", text)
+            self.assertNotIn("health.json", text)
+
+    def test_one_that_is_not_there_is_a_warning(self):
+        """The plan may be for another host."""
+        text = self.validate()
+        self.assertIn(f"{self.place}warning: {self.event} does not exist; rolloutd looks for it in its plans folder",
+                      text)
+        self.assertIn(": good\n", text)
+
+    def test_ones_that_can_never_be_sent(self):
+        secret = b'{"password": "hunter2", }'
+        cases = ((secret, ":1:25: this is no JSON, so AWS would not take it as an event"),
+                 (b"", ":1:0: this is no JSON"), (b"{} {}", ": this is no JSON"),
+                 (b'{"a": "\xff"}', ": this is no JSON"),
+                 (b"[" * 40, " is no event: JSON nested deeper than 32 levels"),
+                 (262145 * b" ", " is too large: a probe's event has at most 262144 bytes"))  # fmt: skip
+        for content, said in cases:
+            self.put(content)
+            text = self.validate(code=1)
+            self.assertIn(f"{self.place}error: {self.event}", text)
+            self.assertIn(said, text)
+            self.assertNotIn("hunter2", text)
+            self.assertNotIn("good", text)
+        self.put(b"{}")
+        os.chmod(self.event, 0o646)
+        self.assertIn("can be written by everybody (mode 0646)", self.validate(code=1))
+        path = os.path.join(self.folder, "plan.yaml")
+        answer = json.loads(self.run_ctl("validate", path, "-o", "json", code=1).stdout)
+        self.assertEqual(answer["files"][0]["valid"], False)
+        os.unlink(self.event)
+        os.mkfifo(self.event)
+        self.assertIn("is not a regular file", self.validate(code=1))
+        os.unlink(self.event)
+        os.symlink("/etc/hostname", self.event)
+        self.assertIn("is not beneath the plan's folder, links resolved", self.validate(code=1))
+
+    def test_a_service_and_standard_input(self):
+        service = ("apiVersion: rolloutd/v1\nkind: Service\nname: s\nfunction: f\naliases:\n"
+                   "  dev: {version: $LATEST}\n  prod:\n    version: 2\n    rollout:\n"
+                   "      strategy: Canary10Percent5Minutes\n"
+                   "      analysis: {probe: {invoke: health.json, rate: 1/s}}\n")
+        path = self.write("service.yaml", service)
+        self.assertIn(":11:34: warning: ", self.run_ctl("validate", path).stdout)
+        self.put(b"{")
+        self.assertIn(":11:34: error: ", self.run_ctl("validate", path, code=1).stdout)
+        # Nobody knows which folder that is of.
+        self.assertIn(": good\n", self.run_ctl("validate", "-", input=service).stdout)
 
 
 class Ends(RolloutCase):

@@ -85,8 +85,9 @@ class Outcome(Simulate):
         few = probed.replace("1/s", "1/h").replace("min_invocations: 20", "min_invocations: 1000")
         self.assertIn("or a faster probe helps.", self.simulate(plan=few, rps="0").stdout)
         ignored = probed.replace("min_invocations: 20", "min_invocations: 20, probes: ignore")
+        text = self.simulate(plan=ignored, rps="0").stdout
         self.assertIn("the canary serves about 0 requests while the first weight bakes. A larger first weight, a "
-                      "longer bake or a metric that counts the probe helps.", self.simulate(plan=ignored, rps="0").stdout)
+                      "longer bake or a metric that counts the probe helps.", text)
 
     def test_an_experiment_that_goes_back_is_no_rollback(self):
         head = PLAN.split("steps:", maxsplit=1)[0]

@@ -166,7 +166,7 @@ static void probes_are_shown_beside_users_requests(void **state)
 	(void)state;
 	assert_true(json_is_null(get(j, "probes")));
 	fits("Rollout", j);
-	spec.probe = (struct spec_probe){"probe.json", 1000};
+	spec.probe = (struct spec_probe){.payload = "probe.json", .every_ms = 1000};
 	v.verdict.probe_canary = (struct counts){30, 2, true};
 	r.probes_skipped = 4;
 	j = form_rollout(&v, false);

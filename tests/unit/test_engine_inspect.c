@@ -255,6 +255,52 @@ static void little_traffic_and_none(void **state)
 	assert_null(strstr(t.findings, "lately"));
 }
 
+#define PROBED "analysis: {probe: {invoke: probe.json, rate: 1/s}}\n"
+
+static struct plan *probing_plan(const char *more)
+{
+	const char *text = bench_plan_text("hello", 2, more);
+	struct diags diags = {0};
+	struct plan *p = plan_load(text, strlen(text), &diags);
+
+	assert_non_null(p);
+	diags_deinit(&diags);
+	return p;
+}
+
+static void ask_about_probes(struct told *t, const char *event, const char *more)
+{
+	struct bench *b = bench_new();
+
+	b->event.text = event;
+	*t = (struct told){0};
+	assert_int_not_equal(engine_inspect(b->e, probing_plan(more), INSPECT_DOCTOR, told, t), 0);
+	bench_run_for(b, 20 * MS_PER_SECOND);
+	assert_int_equal(t->times, 1);
+	assert_int_equal(b->event.reads, 1);
+	bench_free(b);
+}
+
+static void the_event_of_a_probe_is_looked_at(void **state)
+{
+	struct told t;
+
+	(void)state;
+	ask_about_probes(&t, "{}\n", PROBED);
+	assert_found(&t, "0 probe probe.json: its event can be sent: 3 bytes of JSON\n");
+	assert_found(&t, "0 alias prod: its metrics can be read, and show no request in the last 3 days: the evidence "
+			 "comes by probes\n");
+	ask_about_probes(&t, "{\"path\": }", PROBED);
+	assert_found(&t, "2 probe probe.json: no probe would be sent: probe.json:1:10: this is no JSON\n");
+	ask_about_probes(&t, NULL, PROBED);
+	assert_found(&t, "2 probe probe.json: no probe would be sent: probe.json does not exist\n");
+	ask_about_probes(&t, "7",
+			 "analysis: {probe: {invoke: probe.json, rate: 1/s}, metrics: [{errors: {max_rate: 1%, probes: "
+			 "ignore}}]}\n");
+	assert_found(&t, "0 probe probe.json: its event can be sent: 1 byte of JSON\n");
+	assert_found(&t, "1 alias prod: its metrics can be read, and show no request in the last 3 days\n");
+}
+
 /* An STS that answers is not one that cannot be reached. */
 static void the_cure_is_of_what_sts_says(void **state)
 {
@@ -327,7 +373,7 @@ static void the_engine_ends_while_the_doctor_tries(void **state)
 		struct bench *b = bench_new();
 
 		memset(&t, 0, sizeof(t));
-		assert_int_not_equal(engine_inspect(b->e, some_plan(), INSPECT_DOCTOR, told, &t), 0);
+		assert_int_not_equal(engine_inspect(b->e, probing_plan(PROBED), INSPECT_DOCTOR, told, &t), 0);
 		for (int n = 0; n < steps; n++)
 			(void)bench_step(b, b->now.boot_ms + MS_PER_SECOND);
 		last = t.times;
@@ -350,6 +396,7 @@ int main(void)
 	    cmocka_unit_test(the_cure_is_of_what_sts_says),
 	    cmocka_unit_test(what_is_no_answer_of_sts),
 	    cmocka_unit_test(the_engine_ends_while_one_looks),
+	    cmocka_unit_test(the_event_of_a_probe_is_looked_at),
 	    cmocka_unit_test(the_engine_ends_while_the_doctor_tries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
