@@ -42,12 +42,17 @@ def check_judged(case, record, to_the_end):
         case.assertGreaterEqual(through, ms(record["rollout"]["weight_since_at"]) + bake)
 
 
-def newest_counts(record, which):
-    """Of all periods together, as CloudWatch gave them last. A canary that has all traffic is the whole alias."""
-    newest, promoted = {}, ms(record["rollout"]["promoted_at"])
+def canary_counts(record):
+    """Of all periods together, as CloudWatch gave them last. A canary that has all traffic is the whole alias, and in the
+    period in which it got that, what the stable version leaves of it."""
+    promoted, first = ms(record["rollout"]["promoted_at"]), ms(record["rollout"]["first_traffic_at"])
+    newest = {}
     for s in record["samples"]:
-        alone = which == "canary" and ms(s["start_at"]) >= promoted
-        newest[s["start_at"]] = s[which] or (s["alias"] if alone else None) or [0, 0]
+        start = ms(s["start_at"])
+        counts = s["canary"] or (s["alias"] if start >= promoted else None) or [0, 0]
+        if max(first, promoted - 999) <= start < promoted and s["alias"] and s["stable"]:
+            counts = [max(c, a - b) for c, a, b in zip(counts, s["alias"], s["stable"], strict=True)]
+        newest[start] = counts
     return [sum(c[i] for c in newest.values()) for i in (0, 1)]
 
 
@@ -80,7 +85,7 @@ class Told(Together):
                       "So it went on, to all of the traffic.", "[AWS/Lambda Errors and Invocations by ExecutedVersion, "
                       "periods before", "Alias prod holds version 2", "It succeeded at", "rolloutctl rollback good"):
             self.assertIn(words, text)
-        served, failed = newest_counts(record, "canary")
+        served, failed = canary_counts(record)
         self.assertGreater(served, 20)
         self.assertIn(f"and served {served:,} requests, of which {failed:,} failed", text)
         page = self.page("good")
@@ -186,7 +191,7 @@ class Crash(RolloutCase):
         check_judged(self, record, to_the_end=False)
         text = " ".join(self.ctl.run("explain", "killed").split())
         self.assertIn("So it went on, to all of the traffic.", text)
-        served, _ = newest_counts(record, "canary")
+        served, _ = canary_counts(record)
         self.assertIn(f"served {served:,} requests", text)
 
 
