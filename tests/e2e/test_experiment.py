@@ -109,12 +109,17 @@ class Experiments(Together):
         self.experiment("worse", f, version=3, seconds=3600)
         s = self.ctl.phase("worse", "rolled-back")
         self.assertFalse(s["experiment"]["concluded"])
-        self.assertEqual(s["experiment"]["finding"], "stable")
+        # It may come back on so few requests that the bounds, which are wider than the judge's, do not part yet.
+        said = {"stable": ": version 1 fails less often", "open": ": which of them is better cannot be told"}
+        x = s["experiment"]
+        self.assertIn(x["finding"], said)
+        self.assertEqual(x["finding"] == "stable", x["difference_low"] > 0)
+        self.assertGreater(x["difference_high"], 0)
         self.assertIn("rolled-back", self.ctl.run("wait", "worse", code=3))
         page = self.ctl.run("status", "worse")
         self.assertIn("rolloutctl retry worse", page)
         self.assertRegex(page, r"\n  found +version 3 failed ")
-        self.told("worse", "It was broken off: at ", ": version 1 fails less often",
+        self.told("worse", "It was broken off: at ", said[x["finding"]],
                   "is in quarantine")
         # It has a bad version's quarantine.
         self.drop("again", f, version=3, metrics=COMPARE)
