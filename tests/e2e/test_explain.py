@@ -43,8 +43,8 @@ def check_judged(case, record, to_the_end):
 
 
 def canary_counts(record):
-    """Of all periods together, as CloudWatch gave them last. A canary that has all traffic is the whole alias, and in the
-    period in which it got that, what the stable version leaves of it."""
+    """Of all periods together, as CloudWatch gave them last. A canary that has all traffic is the whole alias, and in
+    the period in which it got that, what the stable version leaves of it."""
     promoted, first = ms(record["rollout"]["promoted_at"]), ms(record["rollout"]["first_traffic_at"])
     newest = {}
     for s in record["samples"]:
