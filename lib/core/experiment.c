@@ -11,13 +11,6 @@
 
 #define FINE_BELOW 1e-3 /* shares below this are told to the millionth, those above to the ten-thousandth */
 
-static void sum_up(struct counts *sum, const struct counts *c)
-{
-	sum->seen = sum->seen || c->seen;
-	sum->invocations += c->invocations;
-	sum->errors += c->errors;
-}
-
 /* Periods that began after the promotion are none of the experiment's; that of the promotion itself is of both. */
 static void count(const struct verdict_question *q, struct experiment_result *ret)
 {
@@ -29,8 +22,8 @@ static void count(const struct verdict_question *q, struct experiment_result *re
 
 		if (q->promoted_unix_ms != 0 && s->start_unix_ms >= q->promoted_unix_ms)
 			break;
-		sum_up(&ret->canary, &s->canary);
-		sum_up(&ret->stable, &s->stable);
+		judge_sum_up(&ret->canary, &s->canary);
+		judge_sum_up(&ret->stable, &s->stable);
 		if (!s->canary.seen && !s->stable.seen)
 			continue;
 		if (ret->from_unix_ms == 0)

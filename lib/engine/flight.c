@@ -254,9 +254,13 @@ static int put_samples(struct engine *e, const struct item *i)
 		s = &i->samples.items[at];
 		const struct counts *counts[3] = {&s->canary, &s->stable, &s->alias};
 
+		/* Errors may be told before the requests that they are of: without those they count nothing yet, but
+		 * a restart is no reason to forget them. */
 		for (size_t c = 0; c < 3; c++) {
+			bool any = counts[c]->seen || counts[c]->errors > 0;
+
 			row.counts[2 * c] = counts[c]->seen ? (int64_t)counts[c]->invocations : -1;
-			row.counts[2 * c + 1] = counts[c]->seen ? (int64_t)counts[c]->errors : -1;
+			row.counts[2 * c + 1] = any ? (int64_t)counts[c]->errors : -1;
 		}
 		row.values = record_values_encode(&i->samples, at, &values);
 		probing_pack(s, row.probes);

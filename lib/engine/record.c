@@ -302,11 +302,8 @@ int record_load_sample(void *ctx, const struct store_sample *x)
 	counts[1] = &s->stable;
 	counts[2] = &s->alias;
 	for (size_t n = 0; n < array_len(counts); n++) {
-		*counts[n] = (struct counts){0};
-		if (x->counts[2 * n] < 0)
-			continue;
-		counts[n]->seen = true;
-		counts[n]->invocations = (uint64_t)x->counts[2 * n];
+		*counts[n] = (struct counts){.seen = x->counts[2 * n] >= 0};
+		counts[n]->invocations = counts[n]->seen ? (uint64_t)x->counts[2 * n] : 0;
 		counts[n]->errors = x->counts[2 * n + 1] > 0 ? (uint64_t)x->counts[2 * n + 1] : 0;
 	}
 	record_values_decode(x->values, all, x->start_unix_ms);

@@ -248,7 +248,7 @@ static void only_settled_periods_in_which_both_served_are_counted(void **state)
 	(void)state;
 	init(&f);
 	for (int i = -1; i < 7; i++)
-		add(&f, i, (struct counts){100, 1, true}, (struct counts){200, 3, i != 1});
+		add(&f, i, (struct counts){100, 1, true}, (struct counts){200, 3, true});
 	experiment_judge(&f.q, 7, 8, &x);
 	assert_int_equal(x.canary.invocations, 500);
 	assert_int_equal(x.stable.invocations, 1000);
@@ -265,6 +265,23 @@ static void only_settled_periods_in_which_both_served_are_counted(void **state)
 	experiment_judge(&f.q, 7, 8, &x);
 	assert_int_equal(x.canary.invocations, 300);
 	assert_int_equal(x.until_unix_ms, T0 + 3 * MIN);
+	samples_deinit(&f.samples);
+}
+
+/* Errors may be told before the requests that they are of. */
+static void errors_without_their_requests_count_nothing_yet(void **state)
+{
+	struct fixture f;
+	struct experiment_result x;
+
+	(void)state;
+	init(&f);
+	add(&f, 0, (struct counts){100, 1, true}, (struct counts){100, 2, true});
+	add(&f, 1, (struct counts){0, 50, false}, (struct counts){100, 2, true});
+	experiment_judge(&f.q, 7, 8, &x);
+	assert_int_equal(x.canary.invocations, 100);
+	assert_int_equal(x.canary.errors, 1);
+	assert_int_equal(x.finding, EXPERIMENT_OPEN);
 	samples_deinit(&f.samples);
 }
 
@@ -326,6 +343,7 @@ int main(void)
 	    cmocka_unit_test(a_block_on_the_way_home_does_not_make_it_a_failure),
 	    cmocka_unit_test(a_rollback_before_its_end_is_one),
 	    cmocka_unit_test(only_settled_periods_in_which_both_served_are_counted),
+	    cmocka_unit_test(errors_without_their_requests_count_nothing_yet),
 	    cmocka_unit_test(both_versions_must_have_served),
 	    cmocka_unit_test(small_differences_are_told_finely),
 	    cmocka_unit_test(findings_have_names),

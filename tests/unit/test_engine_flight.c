@@ -358,6 +358,29 @@ static void test_versions(void **state)
 	bench_free(b);
 }
 
+/* Errors may be told before the requests that they are of. A restart in between does not forget them. */
+static void test_errors_without_requests(void **state)
+{
+	struct bench *b = bench_new();
+	char text[LIMIT_REASON];
+
+	(void)state;
+	assert_int_equal(bench_take(b, "hello.yaml",
+				    bench_plan_text("hello", 9,
+						    "analysis: {metrics: [{errors: {max_rate: 10%, min_invocations: "
+						    "5}}]}\n"),
+				    text),
+			 INTAKE_STARTED);
+	bench_admin(b, "PUT", "/_localaws/faults", "[{fault: metrics_missing, metric: Invocations, version: \"9\"}]");
+	bench_run_for(b, 4 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_PROGRESSING);
+	bench_crash(b);
+	bench_admin(b, "PUT", "/_localaws/faults", "[{fault: metrics_missing, metric: Errors, version: \"9\"}]");
+	bench_run_for(b, 4 * MS_PER_MINUTE);
+	bench_assert_phase(b, "hello", PHASE_ROLLED_BACK);
+	bench_free(b);
+}
+
 /* What the control API tells is all of that, in the form that docs/openapi.yaml describes. */
 static void test_told(void **state)
 {
@@ -478,6 +501,7 @@ int main(void)
 	    cmocka_unit_test(test_failing_store),
 	    cmocka_unit_test(test_rows_are_written_once),
 	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_errors_without_requests),
 	    cmocka_unit_test(test_told),
 	    cmocka_unit_test(test_told_of_damage),
 	    cmocka_unit_test(test_told_in_part),
