@@ -291,7 +291,6 @@ static void the_history_is_of_the_stable_version_alone(void **state)
 	bench_run_for(b, 15 * MS_PER_MINUTE);
 	bench_assert_phase(b, "first", PHASE_SUCCEEDED);
 	bench_crash(b);
-	bench_load(b);
 	take(b, "second", "hello", 3, &compare, 1);
 	bench_run_for(b, 3 * MS_PER_MINUTE);
 	/* Some seven minutes since the first one's promotion, and not two hours. */
