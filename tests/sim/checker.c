@@ -151,7 +151,8 @@ void checker_commands(struct checker *c, struct host *h, unsigned name, uint64_t
 	if (!r)
 		return;
 	r->words_before = (unsigned)r->word | (unsigned)r->by_hand << 1 | (unsigned)r->full << 2 |
-			  (unsigned)r->ended << 3 | (unsigned)r->must_pause << 4 | (unsigned)r->pardoned << 5;
+			  (unsigned)r->ended << 3 | (unsigned)r->must_pause << 4 | (unsigned)r->pardoned << 5 |
+			  (unsigned)(r->phase == PHASE_BLOCKED) << 6;
 	r->word = r->word || (command == COMMAND_ROLLBACK && !r->ended) || command == COMMAND_RESUME;
 	r->paused = r->paused && command == COMMAND_PAUSE;
 	if (command != COMMAND_PAUSE) {
@@ -181,13 +182,14 @@ void checker_commanded(struct checker *c, unsigned name, uint64_t attempt, enum 
 		r->ended = r->words_before & 8;
 		r->must_pause = r->words_before & 16;
 		r->pardoned = r->words_before & 32;
-	} else if (command == COMMAND_RESUME && r->words_before & 16 && r->pause_durable && r->phase != PHASE_BLOCKED) {
+	} else if (command == COMMAND_RESUME && r->words_before & 16 && r->failing && r->pause_durable &&
+		   !(r->words_before & 64)) {
 		checker_fail(c, VIOLATION_HOME, "%s#%llu was let go on, though it has been told that its canary fails",
 			     script_names[name], (unsigned long long)attempt);
 	} else if (command == COMMAND_PAUSE) {
 		r->paused = true;
 	} else if (command == COMMAND_ROLLBACK && !r->ended) {
-		r->failed = true;
+		r->failed = r->failed || !r->concluded; /* that one was going home anyway */
 		checker_must_go_home(c, r, true, "an operator rolled it back");
 	}
 }
@@ -214,76 +216,6 @@ void checker_human(struct checker *c, unsigned alias)
 	for (size_t i = 0; i < c->n_rollouts; i++) {
 		if (c->rollouts[i].plan->alias == alias)
 			c->rollouts[i].word = false;
-	}
-}
-
-/* --- evidence --- */
-
-static int64_t floor_to(int64_t value, int64_t unit)
-{
-	return value - value % unit;
-}
-
-/* Up to where all that is asked about a rollout was answered in full. */
-static int64_t read_through(const struct checker *c, const struct checked_rollout *r)
-{
-	const unsigned versions[] = {r->plan->version, (unsigned)r->stable, 0};
-	int64_t through = INT64_MAX;
-
-	for (size_t i = 0; i < array_len(versions); i++) {
-		int64_t one =
-		    evidence_complete_through(c->evidence, r->plan->alias, versions[i], r->plan->period_ms, 0, true);
-
-		through = one < through ? one : through;
-	}
-	return through;
-}
-
-/* Does what the daemon has been told say that the canary fails, by the plan's own words? */
-static void told_to_fail(struct checker *c, struct checked_rollout *r, int64_t now_unix_ms)
-{
-	const struct script_plan *p = r->plan;
-	int64_t through = read_through(c, r), settled = now_unix_ms - p->settle_ms;
-	const struct evidence_window w = {
-	    .alias = p->alias,
-	    .version = p->version,
-	    .period_ms = p->period_ms,
-	    .from_unix_ms = floor_to(r->first_unix_ms, p->period_ms),
-	    .until_unix_ms = floor_to(settled < through ? settled : through, p->period_ms),
-	};
-	struct evidence_counts all = evidence_count(c->evidence, &w, true);
-
-	bool in_all =
-	    all.invocations >= p->metric_min_invocations && all.errors * 100 > all.invocations * p->max_rate_percent;
-	char reason[128];
-
-	if (!in_all && !evidence_period_exceeds(c->evidence, &w, p->max_rate_percent, p->metric_min_invocations))
-		return;
-	if (p->failure_pauses) {
-		r->must_pause = !r->pardoned;
-		return;
-	}
-	r->failed = true;
-	(void)snprintf(reason, sizeof(reason), "it has been told that its canary fails (%llu of %llu%s)",
-		       (unsigned long long)all.errors, (unsigned long long)all.invocations,
-		       in_all ? "" : ", and more in one period");
-	checker_must_go_home(c, r, false, reason);
-}
-
-void checker_delivered(struct checker *c, struct host *h, const struct delivery *d)
-{
-	evidence_take(c->evidence, d, host_now(h).unix_ms);
-	for (const struct item *i = h->engine->first; i; i = i->next) {
-		struct checked_rollout *r = checker_rollout(c, i);
-		bool watched = !i->unreadable && i->state.first_traffic_unix_ms != 0 && i->state.goal == GOAL_FORWARD &&
-			       !rollout_ended(&i->state) && i->state.phase != PHASE_BLOCKED && i->state.poll_pending;
-
-		/* With all traffic on it, what counts is the alias's own series, which others have had before. */
-		if (!r || !watched || i->state.stable == i->state.canary || i->state.promoted_unix_ms != 0 ||
-		    r->first_unix_ms == 0)
-			continue;
-		c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
-		told_to_fail(c, r, host_now(h).unix_ms);
 	}
 }
 
@@ -315,11 +247,13 @@ static void check_owners(struct checker *c, const struct host *h)
 static void committed(struct checker *c)
 {
 	evidence_durable(c->evidence);
+	checker_judgements_durable(c);
 	for (size_t i = 0; i < c->n_rollouts; i++) {
 		struct checked_rollout *r = &c->rollouts[i];
 
 		r->home_durable = r->home_durable || r->must_go_home;
 		r->pause_durable = r->pause_durable || r->must_pause;
+		r->window_durable_unix_ms = r->window_unix_ms;
 	}
 }
 
@@ -359,11 +293,13 @@ void checker_turned(struct checker *c, struct host *h)
 		checker_fail(c, VIOLATION_BOUNDED, "%zu intents wait for the disk", e->n_intents);
 	if (!e->store_failing && e->n_dirty == 0)
 		committed(c);
+	checker_audit(c, h);
 }
 
 void checker_crashed(struct checker *c)
 {
 	evidence_crash(c->evidence);
+	checker_judgements_lost(c);
 	for (size_t i = 0; i < c->n_rollouts; i++) {
 		struct checked_rollout *r = &c->rollouts[i];
 
@@ -449,8 +385,9 @@ static void check_last_bake(struct checker *c, const struct checked_rollout *r)
 	if (baked_ms < p->final_bake_ms)
 		checker_fail(c, VIOLATION_EVIDENCE, "%s succeeded %lld ms after its promotion, not %lld",
 			     script_names[r->name], (long long)baked_ms, (long long)p->final_bake_ms);
-	else if (!c->s->script->clock_jumps && evidence_complete_through(c->evidence, p->alias, 0, p->period_ms, 0,
-									 false) < r->landed_unix_ms + p->final_bake_ms)
+	else if (!c->s->script->clock_jumps && script_needs_metrics(p) &&
+		 evidence_complete_through(c->evidence, p->alias, 0, p->period_ms, 0, false) <
+		     r->landed_unix_ms + p->final_bake_ms)
 		checker_fail(c, VIOLATION_EVIDENCE, "%s succeeded, and nobody has told it how its last bake went",
 			     script_names[r->name]);
 }
@@ -484,6 +421,10 @@ static void check_end(struct checker *c, const struct checked_rollout *r, enum r
 		checker_hooks_agreed(c, r, true);
 	if (end == PHASE_ROLLED_BACK)
 		checker_quarantine(c, r);
+	if (end == PHASE_ROLLED_BACK && r->concluded) {
+		c->concluded = true;
+		c->s->tally.n[TALLY_CONCLUDED]++;
+	}
 	if (!a->there || a->writer != WRITER_DAEMON || &c->rollouts[a->by] != r)
 		return; /* somebody's doing since, or it never wrote */
 	if (a->holds.weight_bp != 0)
@@ -517,6 +458,7 @@ static void take_phase(struct checker *c, struct checked_rollout *r, enum rollou
 		check_end(c, r, phase, text);
 		tally_end(c, phase);
 		r->ended = true;
+		r->audit_due = true;
 	}
 	if (phase != PHASE_BLOCKED)
 		return;

@@ -38,6 +38,7 @@ const char *violation_name(enum violation_kind k);
 
 #define CHECKER_ASKED	 512 /* writes that are remembered */
 #define CHECKER_ROLLOUTS 48  /* attempts of all names */
+#define CHECKER_EXPECTED 512 /* judgements that are remembered */
 
 enum writer { WRITER_NOBODY, WRITER_DAEMON, WRITER_HUMAN };
 
@@ -54,6 +55,32 @@ struct asked {
 	uint64_t row;  /* the rollout's row in the store, and the intent's number: what a crash must not take */
 	uint64_t seq;
 	bool unrecorded; /* sent without an intent, which only the way home may be */
+};
+
+/* A judgement that the daemon has made, made again. */
+struct expected {
+	uint64_t row; /* of its rollout; 0: a crash has taken it */
+	uint64_t seq;
+	bool durable, certain, found;
+	enum verdict verdict;
+	struct counts canary, stable;
+	bool weighed;
+	double evidence;
+};
+
+/* How a rollout stands before the daemon is given an answer. */
+struct before_answer {
+	bool polling; /* it waits for metrics, and will judge them */
+	uint64_t seq; /* of that poll */
+	uint32_t step;
+	int64_t from_unix_ms, step_from_unix_ms, promoted_unix_ms;
+};
+
+/* Of one version, since from_ms. */
+struct checked_probes {
+	int64_t life_ms; /* which daemon's */
+	int64_t from_ms;
+	uint64_t n;
 };
 
 /* One attempt of a plan. */
@@ -86,6 +113,18 @@ struct checked_rollout {
 	bool paused;	       /* by an operator */
 	bool landed;	       /* any of its writes */
 	int64_t must_ms;       /* since when it must go home */
+	struct before_answer before;
+	bool begun;			 /* its canary has traffic: what it is told from now on counts */
+	bool shared;			 /* it was told something together with another */
+	bool probes_doubtful;		 /* a crash may have taken some of those that were counted */
+	bool concluded;			 /* it is an experiment, and went home as it was over */
+	bool failing;			 /* by the last judgement */
+	bool audit_due;			 /* it has ended, and its judgements were not looked at yet */
+	int64_t window_unix_ms;		 /* where the periods begin that it judges; 0: it has not yet */
+	int64_t window_durable_unix_ms;	 /* … as of what is on the disk */
+	int64_t judged_unix_ms;		 /* the last time … */
+	int64_t judged_through_unix_ms;	 /* … and periods up to here */
+	struct checked_probes probes[2]; /* of the stable version, of the canary */
 	bool ended;
 	bool reopened;		  /* it had ended, and an operator wanted it back */
 	enum rollout_phase phase; /* as it was last published */
@@ -121,10 +160,13 @@ struct checker {
 	struct checked_alias aliases[SCRIPT_ALIASES];
 	struct evidence *evidence;
 	bool quarantined[SCRIPT_ALIASES][SCRIPT_VERSIONS + 1];
-	int64_t failing_ms;   /* when the daemon's disk failed last */
-	int64_t minute;	      /* the one that calls are counted in */
-	unsigned calls;	      /* in it */
-	bool unrecorded_home; /* a way home left without a record, as the disk failed: a crash may forget it */
+	int64_t failing_ms; /* when the daemon's disk failed last */
+	int64_t minute;	    /* the one that calls are counted in */
+	unsigned calls;	    /* in it */
+	struct expected expected[CHECKER_EXPECTED];
+	size_t n_expected, n_durable; /* ever; those before n_durable are on the disk, or lost */
+	bool concluded;		      /* an experiment has ended as planned */
+	bool unrecorded_home;	      /* a way home left without a record, as the disk failed: a crash may forget it */
 };
 
 void checker_begin(struct checker *c, struct simulation *s);
@@ -141,7 +183,10 @@ void checker_look(struct checker *c);
 /* A human is about to write, or has deleted or made the alias. */
 void checker_human(struct checker *c, unsigned alias);
 struct delivery;
-void checker_delivered(struct checker *c, struct host *h, const struct delivery *d);
+/* An answer is about to be given to the daemon; d: what CloudWatch says with it, or NULL … */
+void checker_delivers(struct checker *c, struct host *h, const struct delivery *d);
+/* … and it was. */
+void checker_answered(struct checker *c, struct host *h);
 /* The daemon has said that it took the plan: its newest attempt. */
 void checker_plan_taken(struct checker *c, struct host *h, unsigned name, bool supersedes);
 /* An operator commands that attempt … */

@@ -15,3 +15,13 @@ void checker_quarantine(struct checker *c, const struct checked_rollout *r);
 void checker_lift_quarantine(struct checker *c, const struct checked_rollout *r);
 /* 4: it sends its first step forward. */
 void checker_not_quarantined(struct checker *c, const struct checked_rollout *r);
+
+/* --- checker_judge.c --- */
+
+/* The judgements made so far are on the disk; those that are not are lost. */
+void checker_judgements_durable(struct checker *c);
+void checker_judgements_lost(struct checker *c);
+/* 3: of rollouts that have ended, the judgements on record are those that were to be made. */
+void checker_audit(struct checker *c, struct host *h);
+/* 2, 10: a request that may be a probe; returns whether it is one. */
+bool checker_probes(struct checker *c, struct host *h, const struct http_request *request);

@@ -93,6 +93,21 @@ static void check_intent(struct checker *c, struct host *h, struct asked *a)
 		checker_fail(c, VIOLATION_INTENT, "%s was sent without an intent on record", s.target);
 }
 
+/* The requests that a step needs before it can pass. */
+static unsigned least_of(const struct script_plan *p)
+{
+	unsigned least = 0;
+
+	for (unsigned i = 0; i < p->n_metrics; i++) {
+		const struct script_metric *m = &p->metrics[i];
+		bool probes = p->probe_ms > 0 && !m->ignores_probes;
+
+		if (m->kind <= SCRIPT_COMPARE && !m->dry_run && !probes && m->min_invocations > least)
+			least = m->min_invocations;
+	}
+	return least;
+}
+
 /* The bake of the step before, and evidence that covers it. */
 static void check_advance(struct checker *c, const struct checked_rollout *r, const struct asked *a, int step)
 {
@@ -114,20 +129,29 @@ static void check_advance(struct checker *c, const struct checked_rollout *r, co
 	/* Metrics have AWS's time; which periods are meant after a jump of the host's clock, nobody can say. */
 	if (c->s->script->clock_jumps)
 		return;
-	if (told.invocations < p->min_invocations[step - 1])
+	if (told.invocations < p->min_invocations[step - 1] && !script_counts_probes(p))
 		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu: %llu of the %u requests that step %d needs",
 			     script_names[r->name], (unsigned long long)r->attempt,
 			     (unsigned long long)told.invocations, p->min_invocations[step - 1], step);
 	if (p->by_clock && step < (int)p->n_steps && p->min_invocations[step - 1] == 0)
 		return;
+	if (r->judged_unix_ms < end + p->settle_ms)
+		checker_fail(c, VIOLATION_EVIDENCE,
+			     "%s#%llu goes on from step %d before the last period of it was settled and judged",
+			     script_names[r->name], (unsigned long long)r->attempt, step);
+	if (!script_needs_metrics(p))
+		return;
 	if (evidence_complete_through(c->evidence, p->alias, p->version, p->period_ms, end + p->settle_ms, false) < end)
 		checker_fail(c, VIOLATION_EVIDENCE,
 			     "%s#%llu goes on from step %d, and nobody has told it how that went to its end",
 			     script_names[r->name], (unsigned long long)r->attempt, step);
-	if (p->no_data != SCRIPT_PASS && told.invocations < p->metric_min_invocations)
+	if (p->no_data != SCRIPT_PASS && told.invocations < least_of(p))
 		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu goes on from step %d on %llu requests, of %u needed",
 			     script_names[r->name], (unsigned long long)r->attempt, step,
-			     (unsigned long long)told.invocations, p->metric_min_invocations);
+			     (unsigned long long)told.invocations, least_of(p));
+	if (r->judged_through_unix_ms < end)
+		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu goes on from step %d, and has not judged all of it",
+			     script_names[r->name], (unsigned long long)r->attempt, step);
 }
 
 /* In a write that has left; but for that one. */
@@ -172,6 +196,9 @@ static void check_forward(struct checker *c, const struct host *h, const struct 
 	if (r->plan->manual && r->sends == 0 && !r->by_hand && !r->full)
 		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu begins, though nobody has started it", script_names[r->name],
 			     (unsigned long long)r->attempt);
+	if (r->plan->ends_home && step == 1 && !r->full)
+		checker_fail(c, VIOLATION_WEIGHT, "%s#%llu goes on to 100 %%, and its experiment was to end at home",
+			     script_names[r->name], (unsigned long long)r->attempt);
 	if (r->full || step == r->last_step || step == 0)
 		return;
 	if (step != r->last_step + 1)
@@ -219,7 +246,8 @@ static void check_foreign(struct checker *c, const struct checked_rollout *r, co
 			     script_names[r->name], (unsigned long long)r->attempt);
 }
 
-static void check_write(struct checker *c, struct host *h, struct checked_rollout *r, struct asked *a)
+/* `concluded`: it is an experiment, and says that it is over. */
+static void check_write(struct checker *c, struct host *h, struct checked_rollout *r, struct asked *a, bool concluded)
 {
 	int step = step_of(r, &a->target);
 	char text[96];
@@ -234,8 +262,11 @@ static void check_write(struct checker *c, struct host *h, struct checked_rollou
 			     (unsigned long long)r->attempt, text);
 	else if (!a->home)
 		check_forward(c, h, r, a, step);
+	else if (concluded && !r->by_hand && !r->went_home && r->last_step == 0)
+		check_advance(c, r, a, 1);
 	if (a->home) {
 		r->went_home = true;
+		r->concluded = concluded;
 		r->home_recorded = r->home_recorded || !a->unrecorded;
 		r->home_asked = false;
 	}
@@ -284,7 +315,7 @@ static void check_daemon_write(struct checker *c, struct host *h, struct asked *
 		r->stable = owner->state.stable;
 	a->rollout = (size_t)(r - c->rollouts);
 	a->row = owner->id;
-	check_write(c, h, r, a);
+	check_write(c, h, r, a, owner->state.concluded);
 	r->sends++;
 }
 
@@ -328,6 +359,8 @@ unsigned checker_sending(struct checker *c, struct host *h, const struct http_re
 
 	if (h)
 		check_rate(c);
+	if (h && checker_probes(c, h, r))
+		return 0;
 	if (h && alias != SCRIPT_ALIASES && strcmp(r->method, "GET") == 0)
 		check_home_first(c, r);
 	if (alias == SCRIPT_ALIASES || strcmp(r->method, "PUT") != 0)

@@ -103,7 +103,7 @@ static void drop_plan(struct simulation *s, struct host *h, unsigned index)
 {
 	const struct script_plan *p = &s->script->plans[index];
 	struct diags *diags cleanup(mem_free_p) = mem_alloc(sizeof(*diags));
-	char text[2048], file[32], answer[LIMIT_REASON], hash[SHA256_HEX_SIZE];
+	char text[4096], file[32], answer[LIMIT_REASON], hash[SHA256_HEX_SIZE];
 	enum intake_result result;
 	struct plan *plan;
 
@@ -371,6 +371,55 @@ static void cut_region(struct simulation *s, const struct deed *d)
 	simulation_put_fates(s);
 }
 
+/* What queries see. */
+static void set_gauge(struct simulation *s, const char *value)
+{
+	char body[96];
+
+	(void)snprintf(body, sizeof(body), "[{\"namespace\": \"Sim\", \"metric\": \"depth\", \"value\": %s}]", value);
+	trace_note(&s->trace, s->now_ms, "gauge", value);
+	(void)deeds_call_aws(s, "PUT", "/_localaws/gauges", body);
+}
+
+static void set_alarm(struct simulation *s, const char *state)
+{
+	char body[96];
+
+	(void)snprintf(body, sizeof(body), "[{\"name\": \"" SCRIPT_ALARM "\", \"state\": \"%s\"}]", state);
+	trace_note(&s->trace, s->now_ms, "alarm", state);
+	(void)deeds_call_aws(s, "PUT", "/_localaws/alarms", body);
+}
+
+static void disturb(struct simulation *s, const struct deed *d)
+{
+	char high[16];
+
+	(void)snprintf(high, sizeof(high), "%d", SCRIPT_GAUGE_HIGH);
+	if (d->kind == DEED_GAUGE) {
+		set_gauge(s, d->b == 0 ? high : "null");
+		s->gauge_back_ms = s->now_ms + d->for_ms;
+	} else {
+		set_alarm(s, d->b == 0 ? "ALARM" : "INSUFFICIENT_DATA");
+		s->alarm_back_ms = s->now_ms + d->for_ms;
+	}
+	s->tally.n[d->kind == DEED_GAUGE ? TALLY_GAUGES : TALLY_ALARMS]++;
+}
+
+static void end_disturbances(struct simulation *s)
+{
+	char ok[16];
+
+	(void)snprintf(ok, sizeof(ok), "%d", SCRIPT_GAUGE_OK);
+	if (s->now_ms >= s->gauge_back_ms) {
+		s->gauge_back_ms = INT64_MAX;
+		set_gauge(s, ok);
+	}
+	if (s->now_ms >= s->alarm_back_ms) {
+		s->alarm_back_ms = INT64_MAX;
+		set_alarm(s, "OK");
+	}
+}
+
 /* --- running them --- */
 
 /* What needs a daemon that listens; a file waits for its start. */
@@ -450,6 +499,10 @@ static void run(struct simulation *s, const struct deed *d)
 	case DEED_REGION_OUT:
 		cut_region(s, d);
 		break;
+	case DEED_GAUGE:
+	case DEED_ALARM:
+		disturb(s, d);
+		break;
 	case DEED_KEYS_OUT:
 		s->keys_out_until_ms = s->now_ms + d->for_ms;
 		break;
@@ -488,6 +541,7 @@ static bool is_due(const struct simulation *s, const struct deed *d)
 
 static void end_of_troubles(struct simulation *s)
 {
+	end_disturbances(s);
 	if (s->disk_full_until_ms != 0 && s->now_ms >= s->disk_full_until_ms) {
 		s->disk_full_until_ms = 0;
 		disk_set_capacity(s->disk, UINT64_MAX);
@@ -546,6 +600,7 @@ int64_t deeds_next_ms(const struct simulation *s)
 	}
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
 		at = earlier(at, s->alias_back_ms[i]);
+	at = earlier(at, earlier(s->gauge_back_ms, s->alarm_back_ms));
 	if (s->disk_full_until_ms != 0)
 		at = earlier(at, s->disk_full_until_ms);
 	if (s->region_out_until_ms != 0)
@@ -572,6 +627,10 @@ void deeds_calm(struct simulation *s)
 		if (s->alias_back_ms[i] != INT64_MAX)
 			s->alias_back_ms[i] = earlier(s->alias_back_ms[i], s->now_ms);
 	}
+	if (s->gauge_back_ms != INT64_MAX)
+		s->gauge_back_ms = earlier(s->gauge_back_ms, s->now_ms);
+	if (s->alarm_back_ms != INT64_MAX)
+		s->alarm_back_ms = earlier(s->alarm_back_ms, s->now_ms);
 	for (size_t i = 0; i < HOSTS; i++) {
 		struct host *h = &s->hosts[i];
 

@@ -10,19 +10,19 @@
 #include "base/macros.h"
 #include "base/mem.h"
 
-#define SERIES_MAX 64
+#define SERIES_MAX 160
 
 /* One metric of one version, or of the alias as a whole (version 0). */
 struct told_series {
 	unsigned alias;
 	unsigned version;
-	bool errors;
+	enum told_metric metric;
 	int64_t period_ms;
 };
 
 struct told_point {
 	int64_t start_unix_ms;
-	uint64_t value;
+	double value;
 };
 
 struct told {
@@ -36,11 +36,12 @@ struct delivery {
 	int64_t end_unix_ms;
 	struct told *told;
 	size_t n_told;
+	unsigned aliases; /* that it was asked about, a bit each */
 };
 
 struct point {
 	int64_t start_unix_ms;
-	uint64_t value;
+	double value;
 	uint64_t number; /* of the delivery that it came with */
 	bool doubtful;
 };
@@ -110,12 +111,23 @@ static int64_t number_after(const char *text, const char *end, const char *key)
 	return number ? strtoll(number, NULL, 10) : 0;
 }
 
+static enum told_metric read_metric(const char *query, const char *end)
+{
+	const char *name = after(query, end, "\"MetricName\":\"");
+
+	if (!name || *name == 'd')
+		return TOLD_QUERY; /* metric math, or the gauge that plans look at */
+	return *name == 'E'   ? TOLD_ERRORS
+	       : *name == 'T' ? TOLD_THROTTLES
+	       : *name == 'D' ? TOLD_DURATION
+			      : TOLD_INVOCATIONS;
+}
+
 static struct told_series read_series(const char *query, const char *end)
 {
-	struct told_series s = {.alias = SCRIPT_ALIASES};
+	struct told_series s = {.alias = SCRIPT_ALIASES, .metric = read_metric(query, end)};
 	const char *resource = after(query, end, "\"Resource\",\"Value\":\"" SCRIPT_FUNCTION ":");
 
-	s.errors = after(query, end, "\"MetricName\":\"Errors\"") != NULL;
 	s.period_ms = number_after(query, end, "\"Period\":") * MS_PER_SECOND;
 	s.version = (unsigned)number_after(query, end, "\"ExecutedVersion\",\"Value\":\"");
 	for (unsigned i = 0; resource && i < SCRIPT_ALIASES; i++) {
@@ -142,6 +154,17 @@ static bool find_query(const struct http_request *r, const char *id, const char 
 	return true;
 }
 
+/* Whether the query before that one, whose Id ends in a number, is of throttles. */
+static bool is_beside_throttles(const struct http_request *r, const char *id)
+{
+	const char *query, *end;
+	char before[32];
+	uint64_t number = id ? strtoull(id + strcspn(id, "0123456789"), NULL, 10) : 0;
+
+	(void)snprintf(before, sizeof(before), "q%llu", (unsigned long long)number - 1);
+	return number > 0 && find_query(r, before, &query, &end) && read_metric(query, end) == TOLD_THROTTLES;
+}
+
 static void read_result(struct delivery *d, const json_t *result, const struct http_request *r)
 {
 	const char *query, *end;
@@ -153,6 +176,12 @@ static void read_result(struct delivery *d, const json_t *result, const struct h
 	    !find_query(r, json_string_value(json_object_get(result, "Id")), &query, &end))
 		return;
 	t->series = read_series(query, end);
+	if (t->series.metric == TOLD_INVOCATIONS && t->series.version == 0 &&
+	    is_beside_throttles(r, json_string_value(json_object_get(result, "Id"))))
+		t->series.metric = TOLD_BESIDE;
+	/* Whose query it is cannot be told where several rollouts ask; nobody asks about those then. */
+	if (t->series.metric == TOLD_QUERY)
+		t->series.alias = (d->aliases & 1) != 0 ? 0 : 1;
 	if (t->series.alias >= SCRIPT_ALIASES)
 		return;
 	t->complete = status && strcmp(status, "Complete") == 0;
@@ -161,9 +190,22 @@ static void read_result(struct delivery *d, const json_t *result, const struct h
 	for (size_t i = 0; i < t->n_points; i++) {
 		t->points[i].start_unix_ms =
 		    (int64_t)(json_number_value(json_array_get(times, i)) * MS_PER_SECOND + 0.5);
-		t->points[i].value = (uint64_t)(json_number_value(json_array_get(values, i)) + 0.5);
+		t->points[i].value = json_number_value(json_array_get(values, i));
 	}
 	d->n_told++;
+}
+
+static unsigned asked_about(const struct http_request *r)
+{
+	unsigned aliases = 0;
+	char resource[64];
+
+	for (unsigned i = 0; i < SCRIPT_ALIASES; i++) {
+		(void)snprintf(resource, sizeof(resource), "\"" SCRIPT_FUNCTION ":%s\"", script_aliases[i]);
+		if (after(r->body, r->body + r->body_len, resource))
+			aliases |= 1u << i;
+	}
+	return aliases;
 }
 
 struct delivery *delivery_read(const struct http_request *r, const struct http_response *answer)
@@ -180,12 +222,23 @@ struct delivery *delivery_read(const struct http_request *r, const struct http_r
 	if (json_is_array(results) && !json_object_get(out, "NextToken")) {
 		d = mem_alloc(sizeof(*d));
 		d->end_unix_ms = number_after(r->body, r->body + r->body_len, "\"EndTime\":") * MS_PER_SECOND;
+		d->aliases = asked_about(r);
 		d->told = mem_array(json_array_size(results), sizeof(*d->told));
 		for (size_t i = 0; i < json_array_size(results); i++)
 			read_result(d, json_array_get(results, i), r);
 	}
 	json_decref(out);
 	return d;
+}
+
+bool delivery_is_of(const struct delivery *d, unsigned alias)
+{
+	return (d->aliases >> alias & 1) != 0;
+}
+
+bool delivery_is_of_alone(const struct delivery *d, unsigned alias)
+{
+	return d->aliases == 1u << alias;
 }
 
 void delivery_free(struct delivery *d)
@@ -201,7 +254,7 @@ void delivery_free(struct delivery *d)
 
 static bool same_series(const struct told_series *a, const struct told_series *b)
 {
-	return a->alias == b->alias && a->version == b->version && a->errors == b->errors &&
+	return a->alias == b->alias && a->version == b->version && a->metric == b->metric &&
 	       a->period_ms == b->period_ms;
 }
 
@@ -217,9 +270,10 @@ static struct series *series_of(struct evidence *e, const struct told_series *id
 	return &e->series[e->n_series++];
 }
 
-static const struct series *find_series(const struct evidence *e, const struct evidence_window *w, bool errors)
+static const struct series *find_series(const struct evidence *e, const struct evidence_window *w,
+					enum told_metric metric)
 {
-	const struct told_series id = {w->alias, w->version, errors, w->period_ms};
+	const struct told_series id = {w->alias, w->version, metric, w->period_ms};
 
 	for (size_t i = 0; i < e->n_series; i++) {
 		if (same_series(&e->series[i].id, &id))
@@ -265,6 +319,14 @@ void evidence_durable(struct evidence *e)
 	e->durable = e->number;
 }
 
+void evidence_forget(struct evidence *e, unsigned alias)
+{
+	for (size_t i = 0; i < e->n_series; i++) {
+		if (e->series[i].id.alias == alias)
+			e->series[i].n_points = 0;
+	}
+}
+
 void evidence_crash(struct evidence *e)
 {
 	for (size_t i = 0; i < e->n_series; i++) {
@@ -283,9 +345,9 @@ void evidence_crash(struct evidence *e)
 
 /* --- asking --- */
 
-static uint64_t sum(const struct series *s, const struct evidence_window *w, bool firm)
+static double sum(const struct series *s, const struct evidence_window *w, bool firm)
 {
-	uint64_t n = 0;
+	double n = 0;
 
 	for (size_t i = 0; s && i < s->n_points; i++) {
 		const struct point *p = &s->points[i];
@@ -299,29 +361,36 @@ static uint64_t sum(const struct series *s, const struct evidence_window *w, boo
 
 struct evidence_counts evidence_count(const struct evidence *e, const struct evidence_window *w, bool firm)
 {
-	return (struct evidence_counts){.invocations = sum(find_series(e, w, false), w, firm),
-					.errors = sum(find_series(e, w, true), w, firm)};
+	return (struct evidence_counts){.invocations =
+					    (uint64_t)(sum(find_series(e, w, TOLD_INVOCATIONS), w, firm) + 0.5),
+					.errors = (uint64_t)(sum(find_series(e, w, TOLD_ERRORS), w, firm) + 0.5)};
 }
 
-bool evidence_period_exceeds(const struct evidence *e, const struct evidence_window *w, unsigned percent,
-			     unsigned least)
+/* NULL: nothing was told of it. */
+static const struct point *find_point(const struct series *s, int64_t start_unix_ms)
 {
-	const struct series *s = find_series(e, w, false);
+	size_t low = 0, high = s ? s->n_points : 0;
 
-	for (size_t i = 0; s && i < s->n_points; i++) {
-		struct evidence_window one = *w;
-		struct evidence_counts c;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
 
-		if (s->points[i].start_unix_ms < w->from_unix_ms ||
-		    s->points[i].start_unix_ms + w->period_ms > w->until_unix_ms)
-			continue;
-		one.from_unix_ms = s->points[i].start_unix_ms;
-		one.until_unix_ms = one.from_unix_ms + w->period_ms;
-		c = evidence_count(e, &one, true);
-		if (c.invocations >= least && c.errors * 100 > c.invocations * percent)
-			return true;
+		if (s->points[mid].start_unix_ms < start_unix_ms)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return false;
+	return s && low < s->n_points && s->points[low].start_unix_ms == start_unix_ms ? &s->points[low] : NULL;
+}
+
+enum told_how evidence_value(const struct evidence *e, enum told_metric metric, const struct evidence_window *w,
+			     double *ret)
+{
+	const struct point *p = find_point(find_series(e, w, metric), w->from_unix_ms);
+
+	if (!p)
+		return TOLD_NOTHING;
+	*ret = p->value;
+	return p->doubtful ? TOLD_DOUBTFUL : TOLD_FIRM;
 }
 
 int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsigned version, int64_t period_ms,
@@ -330,8 +399,8 @@ int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsi
 	const struct evidence_window w = {alias, version, period_ms, 0, 0};
 	int64_t through = INT64_MAX;
 
-	for (int errors = 0; errors < 2; errors++) {
-		const struct series *s = find_series(e, &w, errors);
+	for (int metric = TOLD_INVOCATIONS; metric <= TOLD_ERRORS; metric++) {
+		const struct series *s = find_series(e, &w, (enum told_metric)metric);
 		int64_t most = 0;
 
 		for (size_t i = 0; s && i < s->n_reaches; i++) {

@@ -14,6 +14,10 @@
 struct evidence;
 struct delivery;
 
+/* TOLD_BESIDE: the invocations that a plan's throttles are held against, which are asked for by themselves. */
+enum told_metric { TOLD_INVOCATIONS, TOLD_ERRORS, TOLD_THROTTLES, TOLD_BESIDE, TOLD_DURATION, TOLD_QUERY };
+enum told_how { TOLD_NOTHING, TOLD_DOUBTFUL, TOLD_FIRM };
+
 struct evidence_counts {
 	uint64_t invocations;
 	uint64_t errors;
@@ -28,6 +32,11 @@ void delivery_free(struct delivery *d); /* NULL is fine */
 
 /* `at_unix_ms`: the host's wall clock when it arrived. */
 void evidence_take(struct evidence *e, const struct delivery *d, int64_t at_unix_ms);
+/* Whether it was asked about that alias, and about no other. */
+bool delivery_is_of(const struct delivery *d, unsigned alias);
+bool delivery_is_of_alone(const struct delivery *d, unsigned alias);
+/* Another rollout begins on that alias: what its predecessors were told is not what it knows. */
+void evidence_forget(struct evidence *e, unsigned alias);
 /* What was told so far is on the disk. */
 void evidence_durable(struct evidence *e);
 /* What was told since the last evidence_durable may be forgotten. */
@@ -44,9 +53,9 @@ struct evidence_window {
 
 /* The sum of it. `firm`: only what no crash has made doubtful. */
 struct evidence_counts evidence_count(const struct evidence *e, const struct evidence_window *w, bool firm);
-/* Whether in one firm period more than so many percent failed, of at least `least` requests. */
-bool evidence_period_exceeds(const struct evidence *e, const struct evidence_window *w, unsigned percent,
-			     unsigned least);
+/* What was told of one period, which begins at w->from_unix_ms. A query's value is of version 0. */
+enum told_how evidence_value(const struct evidence *e, enum told_metric metric, const struct evidence_window *w,
+			     double *ret);
 /* How far the complete answers for that version reach, of those that arrived at or after `not_before`; 0: there is
  * none. */
 int64_t evidence_complete_through(const struct evidence *e, unsigned alias, unsigned version, int64_t period_ms,

@@ -99,6 +99,7 @@ static void ask_aws(struct host *h, const struct http_request *request, int64_t 
 
 	http_request_add_header(&copy, "Host", copy.host);
 	checker_no_secret(&s->checker, "a request", request->body ? request->body : "");
+	f->metrics = http_header_find(request->headers, request->n_headers, "X-Amz-Target") != NULL;
 	f->asked = checker_sending(&s->checker, h, request);
 	if (host_is_dead(h))
 		return; /* it died while the checker looked at its disk */
@@ -177,6 +178,15 @@ static void port_load_artifact(void *ctx, const char *path, bool content, artifa
 	(void)cb;
 	(void)arg;
 	require(!"no plan of a script has code");
+}
+
+static void port_load_event(void *ctx, const char *path, artifact_cb cb, void *arg)
+{
+	struct host *h = ctx;
+
+	(void)path;
+	require(h->n_readings < READINGS);
+	h->readings[h->n_readings++] = (struct reading_file){cb, arg, h->s->now_ms + 1};
 }
 
 static void draw_hook_end(struct simulation *s, struct hook_run *run)
@@ -271,6 +281,7 @@ static void count(struct host *h)
 	t->n[TALLY_TURNS] += now.turns - h->counted.turns;
 	t->n[TALLY_COMMITS] += now.commits - h->counted.commits;
 	t->n[TALLY_COMMIT_FAILURES] += now.commit_failures - h->counted.commit_failures;
+	t->n[TALLY_PROBES_FAILED] += now.probes_failed - h->counted.probes_failed;
 	h->counted = now;
 }
 
@@ -278,7 +289,13 @@ static void count(struct host *h)
 static void drop_flights(struct host *h)
 {
 	static const struct exec_result killed = {.started = true, .status = 137, .output = ""};
+	static const struct artifact unread = {.error = "killed"};
 
+	while (h->n_readings > 0) {
+		struct reading_file r = h->readings[--h->n_readings];
+
+		r.cb(r.arg, &unread);
+	}
 	while (h->n_hooks > 0) {
 		struct hook_run run = h->hooks[--h->n_hooks];
 
@@ -370,6 +387,7 @@ static bool load_engine(struct host *h)
 			      .credentials = port_credentials,
 			      .endpoint = port_endpoint,
 			      .load_artifact = port_load_artifact,
+			      .load_event = port_load_event,
 			      .run_hook = port_run_hook,
 			      .published = port_published,
 			      .log = port_log};
@@ -411,6 +429,7 @@ bool host_start(struct host *h)
 	}
 	h->counted = (struct engine_stats){0};
 	h->refused_ms = 0;
+	h->started_ms = s->now_ms;
 	h->wake_ms = boot_ms_of(s);
 	s->owner = (unsigned)(h - s->hosts);
 	trace_note(&s->trace, s->now_ms, "start", "");
@@ -430,20 +449,37 @@ static void answer(struct host *h, size_t at)
 		checker_given_up(&h->s->checker, f.asked);
 		deeds_at(h->s, h, TRIGGER_ANSWER, h->s->writes);
 	}
-	if (f.delivery && !host_is_dead(h))
-		checker_delivered(&h->s->checker, h, f.delivery);
+	if (f.metrics && !host_is_dead(h))
+		checker_delivers(&h->s->checker, h, f.delivery);
 	if (f.no_connection)
 		f.cb(f.arg, TRANSPORT_NO_CONNECTION, NULL, "no route to host");
 	else if (f.reply.fate == WORLD_ANSWER)
 		f.cb(f.arg, TRANSPORT_ANSWERED, &f.reply.response, NULL);
 	else
 		f.cb(f.arg, TRANSPORT_NO_ANSWER, NULL, "no answer came");
+	if (f.metrics && !host_is_dead(h))
+		checker_answered(&h->s->checker, h);
 	world_reply_deinit(&f.reply);
 	delivery_free(f.delivery);
 }
 
+static void give_events(struct host *h)
+{
+	static const struct artifact event = {.size = 2, .text = "{}"};
+
+	for (size_t i = h->n_readings; i-- > 0;) {
+		struct reading_file r = h->readings[i];
+
+		if (r.due_ms > h->s->now_ms || host_is_dead(h))
+			continue;
+		h->readings[i] = h->readings[--h->n_readings];
+		r.cb(r.arg, &event);
+	}
+}
+
 static void answer_due(struct host *h)
 {
+	give_events(h);
 	for (size_t i = h->n_flights; i-- > 0;) {
 		if (h->flights[i].due_ms <= h->s->now_ms && !host_is_dead(h))
 			answer(h, i);
@@ -515,6 +551,8 @@ int64_t host_next_ms(const struct host *h)
 		at = h->flights[i].due_ms < at ? h->flights[i].due_ms : at;
 	for (size_t i = 0; i < h->n_hooks; i++)
 		at = h->hooks[i].due_ms < at ? h->hooks[i].due_ms : at;
+	for (size_t i = 0; i < h->n_readings; i++)
+		at = h->readings[i].due_ms < at ? h->readings[i].due_ms : at;
 	if (at < h->stopped_until_ms)
 		at = h->stopped_until_ms;
 	return at < h->s->now_ms ? h->s->now_ms : at;

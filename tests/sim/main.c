@@ -203,6 +203,7 @@ static int run_many(const struct options *o)
 	}
 	if (!o->summary)
 		tally_print(&sum.tally, seconds_now() - began);
+	sum.violations += !tally_alarms_kept(&sum.tally);
 	if (o->gaps)
 		sum.violations += tally_print_gaps(&sum.tally);
 	if (lost > 0)

@@ -9,29 +9,10 @@
 #include "base/macros.h"
 #include "base/prng.h"
 #include "core/rollout.h"
+#include "tests/sim/script_inner.h"
 
 const char *const script_aliases[SCRIPT_ALIASES] = {"prod", "test"};
 const char *const script_names[SCRIPT_NAMES] = {"one", "two", "three"};
-
-static uint64_t below(struct prng *p, uint64_t bound)
-{
-	return prng_below(p, bound);
-}
-
-static bool chance(struct prng *p, unsigned percent)
-{
-	return prng_below(p, 100) < percent;
-}
-
-/* One of the values in the list. */
-#define PICK(p, ...)                                                                                                   \
-	({                                                                                                             \
-		static const int64_t picks[] = {__VA_ARGS__};                                                          \
-		picks[prng_below((p), array_len(picks))];                                                              \
-	})
-
-#define SECONDS(n) ((n)*MS_PER_SECOND)
-#define MINUTES(n) ((n)*MS_PER_MINUTE)
 
 /* --- the world --- */
 
@@ -65,8 +46,7 @@ static void draw_analysis(struct prng *p, const struct script *s, struct script_
 	plan->every_ms = PICK(p, SECONDS(60), MINUTES(2), MINUTES(5)) * s->slowness;
 	plan->settle_ms = PICK(p, 0, SECONDS(30), SECONDS(60), SECONDS(60), SECONDS(120));
 	plan->period_ms = s->slowness > 1 ? MINUTES(5) : PICK(p, SECONDS(60), SECONDS(60), SECONDS(60), SECONDS(120));
-	plan->max_rate_percent = (unsigned)PICK(p, 1, 5, 10);
-	plan->metric_min_invocations = (unsigned)PICK(p, 1, 5, 50);
+	script_draw_rate(p, plan);
 	plan->no_data = (enum script_no_data)PICK(p, SCRIPT_HOLD, SCRIPT_HOLD, SCRIPT_PASS, SCRIPT_ROLLBACK);
 	plan->hold_limit_ms = PICK(p, MINUTES(10), MINUTES(30), MINUTES(60)) * s->slowness;
 	plan->hold_limit_rolls_back = chance(p, 50);
@@ -157,7 +137,7 @@ static void draw_fates(struct prng *p, struct script *s)
 
 /* --- what is done --- */
 
-static struct deed *add_deed(struct script *s, enum deed_kind kind, int64_t at_ms)
+struct deed *script_add_deed(struct script *s, enum deed_kind kind, int64_t at_ms)
 {
 	struct deed *d;
 
@@ -259,10 +239,10 @@ static void draw_deeds(struct prng *p, struct script *s)
 		uint64_t n = chance(p, kinds[i].percent) ? 1 + below(p, kinds[i].most) : 0;
 
 		while (n-- > 0)
-			fill_deed(p, s, add_deed(s, kinds[i].kind, some_time(p, s)));
+			fill_deed(p, s, script_add_deed(s, kinds[i].kind, some_time(p, s)));
 	}
 	/* Something is there from the beginning. */
-	add_deed(s, DEED_PLAN, SECONDS(1))->a = (unsigned)below(p, s->n_plans);
+	script_add_deed(s, DEED_PLAN, SECONDS(1))->a = (unsigned)below(p, s->n_plans);
 }
 
 /* Nothing goes wrong, there is traffic, and the version is good: the rollout must succeed, and in time. */
@@ -273,7 +253,7 @@ static void draw_calm(struct prng *p, struct script *s)
 	draw_plan(p, s);
 	plan->version = 2;
 	plan->manual = plan->pre_hook = plan->post_hook = false;
-	plan->metric_min_invocations = 1;
+	plan->metrics[0].min_invocations = 1;
 	plan->no_data = SCRIPT_HOLD;
 	s->calm = true;
 	s->rps[0] = s->rps[1] = 20;
@@ -288,7 +268,7 @@ static void draw_calm(struct prng *p, struct script *s)
 		s->faults_end_ms += plan->bake_ms[i] + plan->every_ms + plan->settle_ms + 2 * plan->period_ms;
 	}
 	s->end_ms = s->faults_end_ms + MINUTES(12);
-	(void)add_deed(s, DEED_PLAN, SECONDS(1));
+	(void)script_add_deed(s, DEED_PLAN, SECONDS(1));
 }
 
 /* Nothing goes wrong, but nobody comes: what the plan says about that must come, and in time. */
@@ -321,6 +301,8 @@ void script_draw(uint64_t seed, struct script *ret)
 		draw_calm(&p, ret);
 		if (chance(&p, 30))
 			draw_silence(&p, ret);
+		else
+			script_draw_more(ret);
 		return;
 	}
 	n = 1 + below(&p, 4);
@@ -328,6 +310,7 @@ void script_draw(uint64_t seed, struct script *ret)
 		draw_plan(&p, ret);
 	draw_fates(&p, ret);
 	draw_deeds(&p, ret);
+	script_draw_more(ret);
 }
 
 void script_stretch(struct script *s, int64_t to_ms)
@@ -346,6 +329,11 @@ static void add_steps(const struct script_plan *p, char *out, size_t size)
 {
 	size_t len = strlen(out);
 
+	if (p->experiment) {
+		(void)snprintf(out + len, size - len, "experiment: {weight: %u%%, for: %" PRId64 "s, then: %s}\n",
+			       p->weight_percent[0], p->bake_ms[0] / MS_PER_SECOND, p->ends_home ? "back" : "on");
+		return;
+	}
 	if (p->n_steps == 0) {
 		(void)snprintf(out + len, size - len, "strategy: AllAtOnce\n");
 		return;
@@ -367,20 +355,22 @@ void script_plan_text(const struct script_plan *p, char *out, size_t size)
 
 	(void)snprintf(out, size,
 		       "apiVersion: rolloutd/v1\nkind: Rollout\nname: %s\nfunction: " SCRIPT_FUNCTION
-		       "\nalias: %s\nversion: %u\non_failure: %s\nstart: %s\nfinal_bake: %" PRId64 "s\n",
+		       "\nalias: %s\nversion: %u\non_failure: %s\nstart: %s\n",
 		       script_names[p->name], script_aliases[p->alias], p->version,
-		       p->failure_pauses ? "pause" : "rollback", p->manual ? "manual" : "auto",
-		       p->final_bake_ms / MS_PER_SECOND);
+		       p->failure_pauses ? "pause" : "rollback", p->manual ? "manual" : "auto");
+	len = strlen(out);
+	if (!p->ends_home)
+		(void)snprintf(out + len, size - len, "final_bake: %" PRId64 "s\n", p->final_bake_ms / MS_PER_SECOND);
 	add_steps(p, out, size);
 	len = strlen(out);
 	len += (size_t)snprintf(out + len, size - len,
 				"analysis:\n  every: %" PRId64 "s\n  settle: %" PRId64 "s\n  period: %" PRId64
-				"s\n  no_data: %s\n  hold_limit: %" PRId64 "s\n  on_hold_limit: %s\n  pace: %s\n"
-				"  metrics: [{errors: {max_rate: %u%%, min_invocations: %u}}]\n",
+				"s\n  no_data: %s\n  hold_limit: %" PRId64 "s\n  on_hold_limit: %s\n  pace: %s\n",
 				p->every_ms / MS_PER_SECOND, p->settle_ms / MS_PER_SECOND, p->period_ms / MS_PER_SECOND,
 				no_data[p->no_data], p->hold_limit_ms / MS_PER_SECOND,
-				p->hold_limit_rolls_back ? "rollback" : "pause", p->by_clock ? "clock" : "evidence",
-				p->max_rate_percent, p->metric_min_invocations);
+				p->hold_limit_rolls_back ? "rollback" : "pause", p->by_clock ? "clock" : "evidence");
+	script_add_metrics(p, out, size);
+	len = strlen(out);
 	if (p->pre_hook || p->post_hook)
 		len += (size_t)snprintf(out + len, size - len, "hooks:\n");
 	if (p->pre_hook)
@@ -399,7 +389,8 @@ const char *deed_kind_name(enum deed_kind k)
 	    "power cut",     "reboot",		"restart",
 	    "stop",	     "clock",		"second daemon",
 	    "usurper",	     "disk error",	"disk full",
-	    "region out",    "keys out",
+	    "region out",    "keys out",	"gauge",
+	    "alarm",
 	};
 
 	return names[k];
@@ -426,13 +417,17 @@ static void print_deed(const struct deed *d, FILE *to)
 
 void script_print(const struct script *s, FILE *to)
 {
-	char text[2048];
+	char text[4096];
 
 	fprintf(to, "seed %" PRIu64 ": faults until %.0f s, metrics %" PRId64 "+%" PRId64 " ms late, requests/s",
 		s->seed, (double)s->faults_end_ms / 1000, s->metrics_delay_ms, s->metrics_jitter_ms);
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
 		fprintf(to, " %s %u.%u", script_aliases[i], s->rps[i] / 10, s->rps[i] % 10);
-	fprintf(to, "%s\n", s->mark ? ", mark" : "");
+	fprintf(to, "%s%s\n", s->mark ? ", mark" : "", s->alarm_at_first ? ", in ALARM" : "");
+	for (unsigned i = 1; i <= SCRIPT_VERSIONS; i++)
+		fprintf(to, "  version %u: %u errors in 1000 after %.0f s, %u throttled, %u ms\n", i,
+			s->versions[i].error_permille, (double)s->versions[i].errors_after_ms / 1000,
+			s->versions[i].throttle_permille, s->versions[i].latency_ms);
 	for (size_t i = 0; i < s->n_plans; i++) {
 		script_plan_text(&s->plans[i], text, sizeof(text));
 		fprintf(to, "plan %zu:\n%s", i, text);

@@ -20,11 +20,41 @@
 #define SCRIPT_STEPS	4
 #define SCRIPT_DEEDS	96
 #define SCRIPT_FATES	24
+#define SCRIPT_METRICS	6
+
+#define SCRIPT_ALARM	  "sim-alarm"
+#define SCRIPT_GAUGE_OK	  5   /* what a query sees, unless something is wrong */
+#define SCRIPT_GAUGE_HIGH 100 /* … and then */
 
 extern const char *const script_aliases[SCRIPT_ALIASES];
 extern const char *const script_names[SCRIPT_NAMES]; /* of plans; the first two share an alias */
 
 enum script_no_data { SCRIPT_HOLD, SCRIPT_PASS, SCRIPT_ROLLBACK };
+
+enum script_metric_kind {
+	SCRIPT_RATE,
+	SCRIPT_COMPARE,
+	SCRIPT_THROTTLES,
+	SCRIPT_DURATION,
+	SCRIPT_QUERY,
+	SCRIPT_IN_ALARM,
+	SCRIPT_METRIC_KINDS,
+};
+
+/* What a metric does not have is 0. */
+struct script_metric {
+	enum script_metric_kind kind;
+	bool dry_run;
+	bool ignores_probes;
+	unsigned max_rate_percent; /* rate, throttles */
+	unsigned min_invocations;  /* rate, compare, throttles, duration */
+	unsigned failure_limit;	   /* rate, throttles, duration, query */
+	unsigned false_alarm_percent, min_effect_percent;
+	unsigned max_ms, max_ratio_percent; /* duration */
+	int64_t warm_up_ms;
+	unsigned max;	 /* query: of the gauge */
+	bool expression; /* query: by metric math */
+};
 
 struct script_plan {
 	unsigned name;	/* index into script_names; its alias follows from it */
@@ -37,7 +67,11 @@ struct script_plan {
 	bool approve[SCRIPT_STEPS];
 	int64_t final_bake_ms;
 	int64_t every_ms, settle_ms, period_ms;
-	unsigned max_rate_percent, metric_min_invocations;
+	struct script_metric metrics[SCRIPT_METRICS];
+	unsigned n_metrics;
+	int64_t probe_ms; /* one probe of each version in that time; 0: none */
+	bool experiment;  /* its only step is one */
+	bool ends_home;	  /* … and then: back */
 	enum script_no_data no_data;
 	int64_t hold_limit_ms;
 	bool hold_limit_rolls_back;
@@ -51,6 +85,8 @@ struct script_plan {
 struct script_version {
 	unsigned error_permille;
 	int64_t errors_after_ms;
+	unsigned latency_ms;
+	unsigned throttle_permille;
 };
 
 /* A fault of the simulated AWS, with its probability. */
@@ -83,6 +119,8 @@ enum deed_kind {
 	DEED_DISK_FULL,	    /* for for_ms */
 	DEED_REGION_OUT,    /* for for_ms; a: how it answers */
 	DEED_KEYS_OUT,	    /* no keys for for_ms */
+	DEED_GAUGE,	    /* what queries see is high (b: 0) or has no value (1), for for_ms */
+	DEED_ALARM,	    /* the alarm is in ALARM (b: 0) or has INSUFFICIENT_DATA (1), for for_ms */
 	DEED_COUNT,
 };
 
@@ -119,12 +157,23 @@ struct script {
 	struct deed deeds[SCRIPT_DEEDS];
 	size_t n_deeds;
 	unsigned hook_trouble_percent;
-	bool fresh_disk;  /* the daemon makes its state; otherwise an empty one is there */
-	bool mark;	  /* the configuration's `mark` */
-	bool calm;	  /* nothing goes wrong: its one rollout has its end before faults_end_ms … */
-	bool silent;	  /* … which is not success, as there is no traffic */
-	bool clock_jumps; /* the wall clock is not to be compared with what happened before */
+	bool fresh_disk;	   /* the daemon makes its state; otherwise an empty one is there */
+	bool mark;		   /* the configuration's `mark` */
+	bool calm;		   /* nothing goes wrong: its one rollout has its end before faults_end_ms … */
+	bool silent;		   /* … which is not success, as there is no traffic */
+	bool clock_jumps;	   /* the wall clock is not to be compared with what happened before */
+	bool has_gauge, has_alarm; /* a plan looks at it */
+	bool alarm_at_first;	   /* in ALARM before anything starts */
 };
+
+/* The metric of that kind; NULL: the plan has none. */
+const struct script_metric *script_metric_of(const struct script_plan *p, enum script_metric_kind kind);
+/* Whether a step must have been told of in full before it passes: an alarm alone passes by itself. */
+bool script_needs_metrics(const struct script_plan *p);
+/* Whether the plan's probes count somewhere. */
+bool script_counts_probes(const struct script_plan *p);
+/* Whether both versions fail alike from the first request on, so that no comparison should find a difference. */
+bool script_is_equal(const struct script *s, const struct script_plan *p);
 
 void script_draw(uint64_t seed, struct script *ret);
 /* The same over that long. */

@@ -24,7 +24,9 @@ static void describe_world(const struct script *s, struct buf *out)
 		buf_addf(out, "      %u: {error_rate: %u.%u%%", i, v->error_permille / 10, v->error_permille % 10);
 		if (v->errors_after_ms)
 			buf_addf(out, ", errors_after: %llds", (long long)(v->errors_after_ms / MS_PER_SECOND));
-		buf_add_text(out, ", latency: {median: 0ms}}\n");
+		if (v->throttle_permille)
+			buf_addf(out, ", throttle_rate: %u.%u%%", v->throttle_permille / 10, v->throttle_permille % 10);
+		buf_addf(out, ", latency: {median: %ums}}\n", v->latency_ms);
 	}
 	buf_add_text(out, "    aliases: {prod: {version: 1}, test: {version: 1}}\ntraffic:\n");
 	for (unsigned i = 0; i < SCRIPT_ALIASES; i++)
@@ -33,6 +35,10 @@ static void describe_world(const struct script *s, struct buf *out)
 	buf_addf(out, "metrics: {delay: %llds, jitter: %llds, late: {share: %u%%, by: %llds}}\nlimits: off\n",
 		 (long long)(s->metrics_delay_ms / MS_PER_SECOND), (long long)(s->metrics_jitter_ms / MS_PER_SECOND),
 		 s->late_percent, (long long)(s->late_by_ms / MS_PER_SECOND));
+	if (s->has_gauge)
+		buf_addf(out, "gauges: [{namespace: Sim, metric: depth, value: %d}]\n", SCRIPT_GAUGE_OK);
+	if (s->has_alarm)
+		buf_addf(out, "alarms: [{name: " SCRIPT_ALARM ", state: %s}]\n", s->alarm_at_first ? "ALARM" : "OK");
 }
 
 static void make_world(struct simulation *s)
@@ -80,6 +86,7 @@ static struct simulation *begin(struct simulator *simulator, const struct script
 	s->disk = script->fresh_disk ? disk_new(script->seed) : disk_new_from(simulator->template, script->seed);
 	for (size_t i = 0; i < SCRIPT_ALIASES; i++)
 		s->alias_back_ms[i] = INT64_MAX;
+	s->gauge_back_ms = s->alarm_back_ms = INT64_MAX;
 	for (size_t i = 0; i < HOSTS; i++)
 		s->hosts[i] = (struct host){.s = s, .start_at_ms = INT64_MAX, .wake_ms = INT64_MAX};
 	s->hosts[0].start_at_ms = 0;
@@ -181,7 +188,9 @@ static void check_calm(struct simulation *s)
 
 	if (s->checker.violation.kind != VIOLATION_NONE)
 		return;
-	if (!s->script->silent && s->tally.n[TALLY_ENDED_SUCCEEDED] == 0)
+	if (p->ends_home && !s->checker.concluded)
+		checker_fail(&s->checker, VIOLATION_LIVENESS, "nothing went wrong, and the experiment is not over");
+	else if (!s->script->silent && !p->ends_home && s->tally.n[TALLY_ENDED_SUCCEEDED] == 0)
 		checker_fail(&s->checker, VIOLATION_LIVENESS, "nothing went wrong, and the rollout has not succeeded");
 	if (s->script->silent && rolls_back && s->tally.n[TALLY_ENDED_ROLLED_BACK] == 0)
 		checker_fail(&s->checker, VIOLATION_HOME, "nobody came, and the rollout has not gone back");

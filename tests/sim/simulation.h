@@ -23,6 +23,7 @@
 #define HOSTS			 2
 #define FLIGHTS			 128
 #define HOOKS_RUNNING		 8
+#define READINGS		 8
 #define SECRET_MARKER		 "mArKeRsEcReT"
 
 /* A call under way, with the answer that it will have. */
@@ -31,6 +32,7 @@ struct flight {
 	void *arg;
 	int64_t due_ms;
 	unsigned asked; /* number of the UpdateAlias; 0: something else */
+	bool metrics;	/* of CloudWatch */
 	bool no_connection;
 	struct world_reply reply;
 	struct delivery *delivery; /* what a GetMetricData says; owned; NULL: it is none, or says nothing */
@@ -43,6 +45,13 @@ struct hook_run {
 	struct exec_result result;
 	size_t rollout; /* the checker's */
 	bool pre;
+};
+
+/* A probe's event that is being read. */
+struct reading_file {
+	artifact_cb cb;
+	void *arg;
+	int64_t due_ms;
 };
 
 struct host {
@@ -63,6 +72,9 @@ struct host {
 	size_t n_flights;
 	struct hook_run hooks[HOOKS_RUNNING];
 	size_t n_hooks;
+	struct reading_file readings[READINGS];
+	size_t n_readings;
+	int64_t started_ms;
 };
 
 struct simulation {
@@ -83,6 +95,7 @@ struct simulation {
 	char plan_hashes[SCRIPT_PLANS][65]; /* "" until it was dropped */
 	unsigned files[SCRIPT_NAMES];	    /* index + 1 of the plan in each name's file; 0: there is none */
 	int64_t disk_full_until_ms, region_out_until_ms, keys_out_until_ms, alias_back_ms[SCRIPT_ALIASES];
+	int64_t gauge_back_ms, alarm_back_ms;
 	unsigned region_out_how;
 	uint64_t writes; /* UpdateAlias that were sent, by all hosts */
 	uint64_t starts;

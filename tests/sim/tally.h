@@ -66,6 +66,22 @@
 	X(UNCHANGED, "plans unchanged")                                                                                \
 	X(COMMANDS, "operator's commands")                                                                             \
 	X(COMMANDS_REFUSED, "of them refused")                                                                         \
+	X(GAUGES, "metrics of others that went wrong")                                                                 \
+	X(ALARMS, "alarms that changed")                                                                               \
+	X(PROBES, "probes sent")                                                                                       \
+	X(PROBES_FAILED, "of them failed")                                                                             \
+	X(JUDGED, "judgements")                                                                                        \
+	X(JUDGED_AGAIN, "of them made again by the checker")                                                           \
+	X(JUDGED_COMPARED, "of those, comparisons")                                                                    \
+	X(JUDGED_FAILED, "of those, failures")                                                                         \
+	X(DRY_FAILURES, "failures of what only runs dry")                                                              \
+	X(CONCLUDED, "experiments that were over")                                                                     \
+	X(EQUAL_1, "equal canaries compared at 1 %")                                                                   \
+	X(EQUAL_1_FAILED, "of them rolled back by that")                                                               \
+	X(EQUAL_10, "equal canaries compared at 10 %")                                                                 \
+	X(EQUAL_10_FAILED, "of them rolled back by that")                                                              \
+	X(EQUAL_50, "equal canaries compared at 50 %")                                                                 \
+	X(EQUAL_50_FAILED, "of them rolled back by that")                                                              \
 	X(HOOKS, "hooks run")                                                                                          \
 	X(ENDED_SUCCEEDED, "succeeded")                                                                                \
 	X(ENDED_ROLLED_BACK, "rolled back")                                                                            \
@@ -101,5 +117,7 @@ bool tally_of_fault(const char *fault, enum tally_item *ret);
 void tally_add(struct tally *into, const struct tally *from);
 /* The table for people. `seconds`: how long it took. */
 void tally_print(const struct tally *t, double seconds);
+/* Whether canaries that are no worse were sent back no more often than the plans accept; says so if not. */
+bool tally_alarms_kept(const struct tally *t);
 /* What no seed has met, a line each; returns how many. Rare things need many seeds: ask after a long run alone. */
 size_t tally_print_gaps(const struct tally *t);
