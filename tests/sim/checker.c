@@ -212,7 +212,9 @@ void checker_human(struct checker *c, unsigned alias)
 
 	a->touched = true;
 	a->touched_ms = c->s->now_ms;
-	a->before_human = a->holds;
+	/* One that is deleted and made again as it was is as before. */
+	if (a->there)
+		a->before_human = a->holds;
 	for (size_t i = 0; i < c->n_rollouts; i++) {
 		if (c->rollouts[i].plan->alias == alias)
 			c->rollouts[i].word = false;

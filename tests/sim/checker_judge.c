@@ -88,6 +88,8 @@ static void ask(const struct checker *c, const struct host *h, const struct item
 	    .step_min_invocations = last ? 0 : p->min_invocations[r->before.step],
 	    .excused_alarms = s->excused_alarms,
 	    .history = s->history,
+	    .stable_since_unix_ms = s->stable_since_unix_ms,
+	    .landed_unix_ms = s->landed_unix_ms,
 	};
 
 	expect_judge(&q, ret);
@@ -96,7 +98,7 @@ static void ask(const struct checker *c, const struct host *h, const struct item
 static bool is_certain(const struct checker *c, const struct checked_rollout *r, const struct expectation *x)
 {
 	return x->certain && !r->shared && !c->s->script->clock_jumps &&
-	       !(r->probes_doubtful && script_counts_probes(r->plan));
+	       !(r->probes_doubtful && script_counts_probes(r->plan, true));
 }
 
 static void remember(struct checker *c, const struct item *i, const struct checked_rollout *r,

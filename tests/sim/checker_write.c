@@ -129,7 +129,7 @@ static void check_advance(struct checker *c, const struct checked_rollout *r, co
 	/* Metrics have AWS's time; which periods are meant after a jump of the host's clock, nobody can say. */
 	if (c->s->script->clock_jumps)
 		return;
-	if (told.invocations < p->min_invocations[step - 1] && !script_counts_probes(p))
+	if (told.invocations < p->min_invocations[step - 1] && !script_counts_probes(p, false))
 		checker_fail(c, VIOLATION_EVIDENCE, "%s#%llu: %llu of the %u requests that step %d needs",
 			     script_names[r->name], (unsigned long long)r->attempt,
 			     (unsigned long long)told.invocations, p->min_invocations[step - 1], step);

@@ -12,20 +12,35 @@
 #define BOUND_PART  0.1
 #define HALVINGS    60
 #define PERIODS_MAX 21000
+#define LANDING_MS  3000
+#define SURE_PART   0.1 /* of what is staked while the share rises: kept back */
+#define SHARE_SHOWS 100 /* requests */
 
 /* One metric period, or a sum. */
 struct period {
 	int64_t start_unix_ms;
 	bool settled;
 	struct counts canary, stable, probe_canary, probe_stable;
+	struct counts beside; /* the canary's, before it got all traffic */
+};
+
+/* Periods that are weighed together. */
+struct block {
+	struct counts canary, stable;
+	int64_t first_ms;
+	bool rising; /* a weight landed within it */
 };
 
 struct work {
 	const struct expect_question *q;
 	struct expectation *ret;
-	int64_t first_ms; /* start of the first period */
-	int64_t step_ms;  /* … of the step's */
-	int64_t over_ms;  /* periods before this are over */
+	int64_t from_ms;      /* since when what the canary does is its own doing */
+	int64_t until_ms;     /* end of the step's bake */
+	int64_t promotion_ms; /* start of the period in which it got all traffic, if its parts can be told apart */
+	struct counts after;  /* … and what it served after that; not seen: nothing, or nobody knows */
+	int64_t first_ms;     /* start of the first period */
+	int64_t step_ms;      /* … of the step's */
+	int64_t over_ms;      /* periods before this are over */
 	struct counts step, step_probes, probes;
 };
 
@@ -77,11 +92,45 @@ static bool is_promoted(const struct work *w, int64_t start_unix_ms)
 }
 
 /* With all traffic on it, what the alias has is the canary's. */
-static struct counts canary_of(struct work *w, int64_t start_unix_ms)
+static struct counts canary_beside(struct work *w, int64_t start_unix_ms)
 {
 	struct counts c = counts_of(w, w->q->canary, start_unix_ms);
 
 	return !c.seen && is_promoted(w, start_unix_ms) ? counts_of(w, 0, start_unix_ms) : c;
+}
+
+static struct counts canary_of(struct work *w, int64_t start_unix_ms)
+{
+	struct counts c = canary_beside(w, start_unix_ms);
+
+	if (w->after.seen && start_unix_ms == w->promotion_ms)
+		add(&c, &w->after);
+	return c;
+}
+
+/* In the period in which it got all traffic the canary has what no version has. Where it got its first traffic in it, or
+ * nothing was told of the stable version, the alias's counts are of that one as well. */
+static void find_after(struct work *w)
+{
+	int64_t promoted = w->q->promoted_unix_ms, start = floor_to(promoted, w->q->plan->period_ms);
+	struct counts alias, canary, stable;
+	double errors;
+
+	if (promoted == start || w->from_ms > start)
+		return;
+	alias = counts_of(w, 0, start);
+	stable = counts_of(w, w->q->stable, start);
+	canary = counts_of(w, w->q->canary, start);
+	errors = told(w, TOLD_ERRORS, w->q->canary, start);
+	if (!isnan(errors))
+		canary.errors = (uint64_t)llround(errors);
+	if (!alias.seen || !stable.seen || alias.invocations <= stable.invocations + canary.invocations)
+		return;
+	w->promotion_ms = start;
+	w->after.seen = true;
+	w->after.invocations = alias.invocations - stable.invocations - canary.invocations;
+	if (alias.errors > stable.errors + canary.errors)
+		w->after.errors = alias.errors - stable.errors - canary.errors;
 }
 
 static struct period read_period(struct work *w, int64_t start_unix_ms)
@@ -92,6 +141,7 @@ static struct period read_period(struct work *w, int64_t start_unix_ms)
 
 	p.settled = start_unix_ms + w->q->plan->period_ms <= w->ret->through_unix_ms;
 	if (p.settled) {
+		p.beside = canary_beside(w, start_unix_ms);
 		p.canary = canary_of(w, start_unix_ms);
 		p.stable = counts_of(w, w->q->stable, start_unix_ms);
 	}
@@ -147,7 +197,7 @@ static enum verdict_gap minimum(const struct work *w, uint64_t need, bool probes
 
 static enum verdict_gap gap_of_counts(const struct work *w, const struct script_metric *m, bool probes)
 {
-	enum verdict_gap gap = cover(w, w->q->step_until_unix_ms);
+	enum verdict_gap gap = cover(w, w->until_ms);
 
 	return gap == VERDICT_GAP_NONE ? minimum(w, m->min_invocations, probes) : gap;
 }
@@ -227,23 +277,98 @@ static void weigh_alone(struct weighing *w, const struct counts *canary, double 
 			       (double)canary->invocations * log(1 + null_rate * (w->effect[i] - 1));
 }
 
-/* The next block of periods from *at on; false: there is none that is full. */
-static bool next_block(struct work *w, bool probes, int64_t *at, struct counts *ret_canary, struct counts *ret_stable)
+/* A period's share, when several weights may have held in it: SURE_PART of the stake is kept back while it rises. */
+static void weigh_share(struct weighing *w, const struct counts *canary, const struct counts *stable, double share,
+			bool rising)
 {
-	*ret_canary = *ret_stable = (struct counts){0};
+	double n1 = (double)canary->invocations, n = n1 + (double)stable->invocations;
+	double x = (double)canary->errors, errors = x + (double)stable->errors;
+
+	if (errors == 0)
+		return;
+	if (n >= SHARE_SHOWS)
+		share = fmax(share, n1 / n);
+	for (int i = 0; i < EFFECTS; i++) {
+		double ratio = x * log(w->effect[i]) - errors * log(1 + share * (w->effect[i] - 1));
+
+		/* Beyond what exp() can hold, what is kept back is nothing. */
+		if (!rising)
+			w->ratio[i] += ratio;
+		else if (ratio > 500)
+			w->ratio[i] += ratio + log(1 - SURE_PART);
+		else
+			w->ratio[i] += log(SURE_PART + (1 - SURE_PART) * exp(ratio));
+	}
+}
+
+/* The weight at a period's end, and whether it landed in it, or close to it; 0: nobody knows. */
+static unsigned weight_in(const struct work *w, int64_t start_unix_ms, bool *ret_rising)
+{
+	const struct script_plan *p = w->q->plan;
+
+	*ret_rising = false;
+	for (unsigned i = p->n_steps; i-- > 0;) {
+		int64_t landed = w->q->landed_unix_ms[i];
+
+		if (landed == 0 || landed >= start_unix_ms + p->period_ms + LANDING_MS)
+			continue;
+		*ret_rising = landed > start_unix_ms - LANDING_MS;
+		return p->weight_percent[i];
+	}
+	return 0;
+}
+
+static struct counts capped(struct counts c)
+{
+	c.errors = c.errors < c.invocations ? c.errors : c.invocations;
+	return c;
+}
+
+/* The next block of periods from *at on; false: there is none that is full. Of periods of which no version's counts
+ * were told it is not known here whether the daemon has anything else of them. */
+static bool next_block(struct work *w, bool probes, int64_t *at, struct block *ret)
+{
+	*ret = (struct block){.first_ms = *at};
 	while (*at < w->over_ms) {
 		struct period p = read_period(w, *at);
-		struct counts c = probes ? p.probe_canary : p.canary, s = probes ? p.probe_stable : p.stable;
+		struct counts c = capped(probes ? p.probe_canary : p.beside);
+		struct counts s = capped(probes ? p.probe_stable : p.stable);
+		bool alone = !probes && p.settled && is_promoted(w, *at), is_told = c.seen || s.seen, rising;
 
+		if (alone && ret->canary.invocations + ret->stable.invocations > 0) {
+			if (is_told)
+				return true;
+			w->ret->certain = false;
+		}
+		rising = false;
+		if (!probes && p.settled && weight_in(w, *at, &rising) > 0 && rising && !is_told)
+			w->ret->certain = false;
 		*at += w->q->plan->period_ms;
-		c.errors = c.errors < c.invocations ? c.errors : c.invocations;
-		s.errors = s.errors < s.invocations ? s.errors : s.invocations;
-		add(ret_canary, &c);
-		add(ret_stable, &s);
-		if (ret_canary->invocations + ret_stable->invocations >= BLOCK)
+		ret->rising = ret->rising || rising;
+		add(&ret->canary, &c);
+		add(&ret->stable, &s);
+		if (ret->canary.invocations + ret->stable.invocations >= (alone ? 1 : BLOCK))
 			return true;
 	}
 	return false;
+}
+
+/* A block of several weights: each period by its own. In that of the promotion nobody knows which part had which. */
+static void weigh_rising(struct work *w, struct weighing *x, int64_t from_ms, int64_t until_ms)
+{
+	int64_t promoted = w->q->promoted_unix_ms;
+
+	for (int64_t at = from_ms; at < until_ms; at += w->q->plan->period_ms) {
+		struct period p = read_period(w, at);
+		struct counts c = capped(p.beside), s = capped(p.stable);
+		bool rising, mixed = promoted != 0 && promoted < at + w->q->plan->period_ms + LANDING_MS;
+		unsigned weight = weight_in(w, at, &rising);
+
+		if (weight > 0 && !mixed)
+			weigh_share(x, &c, &s, weight / 100.0, rising);
+		else
+			weigh(x, &c, &s);
+	}
 }
 
 static bool is_alone(const struct counts *canary, const struct counts *stable)
@@ -253,13 +378,14 @@ static bool is_alone(const struct counts *canary, const struct counts *stable)
 
 static double null_rate_of(struct work *w, double false_alarm, double effect)
 {
-	struct counts record = w->q->history, canary, stable;
+	struct counts record = w->q->history;
 	int64_t at = w->first_ms;
 	double n, rate, low, high = 1;
+	struct block b;
 
-	while (next_block(w, false, &at, &canary, &stable)) {
-		if (!is_alone(&canary, &stable))
-			add(&record, &stable);
+	while (next_block(w, false, &at, &b)) {
+		if (!is_alone(&b.canary, &b.stable))
+			add(&record, &b.stable);
 	}
 	n = (double)record.invocations;
 	if (record.invocations == 0)
@@ -282,21 +408,26 @@ static bool compare_fails(struct work *w, const struct script_metric *m, bool pr
 {
 	double false_alarm = m->false_alarm_percent / 100.0, effect = m->min_effect_percent / 100.0, sum = 0, most;
 	double need = -log((1 - BOUND_PART) * false_alarm), null_rate = null_rate_of(w, false_alarm, effect);
-	struct counts canary, stable;
+	struct counts after = capped(w->after);
 	struct weighing x = {0};
 	int64_t at = w->first_ms;
+	struct block b;
 
 	for (int i = 0; i < EFFECTS; i++)
 		x.effect[i] = ldexp(effect, i);
-	while (next_block(w, false, &at, &canary, &stable)) {
-		if (is_alone(&canary, &stable))
-			weigh_alone(&x, &canary, null_rate);
+	if (w->promotion_ms + w->q->plan->period_ms <= w->ret->through_unix_ms)
+		weigh_alone(&x, &after, null_rate);
+	while (next_block(w, false, &at, &b)) {
+		if (is_alone(&b.canary, &b.stable))
+			weigh_alone(&x, &b.canary, null_rate);
+		else if (b.rising)
+			weigh_rising(w, &x, b.first_ms, at);
 		else
-			weigh(&x, &canary, &stable);
+			weigh(&x, &b.canary, &b.stable);
 	}
 	at = w->first_ms;
-	while (probes && next_block(w, true, &at, &canary, &stable))
-		weigh(&x, &canary, &stable);
+	while (probes && next_block(w, true, &at, &b))
+		weigh(&x, &b.canary, &b.stable);
 	most = x.ratio[0];
 	for (int i = 1; i < EFFECTS; i++)
 		most = fmax(most, x.ratio[i]);
@@ -312,11 +443,14 @@ static bool compare_fails(struct work *w, const struct script_metric *m, bool pr
 
 /* --- values --- */
 
-static bool value_fails(struct work *w, const struct script_metric *m, int64_t start, bool *ret_known, bool *ret_enough)
+/* *ret_lacks: a ratio is all that is asked for, and the stable version's part of it is missing. */
+static bool value_fails(struct work *w, const struct script_metric *m, int64_t start, bool *ret_known, bool *ret_enough,
+			bool *ret_lacks)
 {
 	struct counts canary = canary_of(w, start);
 	double v, beside;
 
+	*ret_lacks = false;
 	switch (m->kind) {
 	case SCRIPT_THROTTLES:
 		v = told(w, TOLD_THROTTLES, 0, start);
@@ -330,6 +464,7 @@ static bool value_fails(struct work *w, const struct script_metric *m, int64_t s
 		beside = told(w, TOLD_DURATION, w->q->stable, start);
 		*ret_known = !isnan(v);
 		*ret_enough = canary.invocations >= m->min_invocations;
+		*ret_lacks = m->max_ms == 0 && isnan(beside) && !is_promoted(w, start);
 		return (m->max_ms > 0 && v > m->max_ms) ||
 		       (m->max_ratio_percent > 0 && v * 100 > beside * m->max_ratio_percent);
 	default:
@@ -344,31 +479,32 @@ static bool series_fails(struct work *w, const struct script_metric *m, enum ver
 {
 	const struct script_plan *p = w->q->plan;
 	int64_t warm_ms = m->kind == SCRIPT_DURATION && m->warm_up_ms > 0
-			      ? ceil_to(w->q->from_unix_ms + m->warm_up_ms, p->period_ms)
+			      ? ceil_to(w->from_ms + m->warm_up_ms, p->period_ms)
 			      : w->first_ms;
-	unsigned failed = 0, judged = 0, known = 0;
+	unsigned failed = 0, judged = 0, known = 0, lacking = 0;
 
 	for (int64_t at = w->first_ms; at + p->period_ms <= w->ret->through_unix_ms; at += p->period_ms) {
-		bool is_known, enough, fails = value_fails(w, m, at, &is_known, &enough);
+		bool is_known, enough, lacks, fails = value_fails(w, m, at, &is_known, &enough, &lacks);
 
 		if (!is_known || at < warm_ms)
 			continue;
 		known += at >= w->step_ms;
-		judged += at >= w->step_ms && enough;
+		lacking += at >= w->step_ms && lacks;
+		judged += at >= w->step_ms && enough && !lacks;
 		failed += enough && fails;
 	}
-	*ret_gap = cover(w, w->q->step_until_unix_ms);
-	if (warm_ms > w->first_ms && warm_ms + p->period_ms > w->q->step_until_unix_ms)
+	*ret_gap = cover(w, w->until_ms);
+	if (warm_ms > w->first_ms && warm_ms + p->period_ms > w->until_ms)
 		*ret_gap = worse(*ret_gap, cover(w, warm_ms + p->period_ms));
 	if (*ret_gap == VERDICT_GAP_NONE && judged == 0)
-		*ret_gap = known == 0 ? VERDICT_GAP_NO_DATA : VERDICT_GAP_FEW;
+		*ret_gap = known == lacking ? VERDICT_GAP_NO_DATA : VERDICT_GAP_FEW;
 	return failed >= m->failure_limit;
 }
 
 static bool alarm_fails(const struct work *w, size_t index, enum verdict_gap *ret_gap)
 {
 	const struct script_plan *p = w->q->plan;
-	int64_t settled = ceil_to(w->q->step_until_unix_ms, p->period_ms) + p->settle_ms;
+	int64_t settled = ceil_to(w->until_ms, p->period_ms) + p->settle_ms;
 	enum alarm_state state = w->q->alarms[index];
 
 	*ret_gap = VERDICT_GAP_NONE;
@@ -415,9 +551,10 @@ static void judge_metrics(struct work *w)
 		watched = watched || !dry;
 	}
 	if (ret->gap == VERDICT_GAP_NONE && (!watched || !ret->min_met)) {
-		ret->gap = cover(w, w->q->step_until_unix_ms);
+		ret->gap = cover(w, w->until_ms);
 		if (!ret->min_met)
-			ret->gap = worse(ret->gap, minimum(w, w->q->step_min_invocations, script_counts_probes(p)));
+			ret->gap =
+			    worse(ret->gap, minimum(w, w->q->step_min_invocations, script_counts_probes(p, false)));
 	}
 	if ((ret->failed & ~ret->dry) != 0)
 		ret->verdict = VERDICT_FAIL;
@@ -428,21 +565,28 @@ static void judge_metrics(struct work *w)
 void expect_judge(const struct expect_question *q, struct expectation *ret)
 {
 	const struct script_plan *p = q->plan;
-	struct work w = {.q = q, .ret = ret};
+	struct work w = {.q = q, .ret = ret, .from_ms = q->from_unix_ms, .until_ms = q->step_until_unix_ms};
+	int64_t clean = ceil_to(q->stable_since_unix_ms, p->period_ms);
 	int64_t settled = floor_to(q->now_unix_ms - p->settle_ms, p->period_ms);
 	uint64_t served;
 
 	*ret = (struct expectation){.certain = true};
 	ret->through_unix_ms = settled < q->read_through_unix_ms ? settled : q->read_through_unix_ms;
-	w.first_ms = floor_to(q->from_unix_ms, p->period_ms);
+	/* What another rollout did in that period is not this one's doing; a step that is over before waits for the next. */
+	if (clean > w.from_ms) {
+		w.from_ms = clean;
+		w.until_ms = w.until_ms > clean + p->period_ms ? w.until_ms : clean + p->period_ms;
+	}
+	w.first_ms = floor_to(w.from_ms, p->period_ms);
 	w.step_ms = floor_to(q->step_from_unix_ms, p->period_ms);
 	w.over_ms = floor_to(q->now_unix_ms, p->period_ms);
 	if (w.over_ms - w.first_ms > PERIODS_MAX * p->period_ms) {
 		ret->certain = false; /* the oldest ones are not kept */
 		return;
 	}
+	find_after(&w);
 	sum_up(&w);
-	served = w.step.invocations + (script_counts_probes(p) ? w.step_probes.invocations : 0);
+	served = w.step.invocations + (script_counts_probes(p, false) ? w.step_probes.invocations : 0);
 	ret->min_met = served >= q->step_min_invocations;
 	judge_metrics(&w);
 }

@@ -16,13 +16,15 @@ struct expect_question {
 	const enum alarm_state *alarms; /* of each metric */
 	unsigned canary, stable;
 	int64_t now_unix_ms;
-	int64_t from_unix_ms; /* since when the canary has had traffic */
+	int64_t from_unix_ms;	      /* since when the canary has had traffic */
+	int64_t stable_since_unix_ms; /* another version may have served before this; 0: nobody knows of any */
 	int64_t step_from_unix_ms, step_until_unix_ms;
 	int64_t read_through_unix_ms, alarms_read_unix_ms;
 	int64_t promoted_unix_ms; /* 0: not yet */
 	unsigned step_min_invocations;
 	uint32_t excused_alarms;
 	struct counts history;
+	const int64_t *landed_unix_ms; /* of each step; 0: not yet, or it is not known */
 };
 
 struct expectation {

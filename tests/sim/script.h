@@ -170,8 +170,8 @@ struct script {
 const struct script_metric *script_metric_of(const struct script_plan *p, enum script_metric_kind kind);
 /* Whether a step must have been told of in full before it passes: an alarm alone passes by itself. */
 bool script_needs_metrics(const struct script_plan *p);
-/* Whether the plan's probes count somewhere. */
-bool script_counts_probes(const struct script_plan *p);
+/* Whether the plan's probes count somewhere; with_dry: in what only runs dry as well. */
+bool script_counts_probes(const struct script_plan *p, bool with_dry);
 /* Whether both versions fail alike from the first request on, so that no comparison should find a difference. */
 bool script_is_equal(const struct script *s, const struct script_plan *p);
 

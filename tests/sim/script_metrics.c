@@ -29,10 +29,11 @@ bool script_needs_metrics(const struct script_plan *p)
 	return !watched;
 }
 
-bool script_counts_probes(const struct script_plan *p)
+bool script_counts_probes(const struct script_plan *p, bool with_dry)
 {
 	for (unsigned i = 0; i < p->n_metrics && p->probe_ms > 0; i++) {
-		if (p->metrics[i].kind <= SCRIPT_COMPARE && !p->metrics[i].ignores_probes)
+		if (p->metrics[i].kind <= SCRIPT_COMPARE && !p->metrics[i].ignores_probes &&
+		    (with_dry || !p->metrics[i].dry_run))
 			return true;
 	}
 	return false;
