@@ -169,8 +169,10 @@ static void check_judgement(struct checker *c, struct host *h, const struct item
 	r->judged_unix_ms = host_now(h).unix_ms;
 	r->judged_through_unix_ms = x.through_unix_ms;
 	remember(c, i, r, &x);
-	if (!is_certain(c, r, &x))
+	if (!is_certain(c, r, &x)) {
+		r->failing = false; /* nobody here knows */
 		return;
+	}
 	c->s->tally.n[TALLY_CHECK_EVIDENCE]++;
 	c->s->tally.n[TALLY_JUDGED_AGAIN]++;
 	c->s->tally.n[TALLY_JUDGED_COMPARED] += x.weighed;
