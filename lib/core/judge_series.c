@@ -34,7 +34,7 @@ struct outcome {
 	uint32_t judged;     /* in the step's window, as the next ones are */
 	uint32_t known;	     /* with a value, enough requests or not */
 	uint32_t beside;     /* of them, without the stable version's, which it would take */
-	double most;	     /* requests in any of those */
+	double most;	     /* requests in any of the others */
 	struct reading last; /* the last one judged, or the one that failed it */
 };
 
@@ -159,8 +159,10 @@ static bool judge_periods(const struct series *x, struct outcome *ret)
 			continue;
 		if (in_step) {
 			ret->known++;
-			ret->beside += lacks_beside(x, &r);
-			ret->most = fmax(ret->most, r.requests);
+			if (lacks_beside(x, &r))
+				ret->beside++;
+			else
+				ret->most = fmax(ret->most, r.requests);
 		}
 		if (!enough)
 			continue;

@@ -208,6 +208,88 @@ static void a_weight_that_rises_amid_an_outage(void **state)
 	assert_int_equal(judge(f), VERDICT_FAIL);
 }
 
+static void assert_weighed(struct fixture *f, const struct evidence *want)
+{
+	(void)judge(f);
+	assert_true(fabs(f->v.metrics[0].evidence - evidence_log(want)) < 1e-9);
+}
+
+/* What a period's sample adds, by its weight or by the requests that both got. */
+static void add_share(struct evidence *e, const struct sample *s, double share, bool rising)
+{
+	evidence_add_share(e, &s->canary, &s->stable, share, rising);
+}
+
+static void add_pair(struct evidence *e, const struct sample *s)
+{
+	evidence_add(e, &s->canary, &s->stable);
+}
+
+/* Minutes of a quiet function are weighed together, but not those of two weights, nor by a weight that is not known. */
+static void a_weight_that_rises_amid_a_few_requests(void **state)
+{
+	static const struct spec_step steps[] = {{.weight_bp = 1000}, {.weight_bp = 5000}};
+	int64_t landed[] = {T0 - 10 * MIN, T0 + MIN / 2};
+	struct fixture *f = *state;
+	struct evidence e, none;
+
+	f->q.steps = steps;
+	f->q.landed_unix_ms = landed;
+	f->q.n_steps = 2;
+	evidence_init(&none, 1.25);
+	for (int i = 0; i < 3; i++)
+		add(f, i, 2, 1 + i / 2, 2, 1);
+	/* The block goes on after the minute of the landing, and is one of several weights to its end. */
+	e = none;
+	for (size_t i = 0; i < 3; i++)
+		add_share(&e, &f->samples.items[i], 0.5, i == 0);
+	assert_weighed(f, &e);
+	/* The weight before the last landing. */
+	landed[1] += MIN;
+	e = none;
+	for (size_t i = 0; i < 3; i++)
+		add_share(&e, &f->samples.items[i], i == 0 ? 0.1 : 0.5, i == 1);
+	assert_weighed(f, &e);
+	/* When that landed is not known: what served in the minute is compared as it is. */
+	landed[0] = 0;
+	e = none;
+	add_pair(&e, &f->samples.items[0]);
+	for (size_t i = 1; i < 3; i++)
+		add_share(&e, &f->samples.items[i], 0.5, i == 1);
+	assert_weighed(f, &e);
+	/* Where nothing landed they are one. */
+	landed[1] = 0;
+	e = none;
+	evidence_add(&e, &(struct counts){6, 4, true}, &(struct counts){6, 3, true});
+	assert_weighed(f, &e);
+}
+
+/* The last step and the promotion landed in one minute: the canary's part of it is neither weight's. */
+static void a_promotion_as_soon_as_the_weight_has_landed(void **state)
+{
+	static const struct spec_step steps[] = {{.weight_bp = 1000}, {.weight_bp = 5000}};
+	int64_t landed[] = {T0 - 10 * MIN, T0 + 10 * MS_PER_SECOND};
+	struct fixture *f = *state;
+	struct evidence by_share, as_served;
+
+	f->q.steps = steps;
+	f->q.landed_unix_ms = landed;
+	f->q.n_steps = 2;
+	evidence_init(&by_share, 1.25);
+	as_served = by_share;
+	add(f, 0, 40, 5, 60, 3);
+	add_share(&by_share, &f->samples.items[0], 0.5, true);
+	add_pair(&as_served, &f->samples.items[0]);
+	assert_weighed(f, &by_share);
+	f->q.promoted_unix_ms = T0 + 50 * MS_PER_SECOND;
+	assert_weighed(f, &as_served);
+	/* It may have been seen late, but not by more than that. */
+	f->q.promoted_unix_ms = T0 + MIN + 3 * MS_PER_SECOND - 1;
+	assert_weighed(f, &as_served);
+	f->q.promoted_unix_ms++;
+	assert_weighed(f, &by_share);
+}
+
 /* At 100 % it is held against what was known of the stable version. */
 static void alone_it_is_held_against_the_record(void **state)
 {
@@ -316,6 +398,50 @@ static void the_minute_of_both_landings_tells_nothing(void **state)
 	assert_int_equal(judge(f), VERDICT_PASS);
 }
 
+static void assert_canary(struct fixture *f, uint64_t requests, uint64_t errors)
+{
+	(void)judge(f);
+	assert_int_equal(f->v.canary_all.invocations, requests);
+	assert_int_equal(f->v.canary_all.errors, errors);
+}
+
+/* The rest of the alias's requests in the minute of the promotion is the canary's, unless any of these is so. */
+static void when_the_minute_of_the_promotion_is_not_divided(void **state)
+{
+	struct fixture *f = *state;
+	struct sample *s = add(f, 0, 10, 0, 100, 0);
+
+	s->alias = (struct counts){1000, 500, true};
+	f->q.promoted_unix_ms = T0 + 20 * MS_PER_SECOND;
+	assert_canary(f, 900, 500);
+	/* The canary has had traffic in a part of it only. */
+	f->q.rollout_from_unix_ms = T0 + 1;
+	assert_canary(f, 10, 0);
+	f->q.rollout_from_unix_ms = T0;
+	/* What the alias or the stable version served in it is not known yet. */
+	s->alias.seen = false;
+	assert_canary(f, 10, 0);
+	s->alias.seen = true;
+	s->stable.seen = false;
+	assert_canary(f, 10, 0);
+	s->stable.seen = true;
+	assert_canary(f, 900, 500);
+	/* There is no such minute: it is the canary's from its beginning. */
+	f->q.promoted_unix_ms = T0;
+	assert_canary(f, 10, 0);
+	/* Nothing of it has been read, … */
+	f->q.promoted_unix_ms = T0 + MIN + 20 * MS_PER_SECOND;
+	assert_canary(f, 10, 0);
+	/* … and the next minute does not stand for it. */
+	f->q.history = (struct counts){100000, 100, true};
+	add(f, 2, 20, 0, 100, 0)->alias = (struct counts){1000, 500, true};
+	assert_canary(f, 30, 0);
+	assert_int_equal(f->v.verdict, VERDICT_PASS);
+	f->q.promoted_unix_ms += MIN;
+	assert_canary(f, 910, 500);
+	assert_int_equal(f->v.verdict, VERDICT_FAIL);
+}
+
 static void what_runs_dry_has_no_consequence(void **state)
 {
 	struct fixture *f = *state;
@@ -369,11 +495,14 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(with_little_traffic_it_takes_several, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nothing_to_compare_with, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_weight_that_rises_amid_an_outage, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_weight_that_rises_amid_a_few_requests, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_promotion_as_soon_as_the_weight_has_landed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(alone_it_is_held_against_the_record, setup, teardown),
 	    cmocka_unit_test_setup_teardown(alone_a_few_are_enough, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_steps_are_the_record, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_minute_of_the_promotion_counts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_minute_of_both_landings_tells_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(when_the_minute_of_the_promotion_is_not_divided, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_runs_dry_has_no_consequence, setup, teardown),
 	    cmocka_unit_test_setup_teardown(dry_alone_still_waits_for_the_bake, setup, teardown),
 	};

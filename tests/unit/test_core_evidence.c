@@ -228,6 +228,51 @@ static void a_rising_share_adds_nothing_in_the_mean(void **state)
 	assert_true(evidence_log(&e) < 0.1);
 }
 
+/* Nothing is kept back of what is staked where the share held throughout: each alternative gains exactly one. */
+static void a_share_that_holds_is_weighed_in_full(void **state)
+{
+	static const double shares[] = {0.01, 0.5, 1};
+
+	(void)state;
+	for (size_t h = 0; h < array_len(shares); h++) {
+		double means[EVIDENCE_EFFECTS] = {0}, least = 0;
+
+		for (unsigned x = 0; x <= 30; x++) {
+			struct counts canary = counts(x, x), stable = counts(100000, 30 - x);
+			double chance = exp(log_choose(30, x)) * pow(shares[h], x) * pow(1 - shares[h], 30 - x);
+			struct evidence e;
+
+			evidence_init(&e, EFFECT);
+			evidence_add_share(&e, &canary, &stable, shares[h], false);
+			for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+				means[i] += chance * exp(e.log_ratio[i]);
+			least = fmin(least, evidence_log(&e));
+		}
+		for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+			assert_true(fabs(means[i] - 1) < 1e-9);
+		/* That none of them is the canary's may clear it by more than a rising share ever lets it. */
+		assert_true(shares[h] < 0.5 || least < log(0.1));
+	}
+}
+
+/* Of a few requests the canary gets more than its share by luck: that is no sign of a higher one. */
+static void a_few_requests_do_not_show_their_share(void **state)
+{
+	struct counts most = counts(90, 1), others = counts(9, 0);
+	struct evidence few, more;
+
+	(void)state;
+	evidence_init(&few, EFFECT);
+	more = few;
+	evidence_add_share(&few, &most, &others, 0.1, false);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+		assert_true(fabs(few.log_ratio[i] - (log(few.effect[i]) - log1p(0.1 * (few.effect[i] - 1)))) < 1e-9);
+	others.invocations++;
+	evidence_add_share(&more, &most, &others, 0.1, false);
+	for (int i = 0; i < EVIDENCE_EFFECTS; i++)
+		assert_true(fabs(more.log_ratio[i] - (log(few.effect[i]) - log1p(0.9 * (few.effect[i] - 1)))) < 1e-9);
+}
+
 /* However often it is looked at, at most ALARM of the rollouts of an equal canary come back. */
 static void equal_canaries_stay(void **state)
 {
@@ -396,6 +441,8 @@ static void what_makes_no_sense_is_refused(void **state)
 	evidence_init(&e, EFFECT);
 	expect_assert_failure(evidence_add_alone(&e, &some, -0.1));
 	expect_assert_failure(evidence_add_alone(&e, &some, 1.1));
+	expect_assert_failure(evidence_add_share(&e, &some, &some, 0, true));
+	expect_assert_failure(evidence_add_share(&e, &some, &some, 1.1, true));
 	expect_assert_failure((void)evidence_threshold(0));
 	expect_assert_failure((void)evidence_threshold(1));
 	expect_assert_failure((void)evidence_null_rate(&some, 0, EFFECT));
@@ -409,6 +456,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_rising_share_adds_nothing_in_the_mean),
+	    cmocka_unit_test(a_share_that_holds_is_weighed_in_full),
+	    cmocka_unit_test(a_few_requests_do_not_show_their_share),
 	    cmocka_unit_test(no_alternative_gains_by_luck),
 	    cmocka_unit_test(alone_nothing_gains_by_luck),
 	    cmocka_unit_test(equal_canaries_stay),

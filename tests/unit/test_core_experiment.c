@@ -268,6 +268,32 @@ static void only_settled_periods_in_which_both_served_are_counted(void **state)
 	samples_deinit(&f.samples);
 }
 
+/* It lasts from the first period in which either version served to the last one. */
+static void periods_without_requests_are_no_part_of_it(void **state)
+{
+	struct fixture f;
+	struct experiment_result x;
+
+	(void)state;
+	init(&f);
+	for (int i = 0; i < 5; i++)
+		add(&f, i, (struct counts){0}, (struct counts){0});
+	experiment_judge(&f.q, 7, 8, &x);
+	assert_int_equal(x.from_unix_ms, 0);
+	assert_int_equal(x.until_unix_ms, 0);
+	add(&f, 1, (struct counts){100, 1, true}, (struct counts){0});
+	experiment_judge(&f.q, 7, 8, &x);
+	assert_int_equal(x.from_unix_ms, T0 + MIN);
+	assert_int_equal(x.until_unix_ms, T0 + 2 * MIN);
+	add(&f, 3, (struct counts){0}, (struct counts){200, 3, true});
+	experiment_judge(&f.q, 7, 8, &x);
+	assert_int_equal(x.from_unix_ms, T0 + MIN);
+	assert_int_equal(x.until_unix_ms, T0 + 4 * MIN);
+	assert_int_equal(x.canary.invocations, 100);
+	assert_int_equal(x.stable.invocations, 200);
+	samples_deinit(&f.samples);
+}
+
 /* Errors may be told before the requests that they are of. */
 static void errors_without_their_requests_count_nothing_yet(void **state)
 {
@@ -343,6 +369,7 @@ int main(void)
 	    cmocka_unit_test(a_block_on_the_way_home_does_not_make_it_a_failure),
 	    cmocka_unit_test(a_rollback_before_its_end_is_one),
 	    cmocka_unit_test(only_settled_periods_in_which_both_served_are_counted),
+	    cmocka_unit_test(periods_without_requests_are_no_part_of_it),
 	    cmocka_unit_test(errors_without_their_requests_count_nothing_yet),
 	    cmocka_unit_test(both_versions_must_have_served),
 	    cmocka_unit_test(small_differences_are_told_finely),

@@ -291,6 +291,24 @@ static void few_invocations_say_nothing_of_durations(void **state)
 	samples_deinit(&f.samples);
 }
 
+/* Where one period has both durations, what it lacks is requests, and those of the others are of no use to it. */
+static void a_ratio_of_few_requests_lacks_requests(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f, &duration);
+	f.metrics[1].max_us = 0;
+	put_served(&f, 150, NAN, 500);
+	put(&f, 3, 150, 100)->canary.invocations = 19;
+	expect_gap(&f, VERDICT_GAP_FEW,
+		   "at most 19 requests in a period at the current weight, and it takes 20 to judge the canary's p99 "
+		   "duration");
+	put(&f, 3, 150, 100)->canary.invocations = 20;
+	assert_int_equal(judge(&f), VERDICT_PASS);
+	samples_deinit(&f.samples);
+}
+
 /* Cold starts: what the canary shows in its first minutes is not judged, and a step does not pass before the first
  * period that is. */
 static void the_warm_up_is_not_judged(void **state)
@@ -425,6 +443,7 @@ int main(void)
 	    cmocka_unit_test(durations_are_held_against_the_stable_versions),
 	    cmocka_unit_test(few_invocations_say_nothing_of_durations),
 	    cmocka_unit_test(a_ratio_needs_both),
+	    cmocka_unit_test(a_ratio_of_few_requests_lacks_requests),
 	    cmocka_unit_test(the_warm_up_is_not_judged),
 	    cmocka_unit_test(queries_have_a_range),
 	    cmocka_unit_test(so_many_periods_must_fail),

@@ -188,6 +188,33 @@ static void few_requests_do_not_hide_what_is_to_come(void **state)
 	rig_deinit(&g);
 }
 
+/* What runs dry holds nothing up either, whatever it still waits for. */
+static void what_runs_dry_is_not_waited_for(void **state)
+{
+	struct rig g;
+	int64_t landed;
+
+	(void)state;
+	rig_init(&g);
+	g.spec.analysis.no_data = SPEC_NO_DATA_PASS;
+	g.canary_invocations = 3;
+	g.metrics[1] = (struct spec_metric){.kind = SPEC_METRIC_DURATION,
+					    .stat = "p99",
+					    .max_us = 800000,
+					    .warm_up_ms = 15 * MIN,
+					    .min_invocations = 20,
+					    .failure_limit = 1,
+					    .dry_run = true};
+	g.spec.analysis.n_metrics = 2;
+	g.samples.n_values = SPEC_VALUES_MAX;
+	rig_simple(&g, EVENT_START);
+	rig_run_to_weight(&g, 1);
+	landed = g.now.boot_ms;
+	rig_run_to_weight(&g, 2);
+	assert_in_range(g.now.boot_ms - landed, 5 * MIN, 8 * MIN);
+	rig_deinit(&g);
+}
+
 /* The period in which the rollout before ended is not judged, and a short step waits for the next one. */
 static void a_short_step_after_another_rollout(void **state)
 {
@@ -516,6 +543,26 @@ static void a_clock_set_back_does_not_stop_the_final_bake(void **state)
 	rig_deinit(&g);
 }
 
+/* Nor does it put off the judgement: another rollout that ended just before this one still lies before it. */
+static void a_clock_set_back_does_not_put_off_the_judgement(void **state)
+{
+	struct verdict_question q;
+	struct rig g;
+	int64_t set_back;
+
+	(void)state;
+	progressing(&g);
+	g.r.stable_since_unix_ms = g.r.first_traffic_unix_ms - 1;
+	g.now.unix_ms -= MS_PER_HOUR;
+	set_back = g.now.unix_ms;
+	run_to_poll(&g);
+	assert_in_range(g.r.stable_since_unix_ms, set_back, g.now.unix_ms);
+	rollout_question(&g.spec, &g.r, &g.samples, g.now, &q);
+	assert_true(q.rollout_from_unix_ms <= g.now.unix_ms + MIN);
+	assert_true(rig_run_until(&g, PHASE_SUCCEEDED));
+	rig_deinit(&g);
+}
+
 /* --- more than one metric --- */
 
 static unsigned count_said(const struct rig *g, const char *text)
@@ -598,6 +645,59 @@ static void the_history_is_asked_for_until_it_is_there(void **state)
 	run_to_poll(&g);
 	assert_int_equal(g.history_through, 0);
 	rig_deinit(&g);
+}
+
+static const struct rollout_effect *next_poll(struct rig *g)
+{
+	run_to_poll(g);
+	for (size_t i = 0; i < g->effects.len; i++) {
+		if (g->effects.items[i].kind == EFFECT_POLL)
+			return &g->effects.items[i];
+	}
+	fail();
+	return NULL;
+}
+
+/* Of the hours before, only the whole periods in which the stable version served alone are its own. */
+static void the_history_is_of_the_stable_version_alone(void **state)
+{
+	/* Since when it is stable, before the first traffic; 0: for long. */
+	static const int64_t ago[] = {0, 4 * MS_PER_HOUR, MS_PER_HOUR, 1};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(ago); i++) {
+		const struct rollout_effect *e;
+		struct rig g;
+		int64_t through, since;
+
+		rig_init(&g);
+		g.metrics[0] = (struct spec_metric){.kind = SPEC_METRIC_COMPARE,
+						    .false_alarm_ppm = 10000,
+						    .min_effect_permille = 1250,
+						    .min_invocations = 1};
+		rig_simple(&g, EVENT_START);
+		rig_run_to_weight(&g, 1);
+		g.r.stable_since_unix_ms = since = ago[i] == 0 ? 0 : g.r.first_traffic_unix_ms - ago[i];
+		through = verdict_period_start(g.r.first_traffic_unix_ms, HISTORY_PERIOD_MS);
+		do {
+			if (g.has_poll)
+				rig_answer_poll(&g);
+			e = next_poll(&g);
+		} while (e->poll.through_unix_ms < through);
+		if (ago[i] == 1) {
+			/* There is none, which is known: it is not asked for. */
+			assert_int_equal(e->poll.history_through_unix_ms, 0);
+			assert_true(g.r.history.seen);
+			assert_int_equal(g.r.history.invocations, 0);
+		} else {
+			assert_int_equal(e->poll.history_through_unix_ms, through);
+			assert_int_equal(e->poll.history_from_unix_ms,
+					 ago[i] == MS_PER_HOUR ? verdict_period_end(since, HISTORY_PERIOD_MS)
+							       : through - HISTORY_MS);
+			assert_false(g.r.history.seen);
+		}
+		rig_deinit(&g);
+	}
 }
 
 /* What lies before the first traffic must have settled: the first poll may come too early for that. */
@@ -685,6 +785,7 @@ int main(void)
 	    cmocka_unit_test(alarms_that_cannot_be_read_never_pass),
 	    cmocka_unit_test(few_requests_pass_where_the_plan_says_so),
 	    cmocka_unit_test(few_requests_do_not_hide_what_is_to_come),
+	    cmocka_unit_test(what_runs_dry_is_not_waited_for),
 	    cmocka_unit_test(a_short_step_after_another_rollout),
 	    cmocka_unit_test(a_minimum_is_waited_for_by_the_clock_too),
 	    cmocka_unit_test(a_weight_without_an_answer_does_not_rise),
@@ -699,8 +800,10 @@ int main(void)
 	    cmocka_unit_test(a_hold_that_is_over_waits_for_the_alias),
 	    cmocka_unit_test(the_last_look_is_the_very_last),
 	    cmocka_unit_test(a_clock_set_back_does_not_stop_the_final_bake),
+	    cmocka_unit_test(a_clock_set_back_does_not_put_off_the_judgement),
 	    cmocka_unit_test(what_runs_dry_is_told_once),
 	    cmocka_unit_test(the_history_is_asked_for_until_it_is_there),
+	    cmocka_unit_test(the_history_is_of_the_stable_version_alone),
 	    cmocka_unit_test(the_history_must_have_settled),
 	    cmocka_unit_test(an_excused_alarm_holds_nothing_up),
 	    cmocka_unit_test(an_alarm_is_excused_until_it_was_over),
