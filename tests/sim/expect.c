@@ -108,8 +108,8 @@ static struct counts canary_of(struct work *w, int64_t start_unix_ms)
 	return c;
 }
 
-/* In the period in which it got all traffic the canary has what no version has. Where it got its first traffic in it, or
- * nothing was told of the stable version, the alias's counts are of that one as well. */
+/* In the period in which it got all traffic the canary has what no version has. Where it got its first traffic in it,
+ * or nothing was told of the stable version, the alias's counts are of that one as well. */
 static void find_after(struct work *w)
 {
 	int64_t promoted = w->q->promoted_unix_ms, start = floor_to(promoted, w->q->plan->period_ms);
@@ -572,7 +572,8 @@ void expect_judge(const struct expect_question *q, struct expectation *ret)
 
 	*ret = (struct expectation){.certain = true};
 	ret->through_unix_ms = settled < q->read_through_unix_ms ? settled : q->read_through_unix_ms;
-	/* What another rollout did in that period is not this one's doing; a step that is over before waits for the next. */
+	/* What another rollout did in that period is not this one's doing; a step that is over before waits for the
+	 * next. */
 	if (clean > w.from_ms) {
 		w.from_ms = clean;
 		w.until_ms = w.until_ms > clean + p->period_ms ? w.until_ms : clean + p->period_ms;
