@@ -113,7 +113,7 @@ static struct counts stable_record(const struct judge *j)
 	return record;
 }
 
-/* Whether the canary got all traffic within that period: which part of its counts is of before that, nobody knows. */
+/* Whether the canary may have got all traffic within that period, so that the share in it is no step's. */
 static bool may_be_promoted(const struct judge *j, const struct sample *s)
 {
 	const struct verdict_question *q = j->q;

@@ -86,6 +86,15 @@ bool spec_probes_stable(const struct rollout_spec *spec)
 	return false;
 }
 
+bool spec_counts_probes(const struct spec_analysis *a)
+{
+	for (size_t i = 0; i < a->n_metrics; i++) {
+		if (a->metrics[i].count_probes && !a->metrics[i].dry_run)
+			return true;
+	}
+	return false;
+}
+
 static void require_metrics(const struct spec_analysis *a)
 {
 	require(a->n_metrics > 0);

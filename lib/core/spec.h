@@ -109,6 +109,9 @@ struct rollout_spec {
 /* Whether the stable version is probed as well: a metric compares probes. */
 bool spec_probes_stable(const struct rollout_spec *spec);
 
+/* Whether a metric that is acted upon counts probes as requests. */
+bool spec_counts_probes(const struct spec_analysis *a);
+
 /* Aborts unless all that is said above holds: whoever made it has not validated it. */
 void spec_require(const struct rollout_spec *spec);
 

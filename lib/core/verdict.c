@@ -273,16 +273,6 @@ static bool find_gap(const struct spec_analysis *a, struct verdict_result *ret)
 	return found;
 }
 
-/* A step's own minimum is of requests that the metrics count. What runs dry makes no step shorter, either. */
-static bool counts_probes(const struct spec_analysis *a)
-{
-	for (size_t i = 0; i < a->n_metrics; i++) {
-		if (a->metrics[i].count_probes && !a->metrics[i].dry_run)
-			return true;
-	}
-	return false;
-}
-
 bool verdict_awaits_data(const struct spec_analysis *a, const struct verdict_result *v)
 {
 	for (size_t i = 0; i < a->n_metrics; i++) {
@@ -313,7 +303,8 @@ void verdict_judge(const struct verdict_question *q, struct verdict_result *ret)
 	judge_add_probes(&probed);
 	ret->probe_canary = probed.tally.probe_canary;
 	ret->probe_stable = probed.tally.probe_stable;
-	own_minimum = counts_probes(a) ? &probed : &j;
+	/* What runs dry makes no step shorter. */
+	own_minimum = spec_counts_probes(a) ? &probed : &j;
 	ret->min_met = own_minimum->tally.step.invocations >= q->step_min_invocations;
 
 	failed = judge_metrics(&j, &probed, ret);

@@ -392,14 +392,6 @@ static void judge_traffic(struct doctor *d, const char *subject)
 	find(d, cure[0] ? FINDING_WARNING : FINDING_OK, subject, cure, "%s", text);
 }
 
-static bool counts_probes(const struct rollout_spec *spec)
-{
-	for (size_t i = 0; i < spec->analysis.n_metrics; i++)
-		if (spec->analysis.metrics[i].count_probes && !spec->analysis.metrics[i].dry_run)
-			return true;
-	return false;
-}
-
 static void judge_metrics(struct doctor *d, const struct http_response *r, const struct aws_error *error,
 			  const char *subject)
 {
@@ -417,7 +409,7 @@ static void judge_metrics(struct doctor *d, const struct http_response *r, const
 		     error->class == AWS_DENIED ? "allow cloudwatch:GetMetricData to the identity of the account"
 						: "ask again",
 		     "its metrics cannot be read: %s", why(d, error, text));
-	else if (!(d->sums[0] > 0) && counts_probes(&rollout_of(d)->spec))
+	else if (!(d->sums[0] > 0) && spec_counts_probes(&rollout_of(d)->spec.analysis))
 		find(d, FINDING_OK, subject, "",
 		     "its metrics can be read, and show no request in the last 3 days: the evidence comes by probes");
 	else if (!(d->sums[0] > 0))
